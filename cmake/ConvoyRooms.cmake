@@ -1,0 +1,34 @@
+# The rooms of the house are libraries: what a room may include is what its library links.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+# Flags of Convoy's own code; they are not passed on to those who link it.
+add_library(convoy_flags INTERFACE)
+target_compile_options(convoy_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow
+  -Wno-missing-field-initializers  # designated initialisers leave the rest at its default on purpose
+  $<$<BOOL:${CONVOY_WERROR}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(convoy_flags INTERFACE -Wno-restrict)  # GCC bug 105651: false for literal + std::string
+endif()
+if(CONVOY_SANITIZE)
+  target_compile_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer
+                                                -fno-sanitize-recover=all)
+  target_link_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE})
+endif()
+
+# convoy_room(NAME SOURCES ... [LINK ...] [PRIVATE_LINK ...]) adds the library convoy_NAME.
+function(convoy_room name)
+  cmake_parse_arguments(room "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(convoy_${name} STATIC ${room_SOURCES})
+  target_include_directories(convoy_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                                   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/convoy>)
+  target_compile_features(convoy_${name} PUBLIC cxx_std_20)
+  target_link_libraries(convoy_${name} PUBLIC ${room_LINK}
+                                       PRIVATE ${room_PRIVATE_LINK} $<BUILD_INTERFACE:convoy_flags>)
+  set_property(GLOBAL APPEND PROPERTY CONVOY_ROOMS convoy_${name})
+endfunction()

@@ -1,0 +1,126 @@
+#include "engine/core/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "engine/core/error.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& file, std::string_view what, int code) {
+  throw Error(
+      fmt::format("cannot write {}: {}: {}", file.string(), what, std::generic_category().message(code)));
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
+    if (descriptor_ >= 0) static_cast<void>(close());
+  }
+
+  int get() const { return descriptor_; }
+
+  /// 0, or -1 with errno: a network file system may report a failed write only here.
+  int close() { return ::close(std::exchange(descriptor_, -1)); }
+
+ private:
+  int descriptor_;
+};
+
+/// A new, empty file in `folder` that goes with this object unless it was renamed away.
+class TemporaryFile {
+ public:
+  TemporaryFile(const fs::path& folder, const fs::path& target) {
+    static std::atomic<unsigned> serial = 0;
+    int descriptor = -1;
+    do {  // a file of that name may be left from a killed process of the same id
+      path_ = folder / fmt::format(".convoy-{}-{}.tmp", ::getpid(), serial++);
+      descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (descriptor < 0 && errno == EEXIST);
+    if (descriptor < 0) fail(target, fmt::format("no new file in {}", folder.string()), errno);
+    ::close(descriptor);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  const fs::path& path() const { return path_; }
+
+  void rename_to(const fs::path& target) {
+    if (std::rename(path_.c_str(), target.c_str()) != 0) fail(target, "rename", errno);
+    path_.clear();
+  }
+
+ private:
+  fs::path path_;
+};
+
+/// Makes what was written to a file or folder survive a power cut.
+void sync(const fs::path& path, int flags, const fs::path& target) {
+  FileDescriptor file(::open(path.c_str(), flags | O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) fail(target, "open for fsync", errno);
+  // Some file systems cannot sync a folder and say EINVAL; there is nothing more to do there.
+  if (::fsync(file.get()) != 0 && !(errno == EINVAL && (flags & O_DIRECTORY) != 0))
+    fail(target, "fsync", errno);
+  if (file.close() != 0) fail(target, "close", errno);
+}
+
+void write_all(const fs::path& path, std::string_view content, const fs::path& target) {
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (file.get() < 0) fail(target, "open", errno);
+  while (!content.empty()) {
+    const ssize_t written = ::write(file.get(), content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(target, "write", errno);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (file.close() != 0) fail(target, "close", errno);
+}
+
+/// Where the bytes go: a symbolic link keeps pointing at the file that is replaced.
+fs::path resolve(const fs::path& file) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(file, failure);
+  if (status.type() == fs::file_type::not_found) return file;
+  if (failure) fail(file, "look up", failure.value());
+  if (status.type() == fs::file_type::directory)
+    throw Error(fmt::format("cannot write {}: it is a folder", file.string()));
+  if (status.type() != fs::file_type::regular) {  // a rename would put a file in place of /dev/null
+    throw Error(fmt::format("cannot write {}: it is not a regular file", file.string()));
+  }
+  return fs::canonical(file);
+}
+
+}  // namespace
+
+void write_atomically(const fs::path& file, const std::function<void(const fs::path& temporary)>& write) {
+  const fs::path target = resolve(file);
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  TemporaryFile temporary(folder, file);
+  write(temporary.path());
+  sync(temporary.path(), 0, file);
+  temporary.rename_to(target);
+  sync(folder, O_DIRECTORY, file);
+}
+
+void write_atomically(const fs::path& file, std::string_view content) {
+  write_atomically(file, [&](const fs::path& temporary) { write_all(temporary, content, file); });
+}
+
+}  // namespace convoy

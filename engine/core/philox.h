@@ -1,0 +1,89 @@
+// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
+// (SC 2011). A draw is a pure function of (key, counter), so every backend, thread order and batch size sees
+// the same numbers: weights, the order of batches, dropout masks.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/host_device.h"
+
+namespace convoy {
+
+/// Four 32-bit words: a counter going in, a draw coming out.
+struct Philox4 {
+  std::uint32_t word[4];
+};
+
+/// The ten rounds. `key` is the seed; distinct counters give independent draws.
+HOST_DEVICE inline Philox4 philox(std::uint64_t key, Philox4 counter) {
+  auto key0 = static_cast<std::uint32_t>(key);
+  auto key1 = static_cast<std::uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t product0 = 0xD2511F53ull * counter.word[0];
+    const std::uint64_t product1 = 0xCD9E8D57ull * counter.word[2];
+    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
+                static_cast<std::uint32_t>(product1),
+                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
+                static_cast<std::uint32_t>(product0)}};
+    key0 += 0x9E3779B9u;  // the golden ratio and sqrt(3) - 1, as in the paper
+    key1 += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+/// A draw as a float in [0, 1): its upper 24 bits, all that a float can hold.
+HOST_DEVICE inline float uniform_float(std::uint32_t draw) {
+  return static_cast<float>(draw >> 8) * 0x1p-24f;
+}
+
+/// Which part of the engine draws: streams of one seed are independent of each other.
+struct RandomStream {
+  std::uint64_t seed = 0;
+  std::uint32_t stream = 0;
+};
+
+/// Element `index` of the uniform [0, 1) field that belongs to (stream, step); used by dropout.
+HOST_DEVICE inline float uniform_at(RandomStream random, std::uint32_t step, std::uint64_t index) {
+  const std::uint64_t block = index / 4;
+  const Philox4 draw = philox(random.seed, {{static_cast<std::uint32_t>(block),
+                                             static_cast<std::uint32_t>(block >> 32), step, random.stream}});
+  return uniform_float(draw.word[index % 4]);
+}
+
+/// The same numbers one after another, for the host's own needs (initialisation, shuffling).
+class PhiloxSequence {
+ public:
+  PhiloxSequence(RandomStream random, std::uint32_t step = 0) : random_(random), step_(step) {}
+
+  std::uint32_t next() {
+    if (used_ == 4) {
+      draw_ = philox(random_.seed, {{static_cast<std::uint32_t>(block_),
+                                     static_cast<std::uint32_t>(block_ >> 32), step_, random_.stream}});
+      ++block_;
+      used_ = 0;
+    }
+    return draw_.word[used_++];
+  }
+
+  /// Uniform in [low, high), with 24 random bits.
+  double uniform(double low, double high) {
+    return low + (high - low) * static_cast<double>(uniform_float(next()));
+  }
+
+  /// Uniform in [0, bound), without bias (Lemire, 2019). `bound` must not be 0.
+  std::uint32_t below(std::uint32_t bound) {
+    std::uint64_t product = std::uint64_t{next()} * bound;
+    const std::uint32_t threshold = (0u - bound) % bound;
+    while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{next()} * bound;
+    return static_cast<std::uint32_t>(product >> 32);
+  }
+
+ private:
+  RandomStream random_;
+  std::uint32_t step_;
+  std::uint64_t block_ = 0;
+  Philox4 draw_{};
+  unsigned used_ = 4;
+};
+
+}  // namespace convoy
