@@ -1,0 +1,77 @@
+// The keys that layers have in model files: one list for reading and for writing.
+#pragma once
+
+#include "engine/model/model.h"
+
+namespace convoy {
+
+// `required` keys must be in a file; an `optional` one that is not leaves the struct's default.
+template <typename Keys>
+void visit_keys(Keys& keys, Conv2d& layer) {
+  keys.required("in_channels", layer.in_channels);
+  keys.required("out_channels", layer.out_channels);
+  keys.required("kernel_size", layer.kernel_size);
+  keys.optional("stride", layer.stride);
+  keys.optional("padding", layer.padding);
+  keys.optional("dilation", layer.dilation);
+  keys.optional("groups", layer.groups);
+  keys.optional("bias", layer.bias);
+}
+
+template <typename Keys>
+void visit_keys(Keys& keys, BatchNorm2d& layer) {
+  keys.required("num_features", layer.num_features);
+  keys.optional("eps", layer.eps);
+  keys.optional("momentum", layer.momentum);
+}
+
+template <typename Keys>
+void visit_keys(Keys&, ReLU&) {}
+
+template <typename Keys>
+void visit_keys(Keys& keys, MaxPool2d& layer) {
+  keys.required("kernel_size", layer.kernel_size);
+  keys.optional("stride", layer.stride);
+  keys.optional("padding", layer.padding);
+}
+
+template <typename Keys>
+void visit_keys(Keys& keys, AvgPool2d& layer) {
+  keys.required("kernel_size", layer.kernel_size);
+  keys.optional("stride", layer.stride);
+  keys.optional("padding", layer.padding);
+  keys.optional("count_include_pad", layer.count_include_pad);
+}
+
+template <typename Keys>
+void visit_keys(Keys&, GlobalAvgPool2d&) {}
+
+template <typename Keys>
+void visit_keys(Keys&, Flatten&) {}
+
+template <typename Keys>
+void visit_keys(Keys& keys, Linear& layer) {
+  keys.required("in_features", layer.in_features);
+  keys.required("out_features", layer.out_features);
+  keys.optional("bias", layer.bias);
+}
+
+template <typename Keys>
+void visit_keys(Keys& keys, Dropout& layer) {
+  keys.optional("p", layer.p);
+}
+
+template <typename Keys>
+void visit_keys(Keys& keys, Residual& layer) {
+  keys.required("body", layer.body);
+  keys.optional("shortcut", layer.shortcut);
+}
+
+template <typename Keys>
+void visit_keys(Keys& keys, Model& model) {
+  keys.required("name", model.name);
+  keys.required("input", model.input);
+  keys.required("layers", model.layers);
+}
+
+}  // namespace convoy
