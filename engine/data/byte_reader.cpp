@@ -1,0 +1,112 @@
+#include "engine/data/byte_reader.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/core/error.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kCompressedChunk = 256 << 10;
+constexpr std::int64_t kFirstAllocation = 64 << 20;  // MNIST needs no second one
+constexpr std::int64_t kMaxDeflateRatio = 1032;      // zlib's technical details: no stream expands further
+
+bool begins_like_gzip(const std::filesystem::path& path) {
+  std::uint8_t magic[2] = {};
+  return InputFile(path).read(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+}
+
+}  // namespace
+
+void ByteReader::InflateEnd::operator()(z_stream_s* stream) const {
+  static_cast<void>(inflateEnd(stream));
+  delete stream;
+}
+
+ByteReader::ByteReader(const std::filesystem::path& path) : file_(path) {
+  if (!begins_like_gzip(path)) return;
+  auto stream = std::make_unique<z_stream>();
+  if (inflateInit2(stream.get(), 16 + MAX_WBITS) != Z_OK) fail("zlib cannot start: out of memory");
+  stream_.reset(stream.release());
+  compressed_.resize(kCompressedChunk);
+}
+
+ByteReader::~ByteReader() = default;
+
+void ByteReader::fail(const std::string& what) const {
+  throw Error(fmt::format("{}: {}", file_.path().string(), what));
+}
+
+std::size_t ByteReader::read(std::span<std::uint8_t> out) {
+  return stream_ ? inflate_into(out) : file_.read(out);
+}
+
+bool ByteReader::refill() {
+  if (stream_->avail_in == 0) {
+    stream_->next_in = compressed_.data();
+    stream_->avail_in = static_cast<uInt>(file_.read(compressed_));
+  }
+  return stream_->avail_in != 0;
+}
+
+std::size_t ByteReader::inflate_into(std::span<std::uint8_t> out) {
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    if (!refill()) {
+      if (member_ended_) break;
+      fail("truncated gzip data; get the file again");
+    }
+    if (member_ended_) {  // RFC 1952, 2.2: a gzip file may have several members
+      static_cast<void>(inflateReset(stream_.get()));
+      member_ended_ = first_member_ = false;
+    }
+    const std::size_t room = std::min<std::size_t>(out.size() - filled, std::numeric_limits<uInt>::max());
+    stream_->next_out = out.data() + filled;
+    stream_->avail_out = static_cast<uInt>(room);
+    const int status = inflate(stream_.get(), Z_NO_FLUSH);
+    filled += room - stream_->avail_out;
+    if (status == Z_STREAM_END) {
+      member_ended_ = true;
+    } else if (status != Z_OK && status != Z_BUF_ERROR) {
+      if (!first_member_ && stream_->total_out == 0) fail("trailing bytes after the gzip data");
+      fail(fmt::format("corrupt gzip data ({}); get the file again",
+                       stream_->msg ? stream_->msg : zError(status)));
+    }
+  }
+  return filled;
+}
+
+std::vector<std::uint8_t> ByteReader::read_exactly(std::int64_t bytes) {
+  if (bytes > kMaxContentBytes) {
+    fail(fmt::format("announces {} bytes; more than {} are refused", bytes, kMaxContentBytes));
+  }
+  const std::int64_t possible = stream_ ? file_.bytes() * kMaxDeflateRatio : file_.bytes();
+  if (bytes > possible) {
+    fail(fmt::format("truncated: announces {} bytes, a file of {} bytes cannot hold them", bytes,
+                     file_.bytes()));
+  }
+  std::vector<std::uint8_t> content;
+  std::int64_t done = 0;
+  while (done < bytes) {
+    const std::int64_t end = std::min(bytes, done + std::max(done, kFirstAllocation));
+    content.resize(static_cast<std::size_t>(end));
+    const auto wanted = std::span(content).subspan(static_cast<std::size_t>(done));
+    const std::size_t got = read(wanted);
+    done += static_cast<std::int64_t>(got);
+    if (got < wanted.size()) {
+      fail(fmt::format("truncated: announces {} bytes, has {}; get the file again", bytes, done));
+    }
+  }
+  return content;
+}
+
+void ByteReader::expect_end() {
+  std::uint8_t extra = 0;
+  if (read({&extra, 1}) != 0) fail("holds more data than its header announces");
+}
+
+}  // namespace convoy

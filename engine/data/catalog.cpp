@@ -1,0 +1,184 @@
+#include "engine/data/catalog.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "engine/core/error.h"
+#include "engine/data/cifar.h"
+#include "engine/data/folders.h"
+#include "engine/data/idx.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 3> kNames = {"mnist", "fashion-mnist", "cifar10"};
+constexpr std::string_view kAnyIdx = "idx";
+
+void check_known(const std::string& dataset) {
+  if (dataset == kAnyIdx || std::find(kNames.begin(), kNames.end(), dataset) != kNames.end()) return;
+  throw UsageError(fmt::format("unknown data set '{}'; known are {}, and idx for a folder of one's own",
+                               dataset, fmt::join(kNames, ", ")));
+}
+
+FolderContent find_files(const std::string& dataset, const fs::path& folder) {
+  return dataset == "cifar10" ? find_cifar10(folder) : find_idx(folder);
+}
+
+/// One search: what was found, and a phrase for every place where it was not.
+class Search {
+ public:
+  Search(const std::string& dataset, const DataSearch& where) : dataset_(dataset), where_(where) {}
+
+  /// The places that need no network, save the stand-in.
+  std::optional<DataLocation> local() {
+    if (!where_.explicit_folder.empty()) return in_either(where_.explicit_folder, "from --data");
+    if (!where_.environment.empty()) return in_either(where_.environment, "from CONVOY_DATA");
+    if (dataset_ == kAnyIdx) {
+      tried_.push_back("neither --data nor CONVOY_DATA names a folder");
+      return std::nullopt;
+    }
+    if (!where_.project_data.empty()) {
+      if (auto found = in(where_.project_data / dataset_, "in the data folder")) return found;
+    }
+    return dataset_ == "fashion-mnist" ? packaged() : std::nullopt;
+  }
+
+  /// Whether the user has not said where the data is.
+  bool is_open() const {
+    return where_.explicit_folder.empty() && where_.environment.empty() && dataset_ != kAnyIdx;
+  }
+
+  std::optional<DataLocation> downloaded() {
+    if (!where_.allow_download) {
+      tried_.push_back("downloading is switched off");
+      return std::nullopt;
+    }
+    if (where_.project_data.empty()) {
+      tried_.push_back("there is no data folder to download into");
+      return std::nullopt;
+    }
+    const fs::path folder = where_.project_data / dataset_;
+    try {
+      FetchOptions options;
+      options.say = where_.say;
+      options.progress = where_.progress;
+      fetch(where_.mirrors(dataset_), folder, options);
+    } catch (const Error& error) {
+      tried_.push_back(error.what());
+      return std::nullopt;
+    }
+    return in(folder, "downloaded");
+  }
+
+  std::optional<DataLocation> stand_in() {
+    if (dataset_ != "mnist") return std::nullopt;
+    auto found = packaged();
+    if (found && where_.say) {
+      where_.say(fmt::format(
+          "MNIST could not be had ({}): what follows is Fashion-MNIST, from Debian's package in {}",
+          tried_.back(), found->folder.string()));
+    }
+    return found;
+  }
+
+  [[noreturn]] void give_up() const {
+    throw Error(fmt::format("the data set {} was not found: {}; name its folder with --data or CONVOY_DATA",
+                            dataset_, fmt::join(tried_, "; ")));
+  }
+
+ private:
+  std::optional<DataLocation> in(const fs::path& folder, const char* how) {
+    const FolderContent content = find_files(dataset_, folder);
+    if (content.problem.empty()) return DataLocation{dataset_, folder, how};
+    tried_.push_back(content.problem);
+    return std::nullopt;
+  }
+
+  std::optional<DataLocation> in_either(const fs::path& folder, const char* how) {
+    const fs::path own = folder / dataset_;
+    if (find_files(dataset_, own).problem.empty()) return DataLocation{dataset_, own, how};
+    return in(folder, how);
+  }
+
+  std::optional<DataLocation> packaged() {
+    const fs::path& folder = where_.packaged_fashion_mnist;
+    if (folder.empty()) return std::nullopt;
+    if (find_idx(folder).problem.empty()) return DataLocation{"fashion-mnist", folder, "packaged by Debian"};
+    tried_.push_back(fmt::format("Debian's package dataset-fashion-mnist is not in {}", folder.string()));
+    return std::nullopt;
+  }
+
+  const std::string& dataset_;
+  const DataSearch& where_;
+  std::vector<std::string> tried_;
+};
+
+DatasetPair load_idx(const FolderContent& content, std::int64_t classes) {
+  return {read_idx_pair(content.train[0], content.train[1], classes),
+          read_idx_pair(content.test[0], content.test[1], classes)};
+}
+
+/// For a data set that nobody has told us about: as many classes as the largest label needs.
+void count_classes(DatasetPair& pair) {
+  std::int64_t classes = 0;
+  for (const Dataset* half : {&pair.train, &pair.test}) {
+    classes =
+        std::max(classes, 1 + std::int64_t{*std::max_element(half->labels.begin(), half->labels.end())});
+  }
+  pair.train.classes = pair.test.classes = classes;
+}
+
+std::string_view title(const std::string& dataset) {
+  if (dataset == "mnist") return "MNIST";
+  if (dataset == "fashion-mnist") return "Fashion-MNIST";
+  return dataset == "cifar10" ? "CIFAR-10" : "IDX";
+}
+
+}  // namespace
+
+std::span<const std::string_view> dataset_names() { return kNames; }
+
+DataLocation locate(const std::string& dataset, const DataSearch& where) {
+  check_known(dataset);
+  Search search(dataset, where);
+  std::optional<DataLocation> found = search.local();
+  if (!found && search.is_open()) found = search.downloaded();
+  if (!found && search.is_open()) found = search.stand_in();
+  if (!found) search.give_up();
+  return *found;
+}
+
+std::optional<DataLocation> find_local(const std::string& dataset, const DataSearch& where) {
+  check_known(dataset);
+  Search search(dataset, where);
+  std::optional<DataLocation> found = search.local();
+  if (!found && search.is_open()) found = search.stand_in();
+  return found;
+}
+
+DatasetPair load(const std::string& dataset, const fs::path& folder) {
+  check_known(dataset);
+  const FolderContent content = find_files(dataset, folder);
+  if (!content.problem.empty()) throw Error(fmt::format("cannot load {}: {}", dataset, content.problem));
+
+  constexpr std::int64_t kAnyLabel = std::numeric_limits<std::uint8_t>::max() + 1;
+  DatasetPair pair = dataset == "cifar10"
+                         ? DatasetPair{read_cifar10(content.train), read_cifar10(content.test)}
+                         : load_idx(content, dataset == kAnyIdx ? kAnyLabel : 10);
+  if (dataset == kAnyIdx) count_classes(pair);
+  if (pair.train.image != pair.test.image) {
+    throw Error(fmt::format("{}: training images are {}, test images {}", folder.string(),
+                            pair.train.image.str(), pair.test.image.str()));
+  }
+  pair.train.name = fmt::format("{} train", title(dataset));
+  pair.test.name = fmt::format("{} test", title(dataset));
+  return pair;
+}
+
+}  // namespace convoy

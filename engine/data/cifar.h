@@ -1,0 +1,17 @@
+// CIFAR-10 in its binary version: records of one label byte and 3072 pixel bytes (the red, green and blue
+// planes of a 32x32 image).
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "engine/data/dataset.h"
+
+namespace convoy {
+
+/// Reads the files one after another into one data set of 10 classes, [3, 32, 32], with the normalisation
+/// that is customary for CIFAR-10. Throws Error that names the file: empty, not a whole number of records, a
+/// label above 9.
+Dataset read_cifar10(const std::vector<std::filesystem::path>& files);
+
+}  // namespace convoy
