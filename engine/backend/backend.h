@@ -1,0 +1,187 @@
+// What a device can do. Every method is pure virtual, so a backend that lacks an operation does not compile.
+//
+// An operation is made once, from a layer and the tensors it connects: planned, allocated and bound. After
+// that it is only executed: forward, backward. Tensors have a logical shape (N,C,H,W or N,F); their memory
+// order is the backend's own business, and `read` and `write` convert.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/host_tensor.h"
+#include "engine/core/philox.h"
+#include "engine/core/shape.h"
+#include "engine/data/dataset.h"
+#include "engine/model/layers.h"
+#include "kernels/adam_math.h"
+
+namespace convoy {
+
+enum class Phase { training, evaluation };
+
+/// Memory of one backend, zero when it is made. Only the backend that made it can look inside.
+class Tensor {
+ public:
+  explicit Tensor(Shape shape) : shape_(std::move(shape)) {}
+  virtual ~Tensor() = default;
+  Tensor(const Tensor&) = delete;  // shared by the operations it connects, never copied
+  Tensor& operator=(const Tensor&) = delete;
+
+  const Shape& shape() const { return shape_; }
+
+ private:
+  Shape shape_;
+};
+
+using TensorPtr = std::shared_ptr<Tensor>;
+
+/// A value and the gradient of the loss with respect to it. `grad` is null where nobody needs it: an
+/// operation does not compute it, and an output has one if any of the operation's inputs or parameters does.
+struct Variable {
+  TensorPtr value;
+  TensorPtr grad;
+};
+
+/// Something bound to its tensors that can be executed any number of times, in order, without a further
+/// allocation. `backward` follows a `forward` in Phase::training; it overwrites gradients, never adds to
+/// them.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  virtual void forward(Phase phase) = 0;
+  virtual void backward() = 0;
+  const Variable& output() const { return output_; }
+
+ protected:
+  Variable output_;
+};
+
+using OperationPtr = std::unique_ptr<Operation>;
+
+/// Sends one variable to two consumers: backward adds what they return. `output()` is the first.
+class Fork : public Operation {
+ public:
+  const Variable& second() const { return second_; }
+
+ protected:
+  Variable second_;
+};
+
+struct BatchNormTensors {
+  Variable weight;  // all [C]
+  Variable bias;
+  TensorPtr running_mean;  // updated by forward(Phase::training)
+  TensorPtr running_var;
+};
+
+/// Trainable tensors that lie one behind another, so that one optimizer launch (or all-reduce) covers them
+/// all.
+class ParameterArena {
+ public:
+  virtual ~ParameterArena() = default;
+  std::span<const Variable> variables() const { return variables_; }
+
+ protected:
+  std::vector<Variable> variables_;
+};
+
+/// The number of the current training step, on the device: Adam's bias correction and dropout's masks read
+/// it.
+class StepCounter {
+ public:
+  virtual ~StepCounter() = default;
+  virtual void increment() = 0;
+  virtual std::int64_t read() const = 0;  // synchronises
+  virtual void write(std::int64_t step) = 0;
+};
+
+/// Loss and hits, summed on the device over the batches since `reset`.
+struct MetricsReading {
+  double last_loss = 0.0;  // mean over the last batch
+  double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
+  std::int64_t correct = 0;
+  std::int64_t samples = 0;
+};
+
+class Metrics {
+ public:
+  virtual ~Metrics() = default;
+  virtual void reset() = 0;
+  virtual MetricsReading read() const = 0;  // synchronises
+};
+
+/// A data set in the device's memory, and a cursor into the order in which it is visited.
+class ResidentDataset {
+ public:
+  virtual ~ResidentDataset() = default;
+  /// Sets the order (indices into the data set) and puts the cursor on its first entry. Never reallocates for
+  /// orders no longer than the data set.
+  virtual void set_order(std::span<const std::uint32_t> order) = 0;
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// One update of every parameter from its gradient.
+  virtual void step() = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// "cpu", "cuda", "reference", "reference-double".
+  virtual std::string name() const = 0;
+  /// The device in words: "AMD EPYC, 2 threads, oneDNN 2.6.3".
+  virtual std::string description() const = 0;
+  /// The spacing of the numbers in which it computes: 2^-23 for fp32, 2^-52 for double.
+  virtual double epsilon() const = 0;
+
+  // Memory. `read` and `write` take elements in row-major order of the logical shape, and synchronise.
+  virtual TensorPtr make_tensor(const Shape& shape, DType dtype) = 0;
+  virtual std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
+                                                          bool with_gradients) = 0;
+  virtual std::vector<double> read(const Tensor& tensor) const = 0;
+  virtual void write(Tensor& tensor, std::span<const double> values) = 0;
+
+  // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
+  virtual OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+                                   const Variable& bias) = 0;  // bias.value is null without bias
+  virtual OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
+                                       const BatchNormTensors& tensors) = 0;
+  virtual OperationPtr make_relu(const Variable& x) = 0;
+  virtual OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) = 0;
+  virtual OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) = 0;
+  /// `x` may be [N, C, H, W] with C H W = in_features, and `weight` then is [out, C, H, W]: row-major, that
+  /// is PyTorch's flatten, and each backend keeps its own memory order for both.
+  virtual OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                                   const Variable& bias) = 0;
+  /// Draws the mask at `random` and the counter's step, element by logical index.
+  virtual OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                                    const StepCounter& counter) = 0;
+  virtual OperationPtr make_add(const Variable& a, const Variable& b) = 0;
+  virtual std::unique_ptr<Fork> make_fork(const Variable& x) = 0;
+
+  // The rest of a training step.
+  /// Mean softmax cross-entropy of logits [N, classes] (or [N, classes, 1, 1]) against int32 labels [N].
+  /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
+  virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) = 0;
+  virtual std::unique_ptr<Metrics> make_metrics() = 0;
+  virtual std::unique_ptr<StepCounter> make_counter() = 0;
+  virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
+  /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor.
+  virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels) = 0;
+  virtual std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
+                                               const AdamOptions& options) = 0;
+
+  /// Turns a sequence of executions into one thing to replay: a CUDA graph on a GPU, the function elsewhere.
+  virtual std::function<void()> record(std::function<void()> sequence) = 0;
+  /// Returns when everything enqueued has run.
+  virtual void synchronize() = 0;
+};
+
+}  // namespace convoy

@@ -1,0 +1,52 @@
+// What every operation demands of its shapes, and the shape that it puts out. All functions throw UsageError
+// with the layer and the shapes that do not fit; nothing here depends on how a backend stores a tensor.
+#pragma once
+
+#include <string>
+
+#include "engine/core/shape.h"
+#include "engine/data/dataset.h"
+#include "engine/model/layers.h"
+
+namespace convoy {
+
+/// Throws unless `actual` is `expected`; `what` is the layer and the tensor, "Conv2d: weight".
+void require_shape(const std::string& what, const Shape& actual, const Shape& expected);
+
+/// Throws unless `actual` has four dimensions, none of them 0. `channels` is checked if it is not 0.
+void require_images(const std::string& what, const Shape& actual, std::int64_t channels = 0);
+
+/// [N, out, H', W'] for x [N, in, H, W].
+Shape conv2d_output(const Conv2d& layer, const Shape& x);
+
+/// [out, in / groups, KH, KW]. `layer` must have passed conv2d_output.
+Shape conv2d_weight(const Conv2d& layer);
+
+/// Kernel, stride and padding of a pooling layer, with the stride that 0 stands for.
+struct PoolWindow {
+  Extent kernel;
+  Extent stride;
+  Extent padding;
+};
+
+PoolWindow pool_window(const MaxPool2d& layer);
+PoolWindow pool_window(const AvgPool2d& layer);
+
+/// [N, C, H', W'] for x [N, C, H, W]. As PyTorch, refuses a padding of more than half the kernel: such a
+/// window could hold padding only.
+Shape pool_output(const std::string& layer, const PoolWindow& window, const Shape& x);
+
+/// x must be [N, num_features, H, W] with more than one element a channel (else its variance is undefined).
+void check_batch_norm(const BatchNorm2d& layer, const Shape& x);
+
+/// [N, out] for x [N, in] and weight [out, in], or x [N, C, H, W] and weight [out, C, H, W].
+Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight);
+
+/// The classes of logits [N, classes] or [N, classes, 1, 1] against labels [N].
+std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
+
+/// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every
+/// channel.
+void check_dataset(const Dataset& dataset);
+
+}  // namespace convoy

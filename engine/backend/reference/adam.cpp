@@ -1,0 +1,62 @@
+// Adam straight from the paper, in double. It does not use kernels/adam_math.h, which is checked against it.
+#include <cmath>
+#include <vector>
+
+#include "engine/backend/reference/operations.h"
+#include "engine/core/error.h"
+
+namespace convoy::reference {
+namespace {
+
+template <typename T>
+class Adam final : public Optimizer {
+ public:
+  Adam(Arena<T>& arena, const StepCounter& counter, const AdamOptions& options)
+      : arena_(arena),
+        counter_(counter),
+        options_(options),
+        first_(arena.values().size()),
+        second_(arena.values().size()) {}
+
+  void step() override {
+    const std::int64_t count = counter_.read();
+    if (count < 1) throw Error("Adam: the step counter must be 1 at the first update");
+    const double beta1 = options_.beta1, beta2 = options_.beta2, rate = options_.learning_rate;
+    const double decay = 1.0 - rate * options_.weight_decay;
+    const double bias1 = 1.0 - std::pow(beta1, static_cast<double>(count));
+    const double bias2 = 1.0 - std::pow(beta2, static_cast<double>(count));
+    const auto values = arena_.values(), gradients = arena_.gradients();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double gradient = gradients[i];
+      const double first = beta1 * first_[i] + (1.0 - beta1) * gradient;
+      const double second = beta2 * second_[i] + (1.0 - beta2) * gradient * gradient;
+      const double update = first / bias1 / (std::sqrt(second / bias2) + options_.epsilon);
+      values[i] = static_cast<T>(decay * values[i] - rate * update);
+      first_[i] = static_cast<T>(first);
+      second_[i] = static_cast<T>(second);
+    }
+  }
+
+ private:
+  Arena<T>& arena_;
+  const StepCounter& counter_;
+  AdamOptions options_;
+  std::vector<T> first_, second_;  // the moments
+};
+
+}  // namespace
+
+template <typename T>
+std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
+                                     const AdamOptions& options) {
+  auto* const arena = dynamic_cast<Arena<T>*>(&parameters);
+  if (!arena) throw UsageError("Adam: the parameters were not made by this backend");
+  if (!arena->with_gradients()) throw UsageError("Adam: the parameters were made without gradients");
+  return std::make_unique<Adam<T>>(*arena, counter, options);
+}
+
+template std::unique_ptr<Optimizer> make_adam<float>(ParameterArena&, const StepCounter&, const AdamOptions&);
+template std::unique_ptr<Optimizer> make_adam<double>(ParameterArena&, const StepCounter&,
+                                                      const AdamOptions&);
+
+}  // namespace convoy::reference

@@ -1,0 +1,117 @@
+// Softmax cross-entropy and the metrics it counts into: loss = log(sum exp z) - z[label], its gradient is
+// (softmax(z) - onehot(label)) / N.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "engine/backend/checks.h"
+#include "engine/backend/reference/operations.h"
+#include "engine/core/error.h"
+
+namespace convoy::reference {
+namespace {
+
+/// The softmax of a row is exp(z - largest) / sum. The maximum is taken out so that no exponential overflows,
+/// and kept apart from the sum, which it would swallow where it is large.
+struct Softmax {
+  double largest = 0.0;
+  double sum = 0.0;
+
+  double probability(double z) const { return std::exp(z - largest) / sum; }
+  double loss(double z) const { return std::log(sum) + (largest - z); }
+};
+
+template <typename T>
+Softmax softmax_of(std::span<const T> row) {
+  Softmax softmax{.largest = *std::ranges::max_element(row)};
+  for (const T z : row) softmax.sum += std::exp(z - softmax.largest);
+  return softmax;
+}
+
+/// The first maximum; a NaN counts as the largest, as in torch.argmax.
+template <typename T>
+std::size_t arg_max(std::span<const T> row) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < row.size() && !std::isnan(row[best]); ++i) {
+    if (row[i] > row[best] || std::isnan(row[i])) best = i;
+  }
+  return best;
+}
+
+template <typename T>
+class CrossEntropyOperation final : public Operation {
+ public:
+  CrossEntropyOperation(Bound<T> logits, std::shared_ptr<LabelTensor> labels, HostMetrics& metrics)
+      : classes_(static_cast<std::size_t>(cross_entropy_classes(logits.shape(), labels->shape()))),
+        logits_(std::move(logits)),
+        labels_(std::move(labels)),
+        metrics_(metrics),
+        rows_(labels_->values().size()) {}
+
+  void forward(Phase) override {
+    const auto labels = labels_->values();
+    double loss = 0.0;
+    std::int64_t correct = 0;
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+      const std::size_t label = checked(labels[n]);
+      rows_[n] = softmax_of(row(n));
+      loss += rows_[n].loss(row(n)[label]);
+      correct += arg_max(row(n)) == label;
+    }
+    const auto samples = static_cast<std::int64_t>(labels.size());
+    metrics_.count(loss / static_cast<double>(samples), correct, samples);
+  }
+
+  void backward() override {
+    if (!logits_.wants_grad()) return;
+    const auto labels = labels_->values();
+    const auto gradient = logits_.grad();
+    const auto samples = static_cast<double>(labels.size());
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+      const std::size_t label = checked(labels[n]);
+      for (std::size_t k = 0; k < classes_; ++k) {
+        const double target = k == label ? 1.0 : 0.0;
+        gradient[n * classes_ + k] = static_cast<T>((rows_[n].probability(row(n)[k]) - target) / samples);
+      }
+    }
+  }
+
+ private:
+  std::span<const T> row(std::size_t n) const { return logits_.value().subspan(n * classes_, classes_); }
+
+  std::size_t checked(std::int32_t label) const {
+    if (label >= 0 && static_cast<std::size_t>(label) < classes_) return static_cast<std::size_t>(label);
+    throw Error(fmt::format("cross-entropy: label {} is not one of {} classes", label, classes_));
+  }
+
+  std::size_t classes_;
+  Bound<T> logits_;
+  std::shared_ptr<LabelTensor> labels_;
+  HostMetrics& metrics_;
+  std::vector<Softmax> rows_;  // from forward
+};
+
+}  // namespace
+
+void HostMetrics::count(double mean_loss, std::int64_t correct, std::int64_t samples) {
+  reading_.last_loss = mean_loss;
+  reading_.loss_sum += mean_loss * static_cast<double>(samples);
+  reading_.correct += correct;
+  reading_.samples += samples;
+}
+
+template <typename T>
+OperationPtr make_cross_entropy(const Variable& logits, const TensorPtr& labels, Metrics& metrics) {
+  auto* const host_metrics = dynamic_cast<HostMetrics*>(&metrics);
+  if (!host_metrics) throw UsageError("cross-entropy: the metrics were not made by this backend");
+  return std::make_unique<CrossEntropyOperation<T>>(
+      Bound<T>("cross-entropy: logits", logits), as_labels("cross-entropy: labels", labels), *host_metrics);
+}
+
+template OperationPtr make_cross_entropy<float>(const Variable&, const TensorPtr&, Metrics&);
+template OperationPtr make_cross_entropy<double>(const Variable&, const TensorPtr&, Metrics&);
+
+}  // namespace convoy::reference

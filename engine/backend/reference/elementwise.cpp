@@ -1,0 +1,160 @@
+// Operations that look at one element at a time: ReLU, dropout, add, fork.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/backend/checks.h"
+#include "engine/backend/reference/operations.h"
+#include "engine/core/error.h"
+
+namespace convoy::reference {
+namespace {
+
+template <typename T>
+class ReluOperation final : public Operation {
+ public:
+  explicit ReluOperation(Bound<T> x) : x_(std::move(x)) {
+    output_ = make_variable<T>(x_.shape(), x_.wants_grad());
+    y_ = Bound<T>("ReLU: output", output_);
+  }
+
+  void forward(Phase) override {
+    const auto x = x_.value(), y = y_.value();
+    for (std::size_t i = 0; i < x.size(); ++i) y[i] = x[i] <= T{0} ? T{0} : x[i];  // NaN stays NaN
+  }
+
+  void backward() override {
+    if (!x_.wants_grad()) return;
+    const auto y = y_.value(), dy = y_.grad(), dx = x_.grad();
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] = y[i] <= T{0} ? T{0} : dy[i];
+  }
+
+ private:
+  Bound<T> x_, y_;
+};
+
+template <typename T>
+class DropoutOperation final : public Operation {
+ public:
+  DropoutOperation(double p, Bound<T> x, RandomStream random, const StepCounter& counter)
+      : p_(p), x_(std::move(x)), random_(random), counter_(counter) {
+    output_ = make_variable<T>(x_.shape(), x_.wants_grad());
+    y_ = Bound<T>("Dropout: output", output_);
+    factor_.resize(x_.value().size());
+  }
+
+  void forward(Phase phase) override {
+    const auto x = x_.value(), y = y_.value();
+    const auto step = static_cast<std::uint32_t>(counter_.read());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      factor_[i] = phase == Phase::training ? factor(step, i) : 1.0;
+      y[i] = static_cast<T>(x[i] * factor_[i]);
+    }
+  }
+
+  void backward() override {
+    if (!x_.wants_grad()) return;
+    const auto dy = y_.grad(), dx = x_.grad();
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] = static_cast<T>(dy[i] * factor_[i]);
+  }
+
+ private:
+  /// Kept iff the draw is not below p, both compared as double: a float p could round onto a draw.
+  double factor(std::uint32_t step, std::uint64_t index) const {
+    const double draw = uniform_at(random_, step, index);
+    return draw >= p_ ? 1.0 / (1.0 - p_) : 0.0;
+  }
+
+  double p_;
+  Bound<T> x_, y_;
+  RandomStream random_;
+  const StepCounter& counter_;
+  std::vector<double> factor_;
+};
+
+template <typename T>
+class AddOperation final : public Operation {
+ public:
+  AddOperation(Bound<T> a, Bound<T> b) : a_(std::move(a)), b_(std::move(b)) {
+    output_ = make_variable<T>(a_.shape(), a_.wants_grad() || b_.wants_grad());
+    y_ = Bound<T>("add: output", output_);
+  }
+
+  void forward(Phase) override {
+    const auto a = a_.value(), b = b_.value(), y = y_.value();
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = a[i] + b[i];
+  }
+
+  void backward() override {
+    if (a_.wants_grad()) std::ranges::copy(y_.grad(), a_.grad().begin());
+    if (b_.wants_grad()) std::ranges::copy(y_.grad(), b_.grad().begin());
+  }
+
+ private:
+  Bound<T> a_, b_, y_;
+};
+
+/// Both outputs are x itself: no operation writes to its inputs. Only their gradients are apart.
+template <typename T>
+class ForkOperation final : public Fork {
+ public:
+  ForkOperation(const Variable& x, Bound<T> bound) : x_(std::move(bound)) {
+    output_ = second_ = {x.value, nullptr};
+    if (!x_.wants_grad()) return;
+    output_.grad = std::make_shared<RealTensor<T>>(x_.shape());
+    second_.grad = std::make_shared<RealTensor<T>>(x_.shape());
+    first_copy_ = Bound<T>("fork: first", output_);
+    second_copy_ = Bound<T>("fork: second", second_);
+  }
+
+  void forward(Phase) override {}
+
+  void backward() override {
+    if (!x_.wants_grad()) return;
+    const auto first = first_copy_.grad(), second = second_copy_.grad(), dx = x_.grad();
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] = first[i] + second[i];
+  }
+
+ private:
+  Bound<T> x_, first_copy_, second_copy_;
+};
+
+}  // namespace
+
+template <typename T>
+OperationPtr make_relu(const Variable& x) {
+  return std::make_unique<ReluOperation<T>>(Bound<T>("ReLU: input", x));
+}
+
+template <typename T>
+OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                          const StepCounter& counter) {
+  if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
+    throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
+  }
+  return std::make_unique<DropoutOperation<T>>(layer.p, Bound<T>("Dropout: input", x), random, counter);
+}
+
+template <typename T>
+OperationPtr make_add(const Variable& a, const Variable& b) {
+  Bound<T> bound_a("add: first input", a), bound_b("add: second input", b);
+  require_shape("add: second input", bound_b.shape(), bound_a.shape());
+  return std::make_unique<AddOperation<T>>(std::move(bound_a), std::move(bound_b));
+}
+
+template <typename T>
+std::unique_ptr<Fork> make_fork(const Variable& x) {
+  return std::make_unique<ForkOperation<T>>(x, Bound<T>("fork: input", x));
+}
+
+template OperationPtr make_relu<float>(const Variable&);
+template OperationPtr make_relu<double>(const Variable&);
+template OperationPtr make_dropout<float>(const Dropout&, const Variable&, RandomStream, const StepCounter&);
+template OperationPtr make_dropout<double>(const Dropout&, const Variable&, RandomStream, const StepCounter&);
+template OperationPtr make_add<float>(const Variable&, const Variable&);
+template OperationPtr make_add<double>(const Variable&, const Variable&);
+template std::unique_ptr<Fork> make_fork<float>(const Variable&);
+template std::unique_ptr<Fork> make_fork<double>(const Variable&);
+
+}  // namespace convoy::reference
