@@ -1,0 +1,69 @@
+#include "engine/backend/cpu/channel_rows.h"
+
+#include "engine/backend/cpu/tensor.h"
+
+namespace convoy::cpu {
+
+std::optional<ChannelRows> ChannelRows::of(const Shape& shape, const Layout& layout) {
+  if (shape.rank() != 4) return std::nullopt;
+  for (const std::int64_t lanes : {1, 8, 16}) {
+    ChannelRows rows{.images = shape[0], .channels = shape[1], .lanes = lanes};
+    if (layout != rows.layout_for(shape)) continue;
+    rows.blocks = (rows.channels + lanes - 1) / lanes;
+    rows.plane_size = shape[2] * shape[3] * lanes;
+    return rows;
+  }
+  return std::nullopt;
+}
+
+Layout ChannelRows::layout_for(const Shape& shape) const {
+  using Tag = dnnl::memory::format_tag;
+  const Tag tag = lanes == 16 ? Tag::nChw16c : lanes == 8 ? Tag::nChw8c : Tag::nchw;
+  return {dims_of(shape), dnnl::memory::data_type::f32, tag};
+}
+
+Row ChannelRows::spread(const std::vector<float>& per_channel, std::int64_t block) const {
+  Row row{};
+  for (std::int64_t i = 0; i < kRow; ++i) {
+    row[static_cast<std::size_t>(i)] = per_channel[static_cast<std::size_t>(block * lanes + i % lanes)];
+  }
+  return row;
+}
+
+ChannelSums::ChannelSums(const ChannelRows& rows)
+    : rows_(rows),
+      partials_(static_cast<std::size_t>(rows.planes() * rows.lanes * 2)),
+      first_(static_cast<std::size_t>(rows.padded_channels())),
+      second_(first_.size()) {}
+
+void ChannelSums::keep(std::int64_t plane, const Row& first, const Row& second) {
+  double* partial = partials_.data() + plane * rows_.lanes * 2;
+  for (std::int64_t lane = 0; lane < rows_.lanes; ++lane) {
+    double a = 0.0;
+    double b = 0.0;
+    for (auto i = static_cast<std::size_t>(lane); i < kRow; i += static_cast<std::size_t>(rows_.lanes)) {
+      a += first[i];
+      b += second[i];
+    }
+    partial[2 * lane] = a;
+    partial[2 * lane + 1] = b;
+  }
+}
+
+void ChannelSums::reduce() {
+#pragma omp parallel for schedule(static) if (rows_.planes() * rows_.lanes > 16384)
+  for (std::int64_t channel = 0; channel < rows_.padded_channels(); ++channel) {
+    double a = 0.0;
+    double b = 0.0;
+    for (std::int64_t image = 0; image < rows_.images; ++image) {
+      const std::int64_t plane = image * rows_.blocks + channel / rows_.lanes;
+      const double* partial = partials_.data() + (plane * rows_.lanes + channel % rows_.lanes) * 2;
+      a += partial[0];
+      b += partial[1];
+    }
+    first_[static_cast<std::size_t>(channel)] = a;
+    second_[static_cast<std::size_t>(channel)] = b;
+  }
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,74 @@
+// Per-channel arithmetic on whatever layout a convolution left behind. Memory is [N, blocks, pixels, lanes]
+// with `lanes` channels side by side: 1 in plain NCHW, 8 or 16 in oneDNN's blocked layouts. It is walked in
+// rows of 16 floats, whose channels repeat with the lanes, so that one loop serves all of them and
+// vectorises.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/backend/cpu/primitives.h"
+#include "engine/core/shape.h"
+
+namespace convoy::cpu {
+
+constexpr std::int64_t kRow = 16;
+
+/// One number for each float of a row.
+using Row = std::array<float, kRow>;
+
+struct ChannelRows {
+  std::int64_t images = 0;
+  std::int64_t channels = 0;
+  std::int64_t lanes = 1;
+  std::int64_t blocks = 0;      // of `lanes` channels; the last may be padded with zeros
+  std::int64_t plane_size = 0;  // floats of one block of one image: pixels * lanes
+
+  /// Nothing if the layout is not one of the above.
+  static std::optional<ChannelRows> of(const Shape& shape, const Layout& layout);
+
+  /// The same layout for another shape.
+  Layout layout_for(const Shape& shape) const;
+
+  std::int64_t planes() const { return images * blocks; }
+  std::int64_t padded_channels() const { return blocks * lanes; }
+
+  /// Spreads the values of a block's channels over a row.
+  Row spread(const std::vector<float>& per_channel, std::int64_t block) const;
+};
+
+/// Two sums over each channel, in double: every plane is summed on its own, and the planes in their order, so
+/// that neither the number of threads nor a large batch costs a digit.
+class ChannelSums {
+ public:
+  explicit ChannelSums(const ChannelRows& rows);
+
+  /// Calls `add(plane, block, first, second)` for every plane, on all threads; it fills two rows of sums.
+  template <typename Add>
+  void run(Add add) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t plane = 0; plane < rows_.planes(); ++plane) {
+      Row first{};
+      Row second{};
+      add(plane, plane % rows_.blocks, first, second);
+      keep(plane, first, second);
+    }
+    reduce();
+  }
+
+  double first(std::int64_t channel) const { return first_[static_cast<std::size_t>(channel)]; }
+  double second(std::int64_t channel) const { return second_[static_cast<std::size_t>(channel)]; }
+
+ private:
+  void keep(std::int64_t plane, const Row& first, const Row& second);
+  void reduce();
+
+  ChannelRows rows_;
+  std::vector<double> partials_;  // [planes, lanes, 2]
+  std::vector<double> first_;     // [padded_channels]
+  std::vector<double> second_;
+};
+
+}  // namespace convoy::cpu

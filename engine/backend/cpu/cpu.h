@@ -1,0 +1,23 @@
+// The CPU backend: oneDNN primitives in blocked layouts, threads by OpenMP.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/backend/backend.h"
+
+namespace convoy {
+
+/// Empty if this build has the CPU backend, else why not and what to do.
+std::string cpu_backend_missing();
+
+/// Throws Error if this build has none (with the text above).
+std::unique_ptr<Backend> make_cpu_backend();
+
+/// Binds each OpenMP thread to a processor of its own and bounds how long it spins, unless the environment
+/// sets any of that or the number of threads. OpenMP reads the environment when it is loaded, so this starts
+/// the program anew, once, with the same arguments; call it first in main. Where it cannot, or the build has
+/// no CPU backend, it does nothing. README.md has the measurements.
+void prepare_cpu_threads(char** argv);
+
+}  // namespace convoy

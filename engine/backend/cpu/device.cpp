@@ -1,0 +1,104 @@
+#include "engine/backend/cpu/device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "engine/core/error.h"
+
+namespace convoy::cpu {
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
+
+std::size_t rounded_up(std::size_t bytes) {
+  return std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t bytes)
+    : bytes_(std::aligned_alloc(kAlignment, rounded_up(bytes))), size_(rounded_up(bytes)) {
+  if (!bytes_) throw Error(fmt::format("cpu: no memory for {} bytes; use a smaller batch or model", bytes));
+  std::memset(bytes_.get(), 0, size_);
+}
+
+void Buffer::Free::operator()(void* bytes) const { std::free(bytes); }
+
+Device::Device() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), scratchpad_(0) {}
+
+void Device::reserve_scratchpad(std::size_t bytes) {
+  if (bytes > scratchpad_.size()) scratchpad_ = Buffer(bytes);
+}
+
+Block::Block(const Device& device, const dnnl::memory::desc& layout)
+    : bytes(std::make_shared<Buffer>(layout.get_size())), memory(layout, device.engine(), bytes->data()) {}
+
+Task::Task(Device& device, const Plan& plan, Arguments arguments)
+    : device_(&device),
+      primitive_(plan.primitive),
+      arguments_(std::move(arguments)),
+      scratchpad_(plan.scratchpad, device.engine(), nullptr) {
+  device.reserve_scratchpad(plan.scratchpad.get_size());
+  for (const auto& [number, memory] : arguments_) handles_.push_back({number, memory.get()});
+  handles_.push_back({DNNL_ARG_SCRATCHPAD, scratchpad_.get()});
+}
+
+void Task::run() {
+  scratchpad_.set_data_handle(device_->scratchpad());  // it may have moved since
+  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), device_->stream().get(),
+                                                      static_cast<int>(handles_.size()), handles_.data());
+  if (status != dnnl_success) {
+    throw Error(
+        fmt::format("cpu: oneDNN could not execute a primitive (status {})", static_cast<int>(status)));
+  }
+}
+
+Task copy_task(Device& device, const dnnl::memory& from, const dnnl::memory& to) {
+  const Plan plan = plan_reorder(device.engine(), from.get_desc(), to.get_desc());
+  return {device, plan, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}};
+}
+
+Relaid::Relaid(const Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted)
+    : memory_(memory) {
+  if (memory.get_desc() == wanted) return;
+  const Block block(device, wanted);
+  memory_ = block.memory;
+  bytes_ = block.bytes;
+}
+
+Relaid Relaid::input(Device& device, const dnnl::memory& source, const dnnl::memory::desc& wanted) {
+  Relaid relaid(device, source, wanted);
+  if (relaid.bytes_) relaid.reorder_ = copy_task(device, source, relaid.memory_);
+  return relaid;
+}
+
+Relaid Relaid::output(Device& device, const dnnl::memory& destination, const dnnl::memory::desc& wanted) {
+  Relaid relaid(device, destination, wanted);
+  if (relaid.bytes_) relaid.reorder_ = copy_task(device, relaid.memory_, destination);
+  return relaid;
+}
+
+Stage::Stage(Device& device, const Plan& plan, const std::vector<Argument>& reads,
+             const std::vector<Argument>& writes) {
+  Task::Arguments arguments;
+  for (const Argument& read : reads) {
+    inputs_.push_back(Relaid::input(device, read.memory, read.wanted));
+    arguments.emplace_back(read.number, inputs_.back().memory());
+  }
+  for (const Argument& write : writes) {
+    outputs_.push_back(Relaid::output(device, write.memory, write.wanted));
+    arguments.emplace_back(write.number, outputs_.back().memory());
+  }
+  task_.emplace(device, plan, std::move(arguments));
+}
+
+void Stage::run() {
+  for (Relaid& input : inputs_) input.copy();
+  task_->run();
+  for (Relaid& output : outputs_) output.copy();
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,82 @@
+// Dropout. The mask belongs to logical indices, so that every backend draws the same one; it is kept in the
+// memory order of x, so that applying it is one pass.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/tensor.h"
+
+namespace convoy::cpu {
+namespace {
+
+class DropoutOperation final : public Operation {
+ public:
+  DropoutOperation(Device& device, const Dropout& layer, Bound x, RandomStream random,
+                   const StepCounter& counter)
+      : p_(layer.p),
+        scale_(static_cast<float>(1.0 / (1.0 - layer.p))),
+        random_(random),
+        counter_(counter),
+        x_(std::move(x)),
+        y_("Dropout: output",
+           output_ = make_variable(device, x_.shape(), x_.value->layout(), x_.grad != nullptr)),
+        mask_(device, x_.shape(), x_.value->layout()),
+        drawn_(Relaid::output(device, mask_.memory(), plain_layout(x_.shape()))) {}
+
+  void forward(Phase phase) override {
+    if (phase == Phase::evaluation) {
+      std::ranges::copy(x_.value->floats(), y_.value->floats().begin());
+      return;
+    }
+    draw();
+    multiply(x_.value->floats(), y_.value->floats());
+  }
+
+  void backward() override {
+    if (x_.grad) multiply(y_.grad->floats(), x_.grad->floats());
+  }
+
+ private:
+  /// The mask of the counter's step, row-major: 0 or 1 / (1 - p).
+  void draw() {
+    auto* mask = static_cast<float*>(drawn_.memory().get_data_handle());
+    const std::int64_t count = x_.shape().count();
+    const auto step = static_cast<std::uint32_t>(counter_.read());
+#pragma omp parallel for schedule(static) if (count >= kParallelFrom)
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double draw = uniform_at(random_, step, static_cast<std::uint64_t>(i));
+      mask[i] = draw >= p_ ? scale_ : 0.0f;
+    }
+    drawn_.copy();
+  }
+
+  void multiply(std::span<const float> from, std::span<float> to) const {
+    const auto count = static_cast<std::int64_t>(to.size());
+    const float* a = from.data();
+    const float* mask = mask_.floats().data();
+    float* out = to.data();
+#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+    for (std::int64_t i = 0; i < count; ++i) out[i] = a[i] * mask[i];
+  }
+
+  double p_;
+  float scale_;
+  RandomStream random_;
+  const StepCounter& counter_;
+  Bound x_, y_;
+  CpuTensor mask_;
+  Relaid drawn_;  // mask_, row-major
+};
+
+}  // namespace
+
+OperationPtr make_dropout(Device& device, const Dropout& layer, const Variable& x, RandomStream random,
+                          const StepCounter& counter) {
+  if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
+    throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
+  }
+  return std::make_unique<DropoutOperation>(device, layer, Bound("Dropout: input", x), random, counter);
+}
+
+}  // namespace convoy::cpu

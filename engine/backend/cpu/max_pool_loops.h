@@ -1,0 +1,24 @@
+// Max pooling of one plane: one image, `lanes` channels side by side.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/backend/checks.h"
+
+namespace convoy::cpu {
+
+struct PoolPlane {
+  const PoolWindow& window;
+  std::int64_t lanes;                        // 1, 8 or 16
+  std::int64_t height, width;                // of the input
+  std::int64_t output_height, output_width;  // of the output
+};
+
+/// y = the maximum of each window, tap = its number in the window, the first of equal ones. A NaN is a
+/// maximum. `x` is [height, width, lanes], `y` and `tap` [output_height, output_width, lanes].
+void max_pool(const PoolPlane& plane, const float* x, float* y, std::int32_t* tap);
+
+/// dx = dy where the maximum was, 0 elsewhere.
+void max_pool_backward(const PoolPlane& plane, const float* dy, const std::int32_t* tap, float* dx);
+
+}  // namespace convoy::cpu

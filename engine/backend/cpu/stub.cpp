@@ -1,0 +1,17 @@
+// Stands in for the CPU backend where oneDNN or OpenMP was not found.
+#include "engine/backend/cpu/cpu.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+
+std::string cpu_backend_missing() {
+  return "built without oneDNN or OpenMP: install libdnnl-dev (Debian, Ubuntu) and a compiler with OpenMP, "
+         "then "
+         "configure again";
+}
+
+std::unique_ptr<Backend> make_cpu_backend() { throw Error("cpu: " + cpu_backend_missing()); }
+
+void prepare_cpu_threads(char**) {}
+
+}  // namespace convoy

@@ -1,0 +1,162 @@
+#include "engine/backend/cpu/tensor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/backend/checks.h"
+#include "engine/core/error.h"
+
+namespace convoy::cpu {
+namespace {
+
+using DataType = dnnl::memory::data_type;
+
+constexpr std::int64_t kFloatsPerLine = 16;
+
+std::int64_t whole_lines(std::int64_t floats) {
+  return (floats + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
+}
+
+Layout row_major(const Dims& dims, DataType type) {
+  Dims strides(dims.size());
+  std::int64_t stride = 1;
+  for (std::size_t axis = dims.size(); axis-- > 0; stride *= dims[axis]) strides[axis] = stride;
+  return {dims, type, strides};
+}
+
+std::shared_ptr<CpuTensor> as_cpu(const std::string& what, const TensorPtr& tensor, DType dtype) {
+  if (!tensor) throw UsageError(fmt::format("{} is missing", what));
+  auto ours = std::dynamic_pointer_cast<CpuTensor>(tensor);
+  if (!ours || ours->dtype() != dtype) {
+    throw UsageError(fmt::format("{} {} is not a tensor of {} made by the CPU backend", what,
+                                 tensor->shape().str(), dtype == DType::float32 ? "float32" : "int32"));
+  }
+  return ours;
+}
+
+/// The tensor's memory, its own if it is plain, and the means to bring it up to date.
+Relaid plain_input(Device& device, const CpuTensor& tensor) {
+  return Relaid::input(device, tensor.memory(), plain_layout(tensor.shape()));
+}
+
+}  // namespace
+
+Dims dims_of(const Shape& shape) {
+  const auto dimensions = shape.dimensions();
+  return dimensions.empty() ? Dims{1} : Dims(dimensions.begin(), dimensions.end());
+}
+
+Layout plain_layout(const Shape& shape, DType dtype) {
+  return row_major(dims_of(shape), dtype == DType::float32 ? DataType::f32 : DataType::s32);
+}
+
+Layout plain_layout(const Dims& dims) { return row_major(dims, DataType::f32); }
+
+Layout any_layout(const Dims& dims) { return {dims, DataType::f32, dnnl::memory::format_tag::any}; }
+
+CpuTensor::CpuTensor(const Device& device, const Shape& shape, const Layout& layout, DType dtype)
+    : Tensor(shape), dtype_(dtype) {
+  const Block block(device, layout);
+  bytes_ = block.bytes;
+  memory_ = block.memory;
+}
+
+CpuTensor::CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<Buffer> arena, float* begin)
+    : Tensor(shape),
+      bytes_(std::move(arena)),
+      memory_(plain_layout(shape), device.engine(), begin),
+      dtype_(DType::float32) {}
+
+std::span<float> CpuTensor::floats() const {
+  return {static_cast<float*>(memory_.get_data_handle()), layout().get_size() / sizeof(float)};
+}
+
+std::span<std::int32_t> CpuTensor::integers() const {
+  return {static_cast<std::int32_t*>(memory_.get_data_handle()), layout().get_size() / sizeof(std::int32_t)};
+}
+
+dnnl::memory CpuTensor::viewed_as(const Device& device, const Dims& dims) const {
+  return {plain_layout(dims), device.engine(), memory_.get_data_handle()};
+}
+
+Bound::Bound(const std::string& what, const Variable& variable) : value(as_floats(what, variable.value)) {
+  if (!variable.grad) return;
+  grad = as_floats(what + " gradient", variable.grad);
+  require_shape(what + " gradient", grad->shape(), value->shape());
+  if (grad->layout() != value->layout()) {
+    throw UsageError(
+        fmt::format("{} {} and its gradient come from different operations", what, shape().str()));
+  }
+}
+
+std::shared_ptr<CpuTensor> as_floats(const std::string& what, const TensorPtr& tensor) {
+  return as_cpu(what, tensor, DType::float32);
+}
+
+std::shared_ptr<CpuTensor> as_integers(const std::string& what, const TensorPtr& tensor) {
+  return as_cpu(what, tensor, DType::int32);
+}
+
+Variable make_variable(const Device& device, const Shape& shape, const Layout& layout, bool with_grad) {
+  Variable variable{std::make_shared<CpuTensor>(device, shape, layout), nullptr};
+  if (with_grad) variable.grad = std::make_shared<CpuTensor>(device, shape, layout);
+  return variable;
+}
+
+std::vector<double> read_tensor(Device& device, const CpuTensor& tensor) {
+  if (tensor.dtype() != DType::float32) {
+    const auto integers = tensor.integers();
+    return {integers.begin(), integers.end()};
+  }
+  Relaid plain = plain_input(device, tensor);
+  plain.copy();
+  const auto* begin = static_cast<const float*>(plain.memory().get_data_handle());
+  return {begin, begin + tensor.shape().count()};
+}
+
+void write_tensor(Device& device, const CpuTensor& tensor, std::span<const double> values) {
+  if (static_cast<std::int64_t>(values.size()) != tensor.shape().count()) {
+    throw UsageError(
+        fmt::format("{} values written to a tensor of shape {}", values.size(), tensor.shape().str()));
+  }
+  if (tensor.dtype() != DType::float32) {
+    std::ranges::transform(values, tensor.integers().begin(),
+                           [](double value) { return static_cast<std::int32_t>(value); });
+    return;
+  }
+  Relaid plain = Relaid::output(device, tensor.memory(), plain_layout(tensor.shape()));
+  std::ranges::transform(values, static_cast<float*>(plain.memory().get_data_handle()),
+                         [](double value) { return static_cast<float>(value); });
+  plain.copy();
+}
+
+CpuParameters::CpuParameters(const Device& device, std::span<const Shape> shapes, bool with_gradients) {
+  std::int64_t total = 0;
+  for (const Shape& shape : shapes) total += whole_lines(shape.count());
+  const auto bytes = static_cast<std::size_t>(total) * sizeof(float);
+  values_ = std::make_shared<Buffer>(bytes);
+  if (with_gradients) gradients_ = std::make_shared<Buffer>(bytes);
+
+  std::int64_t offset = 0;
+  const auto part = [&](const std::shared_ptr<Buffer>& arena, const Shape& shape) {
+    return std::make_shared<CpuTensor>(device, shape, arena, static_cast<float*>(arena->data()) + offset);
+  };
+  for (const Shape& shape : shapes) {
+    Variable variable{part(values_, shape), nullptr};
+    if (with_gradients) variable.grad = part(gradients_, shape);
+    variables_.push_back(std::move(variable));
+    offset += whole_lines(shape.count());
+  }
+}
+
+std::span<float> CpuParameters::values() const {
+  return {static_cast<float*>(values_->data()), values_->size() / sizeof(float)};
+}
+
+std::span<float> CpuParameters::gradients() const {
+  if (!gradients_) return {};
+  return {static_cast<float*>(gradients_->data()), gradients_->size() / sizeof(float)};
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,86 @@
+// The CPU backend's tensors: a logical shape over memory in whatever layout oneDNN prefers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cpu/device.h"
+
+namespace convoy::cpu {
+
+/// Row-major, as PyTorch has it. A scalar's one element lies in a oneDNN dimension of 1.
+Layout plain_layout(const Shape& shape, DType dtype = DType::float32);
+Layout plain_layout(const Dims& dims);
+
+/// Any layout of that shape: for a primitive to choose.
+Layout any_layout(const Dims& dims);
+
+Dims dims_of(const Shape& shape);
+
+class CpuTensor final : public Tensor {
+ public:
+  /// Zeros.
+  CpuTensor(const Device& device, const Shape& shape, const Layout& layout, DType dtype = DType::float32);
+  /// The part of an arena that starts at `begin`, plain.
+  CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<Buffer> arena, float* begin);
+
+  const dnnl::memory& memory() const { return memory_; }
+  Layout layout() const { return memory_.get_desc(); }
+  DType dtype() const { return dtype_; }
+
+  /// In memory order, with the padding that a blocked layout may have (always zero).
+  std::span<float> floats() const;
+  std::span<std::int32_t> integers() const;
+
+  /// The same plain memory under other dimensions of as many elements.
+  dnnl::memory viewed_as(const Device& device, const Dims& dims) const;
+
+ private:
+  std::shared_ptr<Buffer> bytes_;
+  dnnl::memory memory_;
+  DType dtype_;
+};
+
+/// A Variable of this backend, held for as long as an operation lives. `grad` may be null.
+struct Bound {
+  Bound() = default;
+  /// `what` is the layer and the tensor, "Conv2d: weight". Throws UsageError if the value is missing, if it
+  /// or the gradient is not of floats and made by this backend, or if their shapes or layouts differ.
+  Bound(const std::string& what, const Variable& variable);
+
+  const Shape& shape() const { return value->shape(); }
+
+  std::shared_ptr<CpuTensor> value;
+  std::shared_ptr<CpuTensor> grad;
+};
+
+/// `tensor` as this backend's. Throws UsageError if it is missing, not this backend's, or not of the type.
+std::shared_ptr<CpuTensor> as_floats(const std::string& what, const TensorPtr& tensor);
+std::shared_ptr<CpuTensor> as_integers(const std::string& what, const TensorPtr& tensor);
+
+/// Fresh memory for what an operation puts out: value and gradient in one layout.
+Variable make_variable(const Device& device, const Shape& shape, const Layout& layout, bool with_grad);
+
+std::vector<double> read_tensor(Device& device, const CpuTensor& tensor);
+/// Throws UsageError if there are not as many values as elements.
+void write_tensor(Device& device, const CpuTensor& tensor, std::span<const double> values);
+
+/// Values, gradients and whatever an optimizer adds lie in the same order: parameter after parameter, each
+/// from a cache line on, the gaps zero.
+class CpuParameters final : public ParameterArena {
+ public:
+  CpuParameters(const Device& device, std::span<const Shape> shapes, bool with_gradients);
+
+  std::span<float> values() const;
+  std::span<float> gradients() const;  // empty without gradients
+
+ private:
+  std::shared_ptr<Buffer> values_;
+  std::shared_ptr<Buffer> gradients_;
+};
+
+}  // namespace convoy::cpu

@@ -1,0 +1,178 @@
+// Batch assembly: the resident data set, its order and cursor, normalisation.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "tests/backend/backends.h"
+#include "tests/backend/harness.h"
+
+namespace convoy {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class BatchTest : public BackendTest {
+ protected:
+  struct Batch {
+    TensorPtr images, labels;
+    OperationPtr operation;
+  };
+
+  Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image) {
+    Batch batch{backend().make_tensor({count, image[0], image[1], image[2]}, DType::float32),
+                backend().make_tensor({count}, DType::int32), nullptr};
+    batch.operation = backend().make_batch(dataset, batch.images, batch.labels);
+    return batch;
+  }
+
+  Values images(const Batch& batch) { return backend().read(*batch.images); }
+  Values labels(const Batch& batch) { return backend().read(*batch.labels); }
+};
+
+/// Sample n has label n; its pixels run through the bytes.
+Dataset small_dataset(std::int64_t count, const Shape& image) {
+  Dataset dataset;
+  dataset.name = "small";
+  dataset.image = image;
+  dataset.classes = count;
+  for (std::int64_t n = 0; n < count; ++n) dataset.labels.push_back(static_cast<std::uint8_t>(n));
+  for (std::int64_t i = 0; i < count * image.count(); ++i) {
+    dataset.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 256));
+  }
+  return dataset;
+}
+
+/// (byte / 255 - mean) / std of the samples in `order`, straight from the definition.
+Values normalised(const Dataset& dataset, const std::vector<std::uint32_t>& order) {
+  const std::int64_t channels = dataset.image[0], plane = dataset.image[1] * dataset.image[2];
+  const auto of = [](const std::vector<float>& v, std::int64_t c) {
+    return double{v.size() == 1 ? v[0] : v[c]};
+  };
+  Values values;
+  for (const std::int64_t sample : order) {
+    for (std::int64_t i = 0; i < channels * plane; ++i) {
+      const double byte = dataset.pixels[sample * channels * plane + i];
+      values.push_back((byte / 255 - of(dataset.normalization.mean, i / plane)) /
+                       of(dataset.normalization.std, i / plane));
+    }
+  }
+  return values;
+}
+
+/// Two roundings of numbers up to 1, divided by the deviation, whichever way the formula is arranged.
+double tolerance(double epsilon, const Normalization& normalization) {
+  return 2 * epsilon / *std::ranges::min_element(normalization.std);
+}
+
+TEST_P(BatchTest, FollowsTheOrderWithARaggedEnd) {
+  const Shape image{1, 3, 5};
+  const Dataset dataset = small_dataset(7, image);
+  const auto resident = backend().upload(dataset);
+  const Batch four = make_batch(*resident, 4, image), three = make_batch(*resident, 3, image);
+  const double allowed = tolerance(backend().epsilon(), dataset.normalization);
+
+  resident->set_order(std::vector<std::uint32_t>{6, 0, 3, 3, 5, 1, 2});
+  four.operation->forward(Phase::training);
+  EXPECT_THAT(labels(four), Exactly({6, 0, 3, 3}));
+  EXPECT_THAT(images(four), Near(normalised(dataset, {6, 0, 3, 3}), allowed));
+  three.operation->forward(Phase::training);
+  EXPECT_THAT(labels(three), Exactly({5, 1, 2}));
+  EXPECT_THAT(images(three), Near(normalised(dataset, {5, 1, 2}), allowed));
+  EXPECT_THAT(labels(four), Exactly({6, 0, 3, 3})) << "the other batch is left alone";
+
+  resident->set_order(std::vector<std::uint32_t>{1, 2, 3, 4, 5});  // the cursor is back at the front
+  four.operation->forward(Phase::evaluation);
+  EXPECT_THAT(labels(four), Exactly({1, 2, 3, 4}));
+}
+
+TEST_P(BatchTest, EveryByteBecomesByteOver255) {
+  Dataset dataset = small_dataset(1, {1, 16, 16});
+  std::iota(dataset.pixels.begin(), dataset.pixels.end(), std::uint8_t{0});
+  const auto resident = backend().upload(dataset);
+  const Batch batch = make_batch(*resident, 1, dataset.image);
+  resident->set_order(std::vector<std::uint32_t>{0});
+  batch.operation->forward(Phase::training);
+  EXPECT_THAT(images(batch), Near(normalised(dataset, {0}), tolerance(backend().epsilon(), {})));
+  EXPECT_EQ(images(batch).front(), 0.0);
+  EXPECT_EQ(images(batch).back(), 1.0);
+}
+
+TEST_P(BatchTest, NormalisesEachChannelByItsOwn) {
+  Dataset dataset = small_dataset(5, {3, 2, 3});
+  dataset.normalization = {{0.4914f, 0.4822f, 0.4465f}, {0.247f, 0.2435f, 0.0625f}};
+  const auto resident = backend().upload(dataset);
+  const Batch batch = make_batch(*resident, 2, dataset.image);
+  resident->set_order(std::vector<std::uint32_t>{4, 1});
+  batch.operation->forward(Phase::training);
+  EXPECT_THAT(images(batch),
+              Near(normalised(dataset, {4, 1}), tolerance(backend().epsilon(), dataset.normalization)));
+}
+
+TEST_P(BatchTest, NormalisesAllChannelsByOne) {
+  Dataset dataset = small_dataset(2, {3, 2, 2});
+  dataset.normalization = {{0.5f}, {0.25f}};
+  const auto resident = backend().upload(dataset);
+  const Batch batch = make_batch(*resident, 2, dataset.image);
+  resident->set_order(std::vector<std::uint32_t>{0, 1});
+  batch.operation->forward(Phase::training);
+  EXPECT_THAT(images(batch),
+              Near(normalised(dataset, {0, 1}), tolerance(backend().epsilon(), dataset.normalization)));
+}
+
+TEST_P(BatchTest, KeepsItsOwnCopyOfTheData) {
+  Dataset dataset = small_dataset(2, {1, 2, 2});
+  const Values expected = normalised(dataset, {1});
+  const auto resident = backend().upload(dataset);
+  std::ranges::fill(dataset.pixels, std::uint8_t{0});
+  const Batch batch = make_batch(*resident, 1, dataset.image);
+  resident->set_order(std::vector<std::uint32_t>{1});
+  batch.operation->forward(Phase::training);
+  EXPECT_THAT(images(batch), Near(expected, tolerance(backend().epsilon(), {})));
+}
+
+TEST_P(BatchTest, RefusesAnOrderBeyondTheData) {
+  const auto resident = backend().upload(small_dataset(3, {1, 2, 2}));
+  EXPECT_THAT(usage_error([&] {
+                resident->set_order(std::vector<std::uint32_t>{0, 3});
+              }),
+              AllOf(HasSubstr("small"), HasSubstr("3")));
+}
+
+TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {
+  const auto resident = backend().upload(small_dataset(3, {1, 2, 2}));
+  const auto message = [&](const Shape& images, const Shape& labels) {
+    const TensorPtr x = backend().make_tensor(images, DType::float32),
+                    y = backend().make_tensor(labels, DType::int32);
+    return usage_error([&] { backend().make_batch(*resident, x, y); });
+  };
+  EXPECT_THAT(message({2, 1, 2, 3}, {2}), AllOf(HasSubstr("[2, 1, 2, 3]"), HasSubstr("[2, 1, 2, 2]")));
+  EXPECT_THAT(message({2, 1, 2, 2}, {3}), AllOf(HasSubstr("[3]"), HasSubstr("[2]")));
+}
+
+TEST_P(BatchTest, RefusesDataSetsThatContradictThemselves) {
+  const auto message = [&](const std::function<void(Dataset&)>& break_it) {
+    Dataset dataset = small_dataset(3, {3, 2, 2});
+    break_it(dataset);
+    return usage_error([&] { backend().upload(dataset); });
+  };
+  EXPECT_THAT(message([](Dataset& d) { d.pixels.pop_back(); }), AllOf(HasSubstr("small"), HasSubstr("35")));
+  EXPECT_THAT(message([](Dataset& d) { d.normalization.mean = {0.5f, 0.5f}; }), HasSubstr("2 means"));
+  EXPECT_THAT(message([](Dataset& d) { d.normalization.std = {0.0f}; }), HasSubstr("deviation"));
+  EXPECT_THAT(message([](Dataset& d) { d.image = {12}; }), HasSubstr("[12]"));
+}
+
+TEST_P(BatchTest, SaysWhenTheOrderIsUsedUp) {
+  const auto resident = backend().upload(small_dataset(3, {1, 2, 2}));
+  const Batch batch = make_batch(*resident, 2, {1, 2, 2});
+  EXPECT_THROW(batch.operation->forward(Phase::training), Error) << "no order was set";
+  resident->set_order(std::vector<std::uint32_t>{0, 1, 2});
+  batch.operation->forward(Phase::training);
+  EXPECT_THROW(batch.operation->forward(Phase::training), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(, BatchTest, testing::ValuesIn(available_backends()), backend_name);
+
+}  // namespace
+}  // namespace convoy
