@@ -1,0 +1,259 @@
+#include "engine/train/gradcheck.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <variant>
+
+#include "engine/backend/reference/reference.h"
+#include "engine/core/philox.h"
+#include "engine/train/network.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::uint64_t kSeed = 7;
+// Streams far from those of initial values and dropout.
+constexpr std::uint32_t kInputStream = 1u << 20;
+constexpr std::uint32_t kCotangentStream = kInputStream + 1;
+constexpr std::uint32_t kChoiceStream = kInputStream + 2;
+
+// The step of a central difference in double: truncation grows as h^2, rounding as eps |f| / h.
+constexpr double kStep = 1e-5;
+constexpr double kDifferenceTolerance = 1e-6;
+// Entries of one tensor that are differenced; larger tensors are sampled, the ConvNet's would take hours.
+constexpr std::size_t kEntries = 48;
+
+std::vector<double> uniform_values(std::int64_t count, std::uint32_t stream) {
+  PhiloxSequence random({kSeed, stream});
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (double& value : values) value = random.uniform(-1.0, 1.0);
+  return values;
+}
+
+double largest(const std::vector<double>& values) {
+  double result = 0.0;
+  for (const double value : values) result = std::max(result, std::abs(value));
+  return result;
+}
+
+// One case on one backend: a scalar objective of the input and the parameters, and its gradients.
+class Differentiable {
+ public:
+  Differentiable(const GradcheckCase& c, Backend& backend)
+      : backend_(backend),
+        counter_(backend.make_counter()),
+        metrics_(backend.make_metrics()),
+        parameters_(backend, c.model, initial_state(c.model, kSeed)),
+        input_(make_input(c)),
+        network_(backend, c.model, parameters_, input_, {kSeed, counter_.get()}) {
+    counter_->write(1);
+    const Shape& shape = network_.output().value->shape();
+    if (c.cross_entropy) {
+      const TensorPtr labels = backend.make_tensor({c.batch}, DType::int32);
+      std::vector<double> classes;
+      for (std::int64_t i = 0; i < c.batch; ++i) classes.push_back(static_cast<double>(i % shape[1]));
+      backend.write(*labels, classes);
+      loss_ = backend.make_cross_entropy(network_.output(), labels, *metrics_);
+    } else {
+      cotangent_ = uniform_values(shape.count(), kCotangentStream);
+    }
+  }
+
+  double objective() {
+    network_.forward(Phase::training);
+    if (loss_) {
+      loss_->forward(Phase::training);
+      return metrics_->read().last_loss;
+    }
+    const std::vector<double> output = this->output();
+    double sum = 0.0;
+    for (std::size_t i = 0; i < output.size(); ++i) sum += cotangent_[i] * output[i];
+    return sum;
+  }
+
+  // The gradients of what `objective` last computed, the input's first.
+  StateDict gradients() {
+    if (loss_) {
+      loss_->backward();
+    } else {
+      backend_.write(*network_.output().grad, cotangent_);
+    }
+    network_.backward();
+    StateDict all{{"input", {input_.value->shape(), backend_.read(*input_.grad)}}};
+    for (auto& entry : parameters_.gradients()) all.push_back(std::move(entry));
+    return all;
+  }
+
+  Tensor& tensor(const std::string& name) {
+    return name == "input" ? *input_.value : *parameters_.at(name).value;
+  }
+  std::vector<double> output() const { return backend_.read(*network_.output().value); }
+  Backend& backend() { return backend_; }
+
+ private:
+  Variable make_input(const GradcheckCase& c) {
+    const Shape shape{c.batch, c.model.input[0], c.model.input[1], c.model.input[2]};
+    Variable input{backend_.make_tensor(shape, DType::float32), backend_.make_tensor(shape, DType::float32)};
+    backend_.write(*input.value, uniform_values(shape.count(), kInputStream));
+    return input;
+  }
+
+  Backend& backend_;
+  std::unique_ptr<StepCounter> counter_;
+  std::unique_ptr<Metrics> metrics_;
+  Parameters parameters_;
+  Variable input_;
+  Network network_;
+  OperationPtr loss_;
+  std::vector<double> cotangent_;
+};
+
+// The slopes left and right of a point, by which a kink (of ReLU, of a maximum) shows.
+struct Slopes {
+  double left = 0.0;
+  double right = 0.0;
+  double central() const { return (left + right) / 2; }
+};
+
+Slopes slopes_at(Differentiable& f, Tensor& tensor, std::vector<double>& values, std::size_t entry,
+                 double here) {
+  const double kept = values[entry];
+  const auto objective_at = [&](double value) {
+    values[entry] = value;
+    f.backend().write(tensor, values);
+    return f.objective();
+  };
+  const double right = objective_at(kept + kStep);
+  const double left = objective_at(kept - kStep);
+  values[entry] = kept;
+  f.backend().write(tensor, values);
+  return {(here - left) / kStep, (right - here) / kStep};
+}
+
+std::vector<std::size_t> entries_to_check(std::size_t count) {
+  std::vector<std::size_t> entries;
+  if (count <= kEntries) {
+    for (std::size_t i = 0; i < count; ++i) entries.push_back(i);
+    return entries;
+  }
+  PhiloxSequence random({kSeed, kChoiceStream});
+  for (std::size_t i = 0; i < kEntries; ++i) {
+    entries.push_back(random.below(static_cast<std::uint32_t>(count)));
+  }
+  return entries;
+}
+
+// The layer's part of a parameter's name.
+std::string layer_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
+
+// What an error in a gradient is measured against: the largest gradient in its layer. Within a layer, because
+// a bias in front of a batch norm has the gradient zero: what is computed there is the rounding of sums as
+// large as its weight's.
+double scale_of(const StateDict& gradients, const std::string& name) {
+  double scale = 0.0;
+  for (const auto& [other, gradient] : gradients) {
+    if (layer_of(other) == layer_of(name)) scale = std::max(scale, largest(gradient.values));
+  }
+  return scale;
+}
+
+// The longest sum that a number of the case passes through, and how many layers round it on the way and back.
+struct Depth {
+  std::int64_t longest_sum = 1;
+  std::int64_t layers = 0;
+};
+
+Depth depth_of(const GradcheckCase& c) {
+  Depth depth;
+  for (const LayerInfo& info : infer(c.model, c.batch)) {
+    ++depth.layers;
+    const Shape& x = info.input;
+    const Shape& y = info.output;
+    const std::int64_t pixels =
+        y.rank() == 4 ? y[0] * y[2] * y[3] : y[0];  // a weight's gradient, a statistic
+    std::int64_t terms = pixels;
+    if (const auto* conv = std::get_if<Conv2d>(info.layer)) {
+      const std::int64_t taps = conv->kernel_size[0] * conv->kernel_size[1];
+      const std::int64_t channels = std::max(conv->in_channels, conv->out_channels) / conv->groups;
+      terms = std::max(terms, taps * channels);
+    } else if (std::holds_alternative<Linear>(*info.layer)) {
+      terms = std::max({terms, x[1], y[1]});
+    }
+    depth.longest_sum = std::max(depth.longest_sum, terms);
+  }
+  return depth;
+}
+
+void keep_worst(GradcheckResult& result, const std::string& name, double error) {
+  if (result.worst.empty() || !(error <= result.error)) {  // a NaN is the worst of all
+    result.error = error;
+    result.worst = name;
+  }
+}
+
+}  // namespace
+
+GradcheckResult check_against_differences(const GradcheckCase& c) {
+  const auto backend = make_double_reference_backend();
+  Differentiable f(c, *backend);
+  const double here = f.objective();
+  const StateDict gradients = f.gradients();
+  GradcheckResult result{c.name, "finite differences", "", 0.0, kDifferenceTolerance};
+
+  // A difference cannot tell a slope from zero below eps |f| / h; a scale of that over the tolerance makes it
+  // pass.
+  const double resolution = 4 * backend->epsilon() * std::max(1.0, std::abs(here)) / kStep;
+  std::size_t checked = 0;
+  std::size_t kinks = 0;
+  for (const auto& [name, gradient] : gradients) {
+    const double scale = std::max(scale_of(gradients, name), resolution / kDifferenceTolerance);
+    Tensor& tensor = f.tensor(name);
+    std::vector<double> values = backend->read(tensor);
+    for (const std::size_t entry : entries_to_check(values.size())) {
+      const Slopes slopes = slopes_at(f, tensor, values, entry, here);
+      ++checked;
+      // Smooth: the two slopes differ by h f''. Across a kink they differ by the jump of the slope.
+      if (std::abs(slopes.right - slopes.left) > 100 * kStep * scale) {
+        ++kinks;
+        continue;
+      }
+      keep_worst(result, name, std::abs(slopes.central() - gradient.values[entry]) / scale);
+    }
+  }
+  if (kinks * 20 > checked) keep_worst(result, "too many kinks", std::nan(""));  // then nothing was shown
+  return result;
+}
+
+GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend) {
+  const auto reference_backend = make_double_reference_backend();
+  Differentiable reference(c, *reference_backend);
+  Differentiable subject(c, backend);
+  reference.objective();
+  subject.objective();
+
+  // A sum of L terms rounds like sqrt(L) eps of its largest partial sums; each layer adds its own, forward
+  // and back, and 4 standard deviations of such a walk are practically never left.
+  const Depth depth = depth_of(c);
+  const double tolerance = 4 * backend.epsilon() * std::sqrt(static_cast<double>(depth.longest_sum)) *
+                           static_cast<double>(2 * depth.layers);
+  GradcheckResult result{c.name, backend.name(), "", 0.0, tolerance};
+  const auto compare = [&](const std::string& name, const std::vector<double>& actual,
+                           const std::vector<double>& expected, double scale) {
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      keep_worst(result, name, std::abs(actual[i] - expected[i]) / scale);
+    }
+  };
+
+  const std::vector<double> output = reference.output();
+  compare("output", subject.output(), output, largest(output));
+  const StateDict expected = reference.gradients();
+  const StateDict actual = subject.gradients();
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& [name, gradient] = expected[i];
+    compare(name, actual[i].second.values, gradient.values, scale_of(expected, name));
+  }
+  return result;
+}
+
+}  // namespace convoy

@@ -1,0 +1,42 @@
+// Are the gradients right? Every layer against finite differences in double, and every backend against that.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/model/model.h"
+
+namespace convoy {
+
+/// A small model to differentiate, with the batch size to do it at.
+struct GradcheckCase {
+  std::string name;  // "Conv2d k3x2 s2x1 p1 d2 g2"
+  Model model;
+  std::int64_t batch = 1;
+  bool cross_entropy = false;  // differentiate the loss; else a fixed random weighting of the output
+};
+
+/// Every layer type with odd shapes (stride, padding, dilation, groups, ragged batch), then the whole
+/// ConvNet.
+std::vector<GradcheckCase> gradcheck_cases();
+
+/// The largest error of one case on one backend, relative to the largest entry of the tensor it was found in.
+struct GradcheckResult {
+  std::string name;
+  std::string backend;
+  std::string worst;  // the tensor: "input", "layer1.0.weight", "output"
+  double error = 0.0;
+  double tolerance = 0.0;
+
+  bool passed() const { return error <= tolerance; }  // false for NaN
+};
+
+/// Central differences of the double reference against its own backward.
+GradcheckResult check_against_differences(const GradcheckCase& c);
+
+/// Output and gradients of `backend` against the double reference, with a tolerance from the backend's
+/// epsilon and the longest sum in the case.
+GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend);
+
+}  // namespace convoy

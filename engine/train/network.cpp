@@ -1,0 +1,135 @@
+#include "engine/train/network.h"
+
+#include <fmt/format.h>
+
+#include "engine/core/error.h"
+
+namespace convoy {
+
+// Dropout layer k draws from stream kDropoutStreams + k: steps count from 1, so these never meet the streams
+// of the initial values, which draw at step 0.
+constexpr std::uint32_t kDropoutStreams = 1u << 16;
+
+// Walks the layers and makes their operations. Each `add` returns the layer's output.
+class NetworkBuilder {
+ public:
+  NetworkBuilder(Network& network, Backend& backend, const Parameters& parameters, DropoutSource dropout)
+      : network_(network), backend_(backend), parameters_(parameters), dropout_(dropout) {}
+
+  Variable sequence(const std::vector<NamedLayer>& layers, const std::string& prefix, Variable x) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      const std::string name = prefix + layers[i].name;
+      const auto* norm = std::get_if<BatchNorm2d>(&layers[i].layer);
+      if (norm && i + 1 < layers.size() && std::holds_alternative<ReLU>(layers[i + 1].layer)) {
+        x = batch_norm(*norm, /*fuse_relu=*/true, name, x);
+        ++i;
+      } else {
+        x = std::visit([&](const auto& layer) { return add(layer, name, x); }, layers[i].layer);
+      }
+    }
+    return x;
+  }
+
+ private:
+  Variable keep(const std::string& name, const std::string& type, OperationPtr operation) {
+    network_.operations_.push_back({name, type, std::move(operation)});
+    return network_.operations_.back().operation->output();
+  }
+
+  Variable bias_of(const std::string& name, bool present) const {
+    return present ? parameters_.at(name + ".bias") : Variable{};
+  }
+
+  Variable add(const Conv2d& layer, const std::string& name, const Variable& x) {
+    return keep(name, "Conv2d",
+                backend_.make_conv2d(layer, x, parameters_.at(name + ".weight"), bias_of(name, layer.bias)));
+  }
+
+  Variable batch_norm(const BatchNorm2d& layer, bool fuse_relu, const std::string& name, const Variable& x) {
+    const BatchNormTensors tensors{
+        .weight = parameters_.at(name + ".weight"),
+        .bias = parameters_.at(name + ".bias"),
+        .running_mean = parameters_.at(name + ".running_mean").value,
+        .running_var = parameters_.at(name + ".running_var").value,
+    };
+    return keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d",
+                backend_.make_batch_norm(layer, fuse_relu, x, tensors));
+  }
+
+  Variable add(const BatchNorm2d& layer, const std::string& name, const Variable& x) {
+    return batch_norm(layer, /*fuse_relu=*/false, name, x);
+  }
+
+  Variable add(const ReLU&, const std::string& name, const Variable& x) {
+    return keep(name, "ReLU", backend_.make_relu(x));
+  }
+
+  Variable add(const MaxPool2d& layer, const std::string& name, const Variable& x) {
+    return keep(name, "MaxPool2d", backend_.make_max_pool(layer, x));
+  }
+
+  Variable add(const AvgPool2d& layer, const std::string& name, const Variable& x) {
+    return keep(name, "AvgPool2d", backend_.make_avg_pool(layer, x));
+  }
+
+  Variable add(const GlobalAvgPool2d&, const std::string& name, const Variable& x) {
+    const Shape& shape = x.value->shape();
+    const AvgPool2d whole_plane{.kernel_size = {shape[2], shape[3]}};
+    return keep(name, "GlobalAvgPool2d", backend_.make_avg_pool(whole_plane, x));
+  }
+
+  // Only the logical shape changes, and whoever needs a flat one takes [N, C, H, W] as such (see
+  // make_linear).
+  Variable add(const Flatten&, const std::string&, const Variable& x) { return x; }
+
+  Variable add(const Linear& layer, const std::string& name, const Variable& x) {
+    return keep(name, "Linear",
+                backend_.make_linear(layer, x, parameters_.at(name + ".weight"), bias_of(name, layer.bias)));
+  }
+
+  Variable add(const Dropout& layer, const std::string& name, const Variable& x) {
+    if (!dropout_.counter) throw Error(fmt::format("layer '{}': Dropout needs a step counter", name));
+    const RandomStream random{dropout_.seed, kDropoutStreams + dropouts_++};
+    return keep(name, "Dropout", backend_.make_dropout(layer, x, random, *dropout_.counter));
+  }
+
+  Variable add(const Residual& layer, const std::string& name, const Variable& x) {
+    Variable first = x;
+    Variable second = x;
+    if (x.grad) {  // two consumers, so two gradients, added on the way back
+      auto fork = backend_.make_fork(x);
+      second = fork->second();
+      first = keep(name + ".fork", "Fork", std::move(fork));
+    }
+    const Variable body = sequence(layer.body, name + ".", first);
+    const Variable shortcut = sequence(layer.shortcut, name + ".", second);
+    return keep(name, "Add", backend_.make_add(body, shortcut));
+  }
+
+  Network& network_;
+  Backend& backend_;
+  const Parameters& parameters_;
+  DropoutSource dropout_;
+  std::uint32_t dropouts_ = 0;
+};
+
+Network::Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
+                 DropoutSource dropout) {
+  const Shape& shape = images.value->shape();
+  if (shape.rank() != 4 || Shape{shape[1], shape[2], shape[3]} != model.input) {
+    throw UsageError(
+        fmt::format("model '{}' takes images {}, these are {}", model.name, model.input.str(), shape.str()));
+  }
+  infer(model, shape[0]);  // finds what does not fit, by name, before any backend sees it
+  output_ = NetworkBuilder(*this, backend, parameters, dropout).sequence(model.layers, "", images);
+}
+
+void Network::forward(Phase phase) {
+  for (const NamedOperation& step : operations_) step.operation->forward(phase);
+}
+
+void Network::backward() {
+  for (auto step = operations_.rbegin(); step != operations_.rend(); ++step) step->operation->backward();
+}
+
+}  // namespace convoy

@@ -1,0 +1,78 @@
+// A Model compiled for a backend and a batch size: operations in order, connected by their tensors.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/model/model.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+
+/// The tensors of one model on one backend. Networks of several batch sizes share them.
+class Parameters {
+ public:
+  /// Allocates on `backend` (which must outlive this) and fills from `state`. Throws Error if the state is
+  /// not the model's (see check_state).
+  Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients = true);
+
+  /// Reads everything back, in `state_dict()` order; synchronises. `training_steps` is how often the network
+  /// ran forward in training since the state was loaded: num_batches_tracked grows by it.
+  StateDict state(std::int64_t training_steps) const;
+
+  /// The gradients under their parameters' names; synchronises.
+  StateDict gradients() const;
+
+  /// By state-dict name. Throws Error for an unknown one.
+  const Variable& at(const std::string& name) const;
+  ParameterArena& arena() { return *arena_; }
+
+  /// Overwrites a tensor's values.
+  void write(const std::string& name, std::span<const double> values);
+
+ private:
+  Backend& backend_;
+  std::vector<TensorSpec> specs_;
+  std::unique_ptr<ParameterArena> arena_;
+  std::vector<Variable> variables_;      // of specs_; the counters' are empty
+  std::vector<double> batches_tracked_;  // of specs_: what the counters were loaded as
+};
+
+/// One executable step of a network, named for profiles: "layer1.0", "layer1.1+relu".
+struct NamedOperation {
+  std::string name;
+  std::string type;  // "Conv2d", "BatchNorm2d+ReLU", ...
+  OperationPtr operation;
+};
+
+/// What dropout needs: where its masks come from.
+struct DropoutSource {
+  std::uint64_t seed = 0;
+  const StepCounter* counter = nullptr;  // needed only by a model with Dropout
+};
+
+class Network {
+ public:
+  /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A batch norm and
+  /// the ReLU behind it become one operation; Flatten none at all. Throws UsageError for shapes that do not
+  /// fit.
+  Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
+          DropoutSource dropout);
+
+  void forward(Phase phase);
+  void backward();
+
+  /// What the last layer puts out.
+  const Variable& output() const { return output_; }
+  std::span<const NamedOperation> operations() const { return operations_; }
+
+ private:
+  friend class NetworkBuilder;
+  std::vector<NamedOperation> operations_;
+  Variable output_;
+};
+
+}  // namespace convoy

@@ -1,0 +1,80 @@
+// Trains and evaluates a model on any backend: the training step is written once, here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/data/dataset.h"
+#include "engine/model/model.h"
+
+namespace convoy {
+
+struct TrainOptions {
+  std::int64_t batch_size = 100;
+  std::int64_t epochs = 5;
+  AdamOptions adam;
+  std::uint64_t seed = 1;
+  std::int64_t log_every = 100;  // steps between two reports of the loss; 0: none
+};
+
+/// Where training is. Steps and epochs count from 1.
+struct Progress {
+  std::int64_t epoch = 0, epochs = 0;
+  std::int64_t step = 0, steps = 0;  // within the epoch
+  double images_per_second = 0.0;    // since the epoch began
+  double seconds = 0.0;              // since training began
+};
+
+struct StepReport : Progress {
+  double loss = 0.0;  // of this step's batch
+};
+
+struct EpochReport : Progress {
+  double loss = 0.0;      // mean over the epoch's samples, as they were trained
+  double accuracy = 0.0;  // likewise, 0 to 1
+};
+
+/// Called between steps; any of them may be empty. An exception thrown here ends `fit` and leaves the trainer
+/// usable: that is how a caller stops early.
+struct TrainObserver {
+  std::function<void(const Progress&)> progress;  // after every step; reads nothing from the device
+  std::function<void(const StepReport&)> step;    // after every log_every-th
+  std::function<void(const EpochReport&)> epoch;
+};
+
+struct Evaluation {
+  double loss = 0.0;      // mean
+  double accuracy = 0.0;  // 0 to 1
+  std::int64_t samples = 0;
+};
+
+class Trainer {
+ public:
+  /// Compiles `model` on `backend` for the options' batch size. The backend must outlive the trainer. Throws
+  /// UsageError for options that cannot be, Error if `state` is not the model's.
+  Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options);
+  ~Trainer();
+
+  /// Trains for options.epochs. A data set that the batch size does not divide ends each epoch with a smaller
+  /// batch, as PyTorch's DataLoader does by default. Throws UsageError if the batch is larger than the data
+  /// set or the images are not the model's.
+  void fit(const Dataset& dataset, const TrainObserver& observer = {});
+
+  Evaluation evaluate(const Dataset& dataset);
+
+  /// Logits [count, classes], row-major, in the data set's order.
+  std::vector<double> predict(const Dataset& dataset);
+
+  /// The model's state dict as it is now.
+  StateDict state() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace convoy

@@ -1,0 +1,152 @@
+// The training loop: what it counts, reports, repeats and refuses.
+#include "engine/train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/backend/registry.h"
+#include "engine/core/error.h"
+#include "engine/core/philox.h"
+#include "engine/model/builtin.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Bright left, right or lower halves under noise: learnable within a few steps.
+Dataset halves(std::int64_t count) {
+  Dataset data{.name = "halves", .image = {1, 8, 8}, .classes = 3};
+  PhiloxSequence random({3, 0});
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::uint8_t>(i % 3);
+    for (unsigned pixel = 0; pixel < 64; ++pixel) {
+      const bool lit = label == 0 ? pixel % 8 < 4 : label == 1 ? pixel % 8 >= 4 : pixel >= 32;
+      data.pixels.push_back(static_cast<std::uint8_t>((lit ? 128 : 0) + random.below(100)));
+    }
+    data.labels.push_back(label);
+  }
+  return data;
+}
+
+Model convnet(std::int64_t classes = 3) { return builtin_model("convnet", {1, 8, 8}, classes); }
+
+class TrainerTest : public testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+};
+
+TEST_P(TrainerTest, LearnsAndGeneralises) {
+  const Dataset data = halves(90);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 10, .epochs = 5});
+  const Evaluation before = trainer.evaluate(data);
+  trainer.fit(data);
+  const Evaluation after = trainer.evaluate(data);
+  EXPECT_EQ(after.samples, 90);
+  EXPECT_LT(after.loss, before.loss / 4);
+  EXPECT_EQ(after.accuracy, 1.0);
+}
+
+TEST_P(TrainerTest, ARaggedEpochSeesEverySampleOnce) {
+  const Dataset data = halves(23);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 5, .epochs = 2, .log_every = 2});
+  std::vector<std::int64_t> steps;
+  std::vector<std::int64_t> logged;
+  std::vector<EpochReport> epochs;
+  trainer.fit(data, {.progress = [&](const Progress& at) { steps.push_back(at.step); },
+                     .step =
+                         [&](const StepReport& report) {
+                           logged.push_back(report.step);
+                           EXPECT_GT(report.loss, 0.0);
+                           EXPECT_EQ(report.steps, 5);
+                         },
+                     .epoch = [&](const EpochReport& report) { epochs.push_back(report); }});
+  EXPECT_THAT(steps, ElementsAre(1, 2, 3, 4, 5, 1, 2, 3, 4, 5));
+  EXPECT_THAT(logged, ElementsAre(2, 4, 2, 4));
+  ASSERT_EQ(epochs.size(), 2u);
+  // 23 samples: an accuracy is a number of 23rds, whichever batches they came in.
+  EXPECT_NEAR(epochs[1].accuracy * 23, std::round(epochs[1].accuracy * 23), 1e-9);
+  EXPECT_EQ(find(trainer.state(), "layer1.1.num_batches_tracked")->values, std::vector{10.0});
+}
+
+TEST_P(TrainerTest, TheSameSeedGivesTheSameBits) {
+  const Dataset data = halves(33);
+  const auto train = [&](std::uint64_t seed) {
+    const Model model = convnet();
+    Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 8, .epochs = 2, .seed = seed});
+    trainer.fit(data);
+    return trainer.state();
+  };
+  const StateDict first = train(4);
+  EXPECT_EQ(first, train(4));
+  EXPECT_NE(first, train(5)) << "the order of batches comes from the seed";
+}
+
+TEST_P(TrainerTest, PredictsInTheOrderOfTheDataSet) {
+  const Dataset data = halves(33);
+  const Model model = convnet();
+  Trainer in_batches(*backend_, model, initial_state(model, 1), {.batch_size = 8});
+  Trainer at_once(*backend_, model, initial_state(model, 1), {.batch_size = 33});
+  const auto logits = in_batches.predict(data);
+  const auto expected = at_once.predict(data);
+  ASSERT_EQ(logits.size(), 33u * 3u);
+  // Both sum the same at most 400 products (16 channels x 25 taps) a value, perhaps in another order.
+  const double tolerance = 4 * backend_->epsilon() * 20;
+  for (std::size_t i = 0; i < logits.size(); ++i) EXPECT_NEAR(logits[i], expected[i], tolerance) << i;
+}
+
+TEST_P(TrainerTest, AnObserverCanStopIt) {
+  const Dataset data = halves(30);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 5});
+  const auto stop_at_third = [](const Progress& at) {
+    if (at.step == 3) throw Error("stop");
+  };
+  EXPECT_THROW(trainer.fit(data, {.progress = stop_at_third}), Error);
+  EXPECT_EQ(find(trainer.state(), "layer1.1.num_batches_tracked")->values, std::vector{3.0});
+  EXPECT_EQ(trainer.evaluate(data).samples, 30);
+}
+
+std::vector<std::string> usable_backends() {
+  std::vector<std::string> names;
+  for (const BackendStatus& status : backend_statuses()) {
+    if (status.usable) names.push_back(status.name);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(On, TrainerTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& instance) { return instance.param; });
+
+std::string refusal(const TrainOptions& options, const Dataset& data, const Model& model) {
+  const auto backend = make_backend("reference").backend;
+  try {
+    Trainer trainer(*backend, model, initial_state(model, 1), options);
+    trainer.fit(data);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(TrainerRefuses, OptionsAndDataThatCannotBe) {
+  const Dataset data = halves(12);
+  EXPECT_THAT(refusal({.batch_size = 0}, data, convnet()), HasSubstr("batch size 0"));
+  EXPECT_THAT(refusal({.batch_size = 13}, data, convnet()), HasSubstr("larger than the 12 images of halves"));
+  EXPECT_THAT(refusal({.batch_size = 4, .epochs = 0}, data, convnet()), HasSubstr("0 epochs"));
+  EXPECT_THAT(refusal({.batch_size = 4, .adam = {.learning_rate = -1}}, data, convnet()),
+              HasSubstr("learning rate -1"));
+  EXPECT_THAT(refusal({.batch_size = 4, .log_every = -1}, data, convnet()), HasSubstr("log_every -1"));
+  EXPECT_THAT(refusal({.batch_size = 4}, data, convnet(2)), HasSubstr("3 classes"));
+  EXPECT_THAT(refusal({.batch_size = 4}, data, builtin_model("convnet", {1, 28, 28}, 10)),
+              HasSubstr("[1, 28, 28]"));
+  EXPECT_THAT(refusal({.batch_size = 4}, Dataset{.name = "nothing", .image = {1, 8, 8}}, convnet()),
+              HasSubstr("nothing has no images"));
+}
+
+}  // namespace
+}  // namespace convoy
