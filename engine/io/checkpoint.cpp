@@ -1,0 +1,100 @@
+#include "engine/io/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <new>
+#include <system_error>
+
+#include "engine/core/error.h"
+#include "engine/core/atomic_file.h"
+#include "engine/io/quote.h"
+#include "engine/io/state_pickle.h"
+#include "engine/io/torch_archive.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::string_view kZipMagic = "PK\x03\x04";
+// Before 1.6 a file was a row of pickles, the first of them this number: 0x1950a86a20f9469cfc6c.
+constexpr std::string_view kLegacyMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// Throws unless the file begins as torch.save's zip archives do.
+void check_kind(const std::filesystem::path& file) {
+  std::error_code failure;
+  const std::filesystem::file_status status = std::filesystem::status(file, failure);
+  if (status.type() == std::filesystem::file_type::not_found) throw Error("there is no such file");
+  if (status.type() == std::filesystem::file_type::directory) throw Error("it is a folder, not a file");
+  if (failure) throw Error(failure.message());
+  if (status.type() != std::filesystem::file_type::regular) throw Error("it is not a regular file");
+
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw Error(std::generic_category().message(errno));
+  std::array<char, kLegacyMagic.size()> head{};
+  in.read(head.data(), head.size());
+  if (in.bad()) throw Error(std::generic_category().message(errno));
+  const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
+  if (start == kLegacyMagic) {
+    throw Error(
+        "it has PyTorch's format from before 1.6; load it with torch.load and save it again with torch.save");
+  }
+  if (!start.starts_with(kZipMagic)) throw Error("it is not a file that torch.save wrote");
+}
+
+/// Throws unless the archive's marks are those that this reader understands.
+void check_marks(const TorchArchive& archive) {
+  const std::string version = archive.read("version");
+  // 3 since PyTorch 1.6; up to 10 is what PyTorch's own reader accepts.
+  if (version != "10\n" &&
+      (version.size() != 2 || version[0] < '1' || version[0] > '9' || version[1] != '\n')) {
+    throw Error(fmt::format("its format version is {}, not 1 to 10", quote(version)));
+  }
+  if (!archive.has("byteorder")) return;  // PyTorch 2.1 and newer write it
+  if (const std::string order = archive.read("byteorder"); order != "little") {
+    throw Error(fmt::format("its byte order is {}, not \"little\"; save it again on a little-endian machine",
+                            quote(order)));
+  }
+}
+
+StateDict load(const std::filesystem::path& file) {
+  check_kind(file);
+  const TorchArchive archive(file);
+  check_marks(archive);
+  const auto storage = [&archive](std::string_view key) { return archive.read(fmt::format("data/{}", key)); };
+  // An element takes two bytes or more, so that 16 tensors at least may share one storage.
+  constexpr std::uint64_t kElementsPerByte = 8;
+  return state_from_pickle(archive.read("data.pkl"), storage, kElementsPerByte * archive.file_bytes());
+}
+
+}  // namespace
+
+void save_checkpoint(const StateDict& state, const std::filesystem::path& file) {
+  std::string archive;
+  try {
+    std::vector<ArchiveEntry> entries{{"data.pkl", state_to_pickle(state)}, {"byteorder", "little"}};
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      entries.push_back({fmt::format("data/{}", i), storage_bytes(state[i])});
+    }
+    entries.push_back({"version", "3\n"});
+    archive = torch_archive(entries);
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot save checkpoint {}: {}", file.string(), error.what()));
+  }
+  write_atomically(file, archive);
+}
+
+StateDict load_checkpoint(const std::filesystem::path& file) {
+  try {
+    return load(file);
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.what()));
+  } catch (const std::bad_alloc&) {  // a sparse file claims any size
+    throw Error(fmt::format("cannot load checkpoint {}: not enough memory", file.string()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.code().message()));
+  }
+}
+
+}  // namespace convoy

@@ -1,0 +1,120 @@
+#include "engine/io/pickle_cursor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/io/quote.h"
+
+namespace convoy::pickle {
+namespace {
+
+// A tensor takes some 150 bytes of pickle: room for 100,000 tensors.
+constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
+constexpr std::size_t kMaxString = std::size_t{64} << 10;
+
+struct NamedGlobal {
+  std::string_view module;
+  std::string_view name;
+  Global global;
+};
+
+constexpr auto kGlobals = std::to_array<NamedGlobal>({
+    {"collections", "OrderedDict", Global::ordered_dict},
+    {"torch._utils", "_rebuild_tensor_v2", Global::rebuild_tensor},
+    {"torch._utils", "_rebuild_parameter", Global::rebuild_parameter},
+    {"torch", "HalfStorage", Global::half_storage},
+    {"torch", "BFloat16Storage", Global::bfloat16_storage},
+    {"torch", "FloatStorage", Global::float_storage},
+    {"torch", "DoubleStorage", Global::double_storage},
+    {"torch", "IntStorage", Global::int_storage},
+    {"torch", "LongStorage", Global::long_storage},
+});
+
+}  // namespace
+
+PickleCursor::PickleCursor(std::string_view bytes) : bytes_(bytes) {
+  if (bytes.size() > kMaxBytes)
+    fail(fmt::format("a pickle of {} bytes, more than {}", bytes.size(), kMaxBytes));
+}
+
+void PickleCursor::fail(std::string_view what) const {
+  throw Error(fmt::format("pickle byte {}: {}", opcode_at_, what));
+}
+
+void PickleCursor::take_header() {
+  if (take_opcode() != Opcode::proto) fail("not a pickle of protocol 2");
+  if (const auto protocol = take_unsigned(1); protocol != 2) {
+    fail(fmt::format("pickle protocol {}, not 2, which torch.save writes by default", protocol));
+  }
+}
+
+Opcode PickleCursor::take_opcode() {
+  opcode_at_ = position_;
+  return static_cast<Opcode>(take(1)[0]);
+}
+
+double PickleCursor::take_double() {
+  std::uint64_t bits = 0;
+  for (const char digit : take(8)) bits = bits << 8 | static_cast<unsigned char>(digit);
+  return std::bit_cast<double>(bits);
+}
+
+std::string_view PickleCursor::take(std::size_t count) {
+  if (count > bytes_.size() - position_) fail("the pickle is truncated");
+  return bytes_.substr(std::exchange(position_, position_ + count), count);
+}
+
+std::string_view PickleCursor::take_line() {
+  const std::size_t end = bytes_.find('\n', position_);
+  if (end == std::string_view::npos) fail("the pickle is truncated");
+  const std::string_view line = take(end - position_);
+  ++position_;
+  return line;
+}
+
+std::uint64_t PickleCursor::take_unsigned(std::size_t width) {
+  std::uint64_t number = 0;
+  const std::string_view digits = take(width);
+  for (std::size_t i = width; i-- > 0;) number = number << 8 | static_cast<unsigned char>(digits[i]);
+  return number;
+}
+
+// Little-endian two's complement.
+std::int64_t PickleCursor::take_signed(std::size_t width) {
+  if (width == 0) return 0;
+  const std::size_t unused_bits = 64 - 8 * width;
+  return static_cast<std::int64_t>(take_unsigned(width) << unused_bits) >> unused_bits;
+}
+
+std::int64_t PickleCursor::take_long() {
+  const std::size_t width = take_unsigned(1);
+  if (width > 8) fail("an integer of more than 64 bits");
+  return take_signed(width);
+}
+
+std::string_view PickleCursor::take_string() {
+  const std::size_t length = take_unsigned(4);
+  if (length > kMaxString) fail(fmt::format("a string of {} bytes, more than {}", length, kMaxString));
+  return take(length);
+}
+
+Global PickleCursor::take_global() {
+  const std::string_view module = take_line();
+  const std::string_view name = take_line();
+  const auto* const entry = std::ranges::find_if(
+      kGlobals, [&](const NamedGlobal& g) { return g.module == module && g.name == name; });
+  if (entry != kGlobals.end()) return entry->global;
+  if (module == "torch" && name.ends_with("Storage")) {
+    fail(fmt::format("tensors of type {} are not supported; convert them with .float()", quote(name)));
+  }
+  fail(fmt::format(
+      "global {} of module {} has no place in a state dict; save model.state_dict(), not the object",
+      quote(name), quote(module)));
+}
+
+}  // namespace convoy::pickle

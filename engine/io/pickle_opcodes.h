@@ -1,0 +1,47 @@
+// The pickle opcodes of a state dict, and the names of those that are none of its business.
+// Source: CPython's Lib/pickletools.py, which specifies every opcode and its argument.
+#pragma once
+
+#include <string>
+
+namespace convoy::pickle {
+
+/// All that PyTorch 1.6 and newer emit for state dicts and training checkpoints (protocol 2).
+enum class Opcode : unsigned char {
+  mark = '(',
+  stop = '.',
+  bin_float = 'G',
+  bin_int = 'J',
+  bin_int1 = 'K',
+  bin_int2 = 'M',
+  none = 'N',
+  bin_persid = 'Q',
+  reduce = 'R',
+  bin_unicode = 'X',
+  empty_list = ']',
+  append = 'a',
+  build = 'b',
+  global = 'c',
+  appends = 'e',
+  bin_get = 'h',
+  long_bin_get = 'j',
+  bin_put = 'q',
+  long_bin_put = 'r',
+  set_item = 's',
+  tuple = 't',
+  set_items = 'u',
+  empty_dict = '}',
+  empty_tuple = ')',
+  proto = 0x80,
+  tuple1 = 0x85,
+  tuple2 = 0x86,
+  tuple3 = 0x87,
+  new_true = 0x88,
+  new_false = 0x89,
+  long1 = 0x8a,
+};
+
+/// What a message calls an opcode that no state dict has: "NEWOBJ (0x81)".
+std::string foreign_opcode_name(unsigned char opcode);
+
+}  // namespace convoy::pickle

@@ -1,0 +1,243 @@
+#include "engine/io/tensor_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <span>
+
+#include "engine/core/error.h"
+#include "engine/io/quote.h"
+
+namespace convoy {
+namespace {
+
+using pickle::Global;
+using pickle::None;
+using pickle::Object;
+using pickle::Value;
+
+static_assert(std::endian::native == std::endian::little,
+              "elements are copied from and to little-endian files");
+
+constexpr std::size_t kMaxRank = 64;  // PyTorch's own limit
+
+const Object* as_object(const Value& value, Object::Kind kind) {
+  const auto* const object = std::get_if<Object*>(&value);
+  return object != nullptr && (*object)->kind == kind ? *object : nullptr;
+}
+
+/// The elements of a tuple; `what` names it in the message.
+std::span<const Value> tuple(const Value& value, std::string_view what) {
+  const Object* const object = as_object(value, Object::Kind::tuple);
+  if (object == nullptr) throw Error(fmt::format("its {} is not a tuple", what));
+  return object->elements;
+}
+
+std::int64_t count_of(const Value& value, std::string_view what) {
+  const auto* const number = std::get_if<std::int64_t>(&value);
+  if (number == nullptr || *number < 0) throw Error(fmt::format("its {} is not a count", what));
+  return *number;
+}
+
+std::vector<std::int64_t> counts_of(const Value& value, std::string_view what) {
+  const std::span<const Value> elements = tuple(value, what);
+  if (elements.size() > kMaxRank)
+    throw Error(fmt::format("its {} has more than {} dimensions", what, kMaxRank));
+  std::vector<std::int64_t> counts;
+  for (const Value& element : elements) counts.push_back(count_of(element, what));
+  return counts;
+}
+
+std::optional<ElementType> element_type(const Value& value) {
+  const auto* const global = std::get_if<Global>(&value);
+  if (global == nullptr) return std::nullopt;
+  switch (*global) {
+    case Global::half_storage:
+      return ElementType::float16;
+    case Global::bfloat16_storage:
+      return ElementType::bfloat16;
+    case Global::float_storage:
+      return ElementType::float32;
+    case Global::double_storage:
+      return ElementType::float64;
+    case Global::int_storage:
+      return ElementType::int32;
+    case Global::long_storage:
+      return ElementType::int64;
+    case Global::ordered_dict:
+    case Global::rebuild_tensor:
+    case Global::rebuild_parameter:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// ("storage", torch.FloatStorage, "0", "cpu", 400): what it is, type, key, device, elements. The device
+/// does not matter: the bytes are in the archive.
+StorageRecord storage_record(const Value& value) {
+  const Object* const reference = as_object(value, Object::Kind::persistent_id);
+  if (reference == nullptr) throw Error("it has no storage");
+  const std::span<const Value> id = tuple(reference->elements.at(0), "storage reference");
+  if (id.size() != 5 || id[0] != Value(std::string_view("storage"))) {
+    throw Error("its storage reference is malformed");
+  }
+  const std::optional<ElementType> type = element_type(id[1]);
+  const auto* const key = std::get_if<std::string_view>(&id[2]);
+  if (!type || key == nullptr || !std::holds_alternative<std::string_view>(id[3])) {
+    throw Error("its storage reference is malformed");
+  }
+  return {*type, *key, count_of(id[4], "storage size")};
+}
+
+/// Throws unless every element of the view lies inside the storage. A view with more elements than its
+/// storage (an expanded tensor) is refused: a few bytes of file could ask for any amount of memory.
+void check_extent(const TensorRecord& record) {
+  std::int64_t count = 1;
+  std::int64_t last = record.offset;  // the storage's element that the tensor's last one is
+  for (std::size_t axis = 0; axis < record.shape.rank(); ++axis) {
+    const std::int64_t size = record.shape[axis];
+    std::int64_t reach = 0;
+    const bool overflow =
+        __builtin_mul_overflow(count, size, &count) ||
+        __builtin_mul_overflow(std::max<std::int64_t>(size, 1) - 1, record.strides[axis], &reach) ||
+        __builtin_add_overflow(last, reach, &last);
+    if (overflow) throw Error(fmt::format("its shape {} overflows 63 bits", record.shape.str()));
+  }
+  if (count > record.storage.count) {
+    throw Error(fmt::format("its shape {} has more elements than its storage ({}); save it .contiguous()",
+                            record.shape.str(), record.storage.count));
+  }
+  if (count > 0 && last >= record.storage.count) {
+    throw Error(fmt::format("its offset and strides lead to element {} of a storage of {}", last,
+                            record.storage.count));
+  }
+}
+
+/// The arguments of a call of `function`, or nothing if `value` is something else.
+std::optional<std::span<const Value>> call_arguments(const Value& value, Global function) {
+  const Object* const call = as_object(value, Object::Kind::call);
+  if (call == nullptr || call->elements.at(0) != Value(function)) return std::nullopt;
+  return tuple(call->elements.at(1), "argument list");
+}
+
+bool is_empty_dict(const Value& value) {
+  const Object* const dict = as_object(value, Object::Kind::dict);
+  return dict != nullptr && dict->elements.empty();
+}
+
+double half_to_double(std::uint16_t bits) {
+  const int exponent = bits >> 10 & 0x1f;
+  const int fraction = bits & 0x3ff;
+  double magnitude = 0.0;
+  if (exponent == 0) {
+    magnitude = std::ldexp(fraction, -24);
+  } else if (exponent == 0x1f) {  // a NaN keeps its payload: it moves to the top of the double's fraction
+    magnitude =
+        std::bit_cast<double>(std::uint64_t{0x7ff} << 52 | static_cast<std::uint64_t>(fraction) << 42);
+  } else {
+    magnitude = std::ldexp(fraction + 1024, exponent - 25);
+  }
+  return std::copysign(magnitude, (bits & 0x8000) != 0 ? -1.0 : 1.0);
+}
+
+template <typename T>
+T load(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+double load_element(ElementType type, const char* from) {
+  switch (type) {
+    case ElementType::float16:
+      return half_to_double(load<std::uint16_t>(from));
+    case ElementType::bfloat16:
+      return std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(from)} << 16);
+    case ElementType::float32:
+      return load<float>(from);
+    case ElementType::float64:
+      return load<double>(from);
+    case ElementType::int32:
+      return load<std::int32_t>(from);
+    case ElementType::int64:
+      break;
+  }
+  const auto value = load<std::int64_t>(from);
+  if (value > kMaxExactInteger || value < -kMaxExactInteger)
+    throw Error(fmt::format("its value {} is beyond 2^53", value));
+  return static_cast<double>(value);
+}
+
+DType host_type(ElementType type) {
+  if (type == ElementType::int32) return DType::int32;
+  return type == ElementType::int64 ? DType::int64 : DType::float32;
+}
+
+}  // namespace
+
+std::size_t element_bytes(ElementType type) {
+  switch (type) {
+    case ElementType::float16:
+    case ElementType::bfloat16:
+      return 2;
+    case ElementType::float32:
+    case ElementType::int32:
+      return 4;
+    case ElementType::float64:
+    case ElementType::int64:
+      return 8;
+  }
+  return 0;
+}
+
+TensorRecord tensor_record(const Value& value) {
+  // _rebuild_parameter(tensor, requires_grad, backward_hooks)
+  if (const auto parameter = call_arguments(value, Global::rebuild_parameter)) {
+    if (parameter->size() != 3 || !call_arguments((*parameter)[0], Global::rebuild_tensor)) {
+      throw Error("it is a malformed parameter");
+    }
+    return tensor_record((*parameter)[0]);
+  }
+  // _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks, metadata = None)
+  const auto arguments = call_arguments(value, Global::rebuild_tensor);
+  if (!arguments) throw Error("it is not a tensor");
+  if (arguments->size() < 6 || arguments->size() > 7) throw Error("it is a malformed tensor");
+  if (!is_empty_dict((*arguments)[5])) throw Error("it has backward hooks");
+  if (arguments->size() == 7 && (*arguments)[6] != Value(None{}) && !is_empty_dict((*arguments)[6])) {
+    throw Error("it is a lazily negated or conjugated tensor; save it .contiguous()");
+  }
+  TensorRecord record{storage_record((*arguments)[0]), count_of((*arguments)[1], "offset"),
+                      Shape(counts_of((*arguments)[2], "shape")), counts_of((*arguments)[3], "strides")};
+  if (record.strides.size() != record.shape.rank())
+    throw Error("its strides are not as many as its dimensions");
+  check_extent(record);
+  return record;
+}
+
+HostTensor read_tensor(const TensorRecord& record, std::string_view storage) {
+  const std::size_t width = element_bytes(record.storage.type);
+  if (storage.size() % width != 0 ||
+      storage.size() / width != static_cast<std::uint64_t>(record.storage.count)) {
+    throw Error(fmt::format("its storage {} has {} bytes, not {} elements of {} bytes",
+                            quote(record.storage.key), storage.size(), record.storage.count, width));
+  }
+  HostTensor tensor = zeros(record.shape, host_type(record.storage.type));
+  std::vector<std::int64_t> index(record.shape.rank(), 0);
+  std::int64_t at = record.offset;
+  for (double& value : tensor.values) {
+    value = load_element(record.storage.type, storage.data() + static_cast<std::size_t>(at) * width);
+    for (std::size_t axis = index.size(); axis-- > 0;) {  // an odometer: the last axis turns fastest
+      at += record.strides[axis];
+      if (++index[axis] < record.shape[axis]) break;
+      at -= record.strides[axis] * index[axis];
+      index[axis] = 0;
+    }
+  }
+  return tensor;
+}
+
+}  // namespace convoy
