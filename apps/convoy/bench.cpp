@@ -1,0 +1,181 @@
+// convoy bench: how fast a training step is, where its time goes, and how far that is from the machine's
+// best.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/fma_peak.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/step_timing.h"
+#include "apps/convoy/terminal.h"
+#include "engine/core/error.h"
+#include "engine/core/philox.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+namespace {
+
+struct BenchFlags {
+  DataFlags data;
+  std::string device = "auto";
+  std::string model = "convnet";
+  StepTimingOptions timing;
+  bool json = false;
+};
+
+/// Noise with labels: a step takes as long as on pictures.
+Dataset synthetic(const Model& model, std::int64_t count) {
+  Dataset dataset;
+  dataset.name = "synthetic";
+  dataset.image = model.input;
+  dataset.classes = class_count(model);
+  if (dataset.classes > 256) throw UsageError("bench: labels are bytes, so 256 classes are the most");
+  PhiloxSequence random({.seed = 1, .stream = 0});
+  dataset.pixels.resize(static_cast<std::size_t>(count * model.input.count()));
+  for (std::uint8_t& pixel : dataset.pixels) pixel = static_cast<std::uint8_t>(random.next() >> 24);
+  for (std::int64_t i = 0; i < count; ++i) {
+    dataset.labels.push_back(
+        static_cast<std::uint8_t>(random.below(static_cast<std::uint32_t>(dataset.classes))));
+  }
+  return dataset;
+}
+
+/// What was measured, with what follows from it.
+struct BenchResult {
+  std::string model;
+  std::string device;
+  std::int64_t batch = 0;
+  StepTiming timing;
+  double images_per_second = 0.0;
+  double gflops = 0.0;
+  std::optional<FmaPeak> peak = std::nullopt;  // of the processor; a GPU is not measured
+
+  double convolutions_ms() const {
+    double sum = 0.0;
+    for (const LayerTiming& layer : timing.layers) {
+      if (layer.type == "Conv2d") sum += layer.forward_ms + layer.backward_ms;
+    }
+    return sum;
+  }
+};
+
+void print_json(const BenchResult& result) {
+  Json layers = Json::array();
+  for (const LayerTiming& layer : result.timing.layers) {
+    layers.push_back({{"name", layer.name},
+                      {"type", layer.type},
+                      {"forward_ms", layer.forward_ms},
+                      {"backward_ms", layer.backward_ms}});
+  }
+  emit({{"event", "bench"},
+        {"model", result.model},
+        {"device", result.device},
+        {"batch_size", result.batch},
+        {"ms_per_step_median", result.timing.step_ms.quantile(0.5)},
+        {"ms_per_step_min", result.timing.step_ms.quantile(0.0)},
+        {"ms_per_step_p10", result.timing.step_ms.quantile(0.1)},
+        {"ms_per_step_p90", result.timing.step_ms.quantile(0.9)},
+        {"images_per_second", result.images_per_second},
+        {"gflops", result.gflops},
+        {"peak_gflops", result.peak ? Json(result.peak->gflops) : Json(nullptr)},
+        {"convolutions_ms", result.convolutions_ms()},
+        {"layers", std::move(layers)}});
+}
+
+void print_text(const BenchResult& result) {
+  const Samples& step = result.timing.step_ms;
+  fmt::print("{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} steps)\n", bold("step  "),
+             step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size());
+  fmt::print("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second);
+  fmt::print("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops);
+  if (result.peak) {
+    fmt::print(", {:.0f} % of the FMA peak of {:.0f} GFLOP/s ({}, {} threads)",
+               100.0 * result.gflops / result.peak->gflops, result.peak->gflops, result.peak->instructions,
+               result.peak->threads);
+  }
+  fmt::print("\n\n");
+
+  Table table({"operation", "type", "forward ms", "backward ms"});
+  table.left(1);
+  double forward = 0.0, backward = 0.0;
+  for (const LayerTiming& layer : result.timing.layers) {
+    table.add({layer.name, layer.type, fmt::format("{:.3f}", layer.forward_ms),
+               layer.has_backward ? fmt::format("{:.3f}", layer.backward_ms) : "-"});
+    forward += layer.forward_ms;
+    backward += layer.backward_ms;
+  }
+  table.add({"sum", "", fmt::format("{:.3f}", forward), fmt::format("{:.3f}", backward)});
+  fmt::print("{}", table.str());
+  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians, each operation waited for.\n",
+             result.convolutions_ms());
+}
+
+double step_gflop(const Model& model, std::int64_t batch) {
+  double flops = 0.0;
+  for (const LayerInfo& layer : infer(model, batch)) {
+    flops += static_cast<double>(layer.forward_flops) + static_cast<double>(layer.backward_flops);
+  }
+  return flops / 1e9;
+}
+
+int run_bench(const BenchFlags& flags) {
+  const std::int64_t batch = flags.timing.batch_size;
+  const bool real = !flags.data.folder.empty();
+  const std::string dataset_name = flags.data.dataset.empty() ? "mnist" : flags.data.dataset;
+  const BackendChoice device = make_backend(flags.device);
+  Dataset dataset;
+  if (real) dataset = load_data({dataset_name, flags.data.folder}, !flags.json).pair.train;
+  const Model model = resolve_model(
+      flags.model, real ? ImageFormat{dataset.image, dataset.classes, {}} : image_format(dataset_name));
+  if (!real) dataset = synthetic(model, 16 * batch);
+  if (batch > dataset.count()) {
+    throw UsageError(fmt::format("--batch-size {} is larger than the {} images", batch, dataset.count()));
+  }
+  if (!flags.json) {
+    fmt::print("model   {}, batch {}, {} data\ndevice  {} ({})\n\n", model.name, batch,
+               real ? dataset.name : "synthetic", device.backend->description(), device.reason);
+    std::fflush(stdout);
+  }
+
+  BenchResult result{.model = model.name,
+                     .device = device.backend->name(),
+                     .batch = batch,
+                     .timing = time_step(*device.backend, model, dataset, flags.timing)};
+  if (result.device != "cuda") result.peak = measure_fma_peak();
+  const double seconds = result.timing.step_ms.quantile(0.5) / 1e3;
+  result.images_per_second = static_cast<double>(batch) / seconds;
+  result.gflops = step_gflop(model, batch) / seconds;
+  flags.json ? print_json(result) : print_text(result);
+  return 0;
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& program) {
+  const auto flags = std::make_shared<BenchFlags>();
+  CLI::App& command = *program.add_subcommand("bench", "Time a training step and its operations");
+  add_device_flag(command, flags->device);
+  add_model_flag(command, flags->model, "convnet");
+  command.add_option("--batch-size", flags->timing.batch_size, "Images a step")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--steps", flags->timing.steps, "Steps to time")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--warmup", flags->timing.warmup, "Steps before that")
+      ->check(at_least(0))
+      ->capture_default_str();
+  add_data_flags(command, flags->data);
+  command.get_option("--data")->description("Folder of the data set; without it noise of the same shape");
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy bench\n"
+             "  convoy bench --model resnet9 --dataset cifar10 --batch-size 64 --json\n");
+  return {&command, [flags] { return run_bench(*flags); }};
+}
+
+}  // namespace convoy

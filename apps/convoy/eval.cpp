@@ -1,0 +1,121 @@
+// convoy eval: how good a checkpoint is on a test set, class by class.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "apps/convoy/classification.h"
+#include "apps/convoy/commands.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/terminal.h"
+#include "engine/core/error.h"
+#include "engine/train/trainer.h"
+
+namespace convoy {
+namespace {
+
+struct EvalFlags {
+  CheckpointFlags trained;
+  std::string device = "auto";
+  std::int64_t batch_size = 100;
+  bool json = false;
+};
+
+std::string percent(std::optional<double> part) {
+  return part ? fmt::format("{:.2f} %", 100.0 * *part) : "-";
+}
+
+Json number(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
+
+void print_text(const Classification& result, const Dataset& test, const std::vector<std::string>& names) {
+  fmt::print("{}\n\n", bold(fmt::format("Accuracy on the {} test images: {:.2f} %, loss {:.4f}", test.count(),
+                                        100.0 * result.accuracy(), result.loss())));
+  Table table({"class", "precision", "recall", "count"});
+  std::vector<std::string> titles = {"true \\ predicted"};
+  for (std::size_t c = 0; c < result.classes(); ++c) {
+    table.add({names[c], percent(result.precision(c)), percent(result.recall(c)),
+               std::to_string(result.samples_of(c))});
+    titles.push_back(names[c]);
+  }
+  Table confusion(titles);
+  for (std::size_t truth = 0; truth < result.classes(); ++truth) {
+    std::vector<std::string> row = {names[truth]};
+    for (std::size_t c = 0; c < result.classes(); ++c) row.push_back(std::to_string(result.count(truth, c)));
+    confusion.add(std::move(row));
+  }
+  fmt::print("{}\n{}", table.str(), confusion.str());
+}
+
+void print_json(const Classification& result, const Dataset& test, const std::vector<std::string>& names,
+                double seconds) {
+  Json classes = Json::array();
+  Json confusion = Json::array();
+  for (std::size_t truth = 0; truth < result.classes(); ++truth) {
+    classes.push_back({{"name", names[truth]},
+                       {"precision", number(result.precision(truth))},
+                       {"recall", number(result.recall(truth))},
+                       {"count", result.samples_of(truth)}});
+    Json row = Json::array();
+    for (std::size_t c = 0; c < result.classes(); ++c) row.push_back(result.count(truth, c));
+    confusion.push_back(std::move(row));
+  }
+  emit({{"event", "eval"},
+        {"samples", test.count()},
+        {"loss", result.loss()},
+        {"accuracy", result.accuracy()},
+        {"images_per_second", static_cast<double>(test.count()) / seconds},
+        {"seconds", seconds},
+        {"classes", std::move(classes)},
+        {"confusion", std::move(confusion)}});
+}
+
+int run_eval(const EvalFlags& flags) {
+  const BackendChoice device = make_backend(flags.device);
+  const TrainedModel trained = load_trained(flags.trained);
+  const LoadedData data = load_data({trained.dataset, flags.trained.data.folder}, !flags.json);
+  const Dataset& test = data.pair.test;
+  const std::int64_t classes = class_count(trained.model);
+
+  TrainOptions options;
+  options.batch_size = std::min(flags.batch_size, test.count());
+  Trainer trainer(*device.backend, trained.model, trained.state, options);
+  const auto start = std::chrono::steady_clock::now();
+  const Classification result(trainer.predict(test), test.labels, classes);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+
+  const auto names = class_names(data.location.dataset, classes);
+  if (flags.json) {
+    print_json(result, test, names, elapsed.count());
+  } else {
+    fmt::print("checkpoint  {}\n", flags.trained.checkpoint.string());
+    fmt::print("data        {}, {} ({})\n", data.location.dataset, data.location.folder.string(),
+               data.location.how);
+    fmt::print("device      {} ({})\n", device.backend->description(), device.reason);
+    print_text(result, test, names);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_eval(CLI::App& program) {
+  const auto flags = std::make_shared<EvalFlags>();
+  CLI::App& command = *program.add_subcommand("eval", "Evaluate a checkpoint on the test images");
+  command.add_option("--checkpoint", flags->trained.checkpoint, "model.ckpt of Convoy or PyTorch")
+      ->required();
+  add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
+  add_data_flags(command, flags->trained.data);
+  add_device_flag(command, flags->device);
+  command.add_option("--batch-size", flags->batch_size, "Images a step")
+      ->check(at_least(1))
+      ->capture_default_str();
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n"
+             "  convoy eval --checkpoint pytorch.pt --model resnet9 --dataset cifar10 --data cifar\n");
+  return {&command, [flags] { return run_eval(*flags); }};
+}
+
+}  // namespace convoy

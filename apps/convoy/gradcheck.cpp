@@ -1,0 +1,86 @@
+// convoy gradcheck: are the gradients right on every device here?
+#include "engine/train/gradcheck.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/flags.h"
+#include "apps/convoy/terminal.h"
+#include "engine/backend/registry.h"
+
+namespace convoy {
+namespace {
+
+struct GradcheckFlags {
+  std::string device;  // empty: all
+  bool json = false;
+};
+
+/// The backends to check; finite differences belong to the reference.
+std::vector<std::string> devices(const GradcheckFlags& flags) {
+  if (flags.device == "auto") return {make_backend("auto").backend->name()};
+  if (!flags.device.empty()) return {flags.device};
+  std::vector<std::string> names;
+  for (const BackendStatus& status : backend_statuses()) {
+    if (status.usable) names.push_back(status.name);
+  }
+  return names;
+}
+
+int run_gradcheck(const GradcheckFlags& flags) {
+  Table table({"case", "backend", "worst tensor", "error", "tolerance", ""});
+  for (const std::size_t column : {1, 2, 5}) table.left(column);
+  int checks = 0, failures = 0;
+  const auto record = [&](const GradcheckResult& result) {
+    ++checks;
+    if (!result.passed()) ++failures;
+    if (flags.json) {
+      emit({{"event", "gradcheck"},
+            {"case", result.name},
+            {"backend", result.backend},
+            {"worst", result.worst},
+            {"error", result.error},
+            {"tolerance", result.tolerance},
+            {"ok", result.passed()}});
+    } else {
+      table.add({result.name, result.backend, result.worst, fmt::format("{:.2e}", result.error),
+                 fmt::format("{:.2e}", result.tolerance), result.passed() ? "ok" : red("WRONG")});
+    }
+  };
+
+  const auto names = devices(flags);
+  std::vector<BackendChoice> backends;
+  for (const std::string& name : names) backends.push_back(make_backend(name));
+  const bool differences = std::find(names.begin(), names.end(), "reference") != names.end();
+  for (const GradcheckCase& c : gradcheck_cases()) {
+    if (differences) record(check_against_differences(c));
+    for (const BackendChoice& choice : backends) record(check_against_reference(c, *choice.backend));
+  }
+  if (!flags.json) {
+    fmt::print("{}\n{}\n", table.str(),
+               failures == 0 ? green(fmt::format("All {} checks passed.", checks))
+                             : red(fmt::format("{} of {} checks failed.", failures, checks)));
+  }
+  return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+Command add_gradcheck(CLI::App& program) {
+  const auto flags = std::make_shared<GradcheckFlags>();
+  CLI::App& command = *program.add_subcommand(
+      "gradcheck", "Check the gradients: finite differences in double, and every device against that");
+  command.add_option("--device", flags->device, "cuda, cpu or reference; without it every one present");
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy gradcheck\n"
+             "  convoy gradcheck --device cpu --json\n\n"
+             "The exit code is 1 if a gradient is wrong.\n");
+  return {&command, [flags] { return run_gradcheck(*flags); }};
+}
+
+}  // namespace convoy

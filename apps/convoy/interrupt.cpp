@@ -1,0 +1,25 @@
+#include "apps/convoy/interrupt.h"
+
+namespace convoy {
+namespace {
+
+volatile std::sig_atomic_t interrupted_flag = 0;  // all that a signal handler may touch
+
+void note_interrupt(int) { interrupted_flag = 1; }
+
+}  // namespace
+
+InterruptGuard::InterruptGuard() {
+  interrupted_flag = 0;
+  struct sigaction action = {};
+  action.sa_handler = note_interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &previous_);
+}
+
+InterruptGuard::~InterruptGuard() { sigaction(SIGINT, &previous_, nullptr); }
+
+bool InterruptGuard::interrupted() { return interrupted_flag != 0; }
+
+}  // namespace convoy

@@ -1,0 +1,77 @@
+// The program: parses, runs one subcommand, and turns every failure into one line and an exit code.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/flags.h"
+#include "apps/convoy/interrupt.h"
+#include "engine/backend/cpu/cpu.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+namespace {
+
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
+
+int fail(ExitCode code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library wrote
+  fmt::print(stderr, "convoy: error: {}\n", message);
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App program("Convoy trains ConvNets on GPUs and CPUs.", "convoy");
+  program.set_version_flag("--version", CONVOY_VERSION);
+  program.require_subcommand(1);
+  // A flag given twice counts as given last, so that a script's flags can be overridden.
+  program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  program.footer("Examples:\n  convoy train\n  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n\n" +
+                 std::string(kExitCodes));
+  const std::array<Command, 7> commands = {add_train(program), add_eval(program),      add_predict(program),
+                                           add_fetch(program), add_gradcheck(program), add_doctor(program),
+                                           add_bench(program)};
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    if (argc > 1 && program.get_subcommands().empty()) {
+      return fail(kUsage, fmt::format("'{}' is not a subcommand (see convoy --help)", argv[1]));
+    }
+    return fail(kUsage, fmt::format("{} (see convoy --help)", error.what()));
+  }
+  for (const Command& command : commands) {
+    if (command.parser->parsed()) return command.run();
+  }
+  return kUsage;  // not reached: a subcommand is required
+}
+
+/// The exit code of a whole run, with what was printed safely out: a full disk is a failure, too.
+int run_reporting(int argc, char** argv) {
+  try {
+    const int code = run(argc, argv);
+    if (std::fflush(stdout) != 0) return fail(kFailed, "standard output cannot be written");
+    return code;
+  } catch (const Interrupted& interrupted) {
+    return fail(kInterrupted, interrupted.what());
+  } catch (const UsageError& error) {
+    return fail(kUsage, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(kFailed, "out of memory: try a smaller --batch-size, a smaller model or fewer images");
+  } catch (const std::exception& error) {
+    return fail(kFailed, error.what());
+  }
+}
+
+}  // namespace
+}  // namespace convoy
+
+int main(int argc, char** argv) {
+  convoy::prepare_cpu_threads(argv);
+  return convoy::run_reporting(argc, argv);
+}

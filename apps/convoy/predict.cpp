@@ -1,0 +1,99 @@
+// convoy predict: what is on a picture.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "apps/convoy/classification.h"
+#include "apps/convoy/commands.h"
+#include "apps/convoy/picture.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/terminal.h"
+#include "engine/train/trainer.h"
+
+namespace convoy {
+namespace {
+
+struct PredictFlags {
+  CheckpointFlags trained;
+  std::vector<std::filesystem::path> pictures;
+  std::string device = "auto";
+  bool json = false;
+};
+
+/// The pictures as a data set, without true labels.
+Dataset read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
+  // Clothes fill their picture, digits are framed in theirs.
+  const Framing framing = trained.dataset == "fashion-mnist" ? Framing::whole : Framing::digit;
+  Dataset dataset;
+  dataset.name = "pictures";
+  dataset.image = trained.model.input;
+  dataset.classes = class_count(trained.model);
+  dataset.normalization = image_format(trained.dataset).normalization;
+  for (const auto& file : flags.pictures) {
+    const auto pixels = model_input(file, trained.model.input, framing);
+    dataset.pixels.insert(dataset.pixels.end(), pixels.begin(), pixels.end());
+    dataset.labels.push_back(0);
+  }
+  return dataset;
+}
+
+void print(const std::string& file, const std::vector<double>& probabilities,
+           const std::vector<std::string>& names, bool json) {
+  const auto best = static_cast<std::size_t>(std::max_element(probabilities.begin(), probabilities.end()) -
+                                             probabilities.begin());
+  if (json) {
+    Json classes = Json::object();
+    for (std::size_t c = 0; c < names.size(); ++c) classes[names[c]] = probabilities[c];
+    emit({{"event", "prediction"}, {"file", file}, {"class", names[best]}, {"probabilities", classes}});
+    return;
+  }
+  std::string line;
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    const std::string entry = fmt::format("{} {:.1f} %", names[c], 100.0 * probabilities[c]);
+    line += (c == 0 ? "" : "  ") + (c == best ? bold(entry) : entry);
+  }
+  fmt::print("{}: {}\n  {}\n", file, bold(names[best]), line);
+}
+
+int run_predict(const PredictFlags& flags) {
+  const BackendChoice device = make_backend(flags.device);
+  const TrainedModel trained = load_trained(flags.trained);
+  const Dataset pictures = read_pictures(flags, trained);
+  TrainOptions options;
+  options.batch_size = std::min<std::int64_t>(100, pictures.count());
+  Trainer trainer(*device.backend, trained.model, trained.state, options);
+  const std::vector<double> logits = trainer.predict(pictures);
+
+  const auto classes = static_cast<std::size_t>(pictures.classes);
+  const auto names = class_names(trained.dataset, pictures.classes);
+  for (std::size_t i = 0; i < flags.pictures.size(); ++i) {
+    print(flags.pictures[i].string(), softmax(std::span(logits).subspan(i * classes, classes)), names,
+          flags.json);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_predict(CLI::App& program) {
+  const auto flags = std::make_shared<PredictFlags>();
+  CLI::App& command = *program.add_subcommand("predict", "Name what is on pictures");
+  command.add_option("images", flags->pictures, "Pictures of any size and colour (PNG, JPEG, BMP, ...)")
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->option_text("IMAGE ...");
+  command.add_option("--checkpoint", flags->trained.checkpoint, "model.ckpt of Convoy or PyTorch")
+      ->required();
+  add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
+  command.add_option("--dataset", flags->trained.data.dataset,
+                     "What the model was trained on: names the classes; without it the run.json beside the "
+                     "checkpoint, else mnist");
+  add_device_flag(command, flags->device);
+  add_json_flag(command, flags->json);
+  set_footer(command, "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt digit.png photo.jpg\n");
+  return {&command, [flags] { return run_predict(*flags); }};
+}
+
+}  // namespace convoy

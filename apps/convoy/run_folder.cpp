@@ -1,0 +1,87 @@
+#include "apps/convoy/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "engine/core/atomic_file.h"
+#include "engine/core/error.h"
+#include "engine/io/checkpoint.h"
+#include "engine/model/model_file.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+void remove_empty(const std::vector<fs::path>& folders) {
+  std::error_code ignored;  // a folder that has been filled stays: that is the intent
+  for (const fs::path& folder : folders) fs::remove(folder, ignored);
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
+  std::error_code error;
+  // Innermost first; "runs/x/" ends in an empty name, which is no folder of its own.
+  for (fs::path part = folder_; !part.empty() && !fs::exists(part, error); part = part.parent_path()) {
+    if (part.has_filename()) created_.push_back(part);
+    if (part == part.parent_path()) break;
+  }
+  fs::create_directories(folder_, error);
+  if (error || !fs::is_directory(folder_, error)) {
+    remove_empty(created_);
+    throw Error(fmt::format("{}: the output folder cannot be created: {}", folder_.string(),
+                            error ? error.message() : "there is a file of that name"));
+  }
+  const fs::path probe = folder_ / ".convoy-probe";
+  try {
+    write_atomically(probe, "");
+    fs::remove(probe);
+  } catch (const std::exception& failure) {
+    remove_empty(created_);
+    throw Error(fmt::format("{}: the output folder cannot be written: {}", folder_.string(), failure.what()));
+  }
+}
+
+RunFolder::~RunFolder() { remove_empty(created_); }
+
+void RunFolder::write_model(const Model& model, const StateDict& state) const {
+  write_atomically(folder_ / "model.json", to_json(model));
+  save_checkpoint(state, checkpoint_of(folder_));
+}
+
+void RunFolder::write_record(const Json& record) const {
+  write_atomically(folder_ / "run.json", record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
+
+std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {
+  const fs::path file = checkpoint.parent_path() / "model.json";
+  std::error_code ignored;
+  return fs::exists(file, ignored) ? std::optional(file) : std::nullopt;
+}
+
+std::optional<std::string> dataset_of_run(const fs::path& checkpoint) {
+  const fs::path file = checkpoint.parent_path() / "run.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  std::ifstream stream(file);
+  const Json record = Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) {
+    throw Error(
+        fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset", file.string()));
+  }
+  return record["dataset"].get<std::string>();
+}
+
+std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed) {
+  std::string name = fmt::format("{}-{}-{}", fs::path(model).stem().string(), dataset, seed);
+  const auto unsafe = [](char c) { return c <= ' ' || c == '/' || c == '\x7f'; };
+  std::replace_if(name.begin(), name.end(), unsafe, '_');
+  return name;
+}
+
+}  // namespace convoy

@@ -1,0 +1,102 @@
+#include "apps/convoy/setup.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "apps/convoy/run_folder.h"
+#include "apps/convoy/terminal.h"
+#include "engine/core/error.h"
+#include "engine/data/cifar.h"
+#include "engine/io/checkpoint.h"
+#include "engine/model/builtin.h"
+#include "engine/model/model_file.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::array<const char*, 10> kFashionClasses = {
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+constexpr std::array<const char*, 10> kCifarClasses = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                                       "dog",      "frog",       "horse", "ship", "truck"};
+
+bool is_known(std::span<const std::string_view> names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+DataSearch data_search(const DataFlags& flags) {
+  const char* environment = std::getenv("CONVOY_DATA");
+  DataSearch search;
+  search.explicit_folder = flags.folder;
+  if (environment != nullptr) search.environment = environment;
+  search.project_data = "data";
+  return search;
+}
+
+LoadedData load_data(const DataFlags& flags, bool with_bar) {
+  DownloadReport report(with_bar);
+  DataSearch search = data_search(flags);
+  search.say = [&](const std::string& message) { report.say(message); };
+  search.progress = [&](const std::string& file, std::int64_t done, std::int64_t total) {
+    report.progress(file, done, total);
+  };
+  DataLocation location = locate(flags.dataset, search);
+  DatasetPair pair = load(location.dataset, location.folder);
+  return {std::move(location), std::move(pair)};
+}
+
+ImageFormat image_format(const std::string& dataset) {
+  if (dataset == "cifar10") {
+    const Dataset empty = read_cifar10({});  // of no files: what all of them have
+    return {empty.image, empty.classes, empty.normalization};
+  }
+  if (dataset == "idx" || is_known(dataset_names(), dataset)) return {{1, 28, 28}, 10, {}};
+  throw UsageError(
+      fmt::format("unknown data set '{}': known are {}, idx", dataset, fmt::join(dataset_names(), ", ")));
+}
+
+Model resolve_model(const std::string& model, const ImageFormat& format) {
+  if (is_known(builtin_model_names(), model)) return builtin_model(model, format.image, format.classes);
+  const std::filesystem::path file = model;
+  std::error_code ignored;  // a name that is no path is no file either
+  if (file.extension() == ".json" || std::filesystem::is_regular_file(file, ignored)) return load_model(file);
+  throw UsageError(fmt::format("unknown model '{}': known are {}, or a FILE.json", model,
+                               fmt::join(builtin_model_names(), ", ")));
+}
+
+std::vector<std::string> class_names(const std::string& dataset, std::int64_t classes) {
+  const auto* known = dataset == "fashion-mnist" ? &kFashionClasses
+                      : dataset == "cifar10"     ? &kCifarClasses
+                                                 : nullptr;
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < classes; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    names.push_back(known != nullptr && index < known->size() ? (*known)[index] : std::to_string(i));
+  }
+  return names;
+}
+
+TrainedModel load_trained(const CheckpointFlags& flags) {
+  TrainedModel trained;
+  trained.state = load_checkpoint(flags.checkpoint);
+  trained.dataset =
+      !flags.data.dataset.empty() ? flags.data.dataset : dataset_of_run(flags.checkpoint).value_or("mnist");
+  const auto beside = model_file_of_run(flags.checkpoint);
+  if (!flags.model.empty()) {
+    trained.model = resolve_model(flags.model, image_format(trained.dataset));
+  } else if (beside) {
+    trained.model = load_model(*beside);
+  } else {
+    trained.model = resolve_model("convnet", image_format(trained.dataset));
+  }
+  check_state(trained.model, trained.state, flags.checkpoint.string());
+  return trained;
+}
+
+}  // namespace convoy

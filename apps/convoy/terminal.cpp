@@ -1,0 +1,104 @@
+#include "apps/convoy/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kBarWidth = 28;
+
+std::string coloured(const char* code, const std::string& text) {
+  return fancy_output() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+}
+
+}  // namespace
+
+bool fancy_output() {
+  // https://no-color.org: NO_COLOR counts when it is set and not empty.
+  static const bool fancy = [] {
+    const char* no_color = std::getenv("NO_COLOR");
+    const char* term = std::getenv("TERM");
+    const bool refused =
+        (no_color != nullptr && *no_color != '\0') || (term != nullptr && std::string(term) == "dumb");
+    return isatty(STDOUT_FILENO) == 1 && !refused;
+  }();
+  return fancy;
+}
+
+std::string bold(const std::string& text) { return coloured("1", text); }
+std::string green(const std::string& text) { return coloured("32", text); }
+std::string red(const std::string& text) { return coloured("31", text); }
+
+void emit(const Json& object) {
+  // A path need not be UTF-8; JSON must be.
+  fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
+  std::fflush(stdout);
+}
+
+void say(const std::string& message) { fmt::print(stderr, "convoy: {}\n", message); }
+
+std::string Table::str() const {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    std::string line;
+    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+      const bool flush_left = std::find(left_.begin(), left_.end(), i) != left_.end();
+      if (i > 0) line += "  ";
+      line += flush_left ? fmt::format("{:<{}}", rows_[r][i], widths[i])
+                         : fmt::format("{:>{}}", rows_[r][i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += (r == 0 ? bold(line) : line) + "\n";
+  }
+  return text;
+}
+
+void ProgressBar::draw(double fraction, const std::string& note) {
+  if (!fancy_output()) return;
+  const double part = std::clamp(fraction, 0.0, 1.0);
+  const auto filled = static_cast<std::size_t>(part * static_cast<double>(kBarWidth));
+  fmt::print("\r\x1b[K[{}{}] {:3.0f} %  {}", std::string(filled, '#'), std::string(kBarWidth - filled, '.'),
+             100.0 * part, note);
+  std::fflush(stdout);
+  drawn_ = true;
+}
+
+void ProgressBar::clear() {
+  if (!drawn_) return;
+  fmt::print("\r\x1b[K");
+  std::fflush(stdout);
+  drawn_ = false;
+}
+
+void DownloadReport::say(const std::string& message) {
+  bar_.clear();
+  convoy::say(message);
+}
+
+void DownloadReport::progress(const std::string& file, std::int64_t done, std::int64_t total) {
+  if (!with_bar_ || total <= 0) return;
+  bar_.draw(static_cast<double>(done) / static_cast<double>(total),
+            fmt::format("{}, {:.1f} of {:.1f} MB", file, static_cast<double>(done) / 1e6,
+                        static_cast<double>(total) / 1e6));
+}
+
+std::string duration(double seconds) {
+  if (!std::isfinite(seconds)) return "?";
+  const auto total = static_cast<std::int64_t>(std::ceil(std::clamp(seconds, 0.0, 1e9)));
+  const std::int64_t hours = total / 3600, minutes = total / 60 % 60, rest = total % 60;
+  return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, rest)
+                   : fmt::format("{}:{:02}", minutes, rest);
+}
+
+}  // namespace convoy

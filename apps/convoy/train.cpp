@@ -1,0 +1,203 @@
+// convoy train: from data to a checkpoint.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/interrupt.h"
+#include "apps/convoy/run_folder.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/train_report.h"
+#include "engine/core/error.h"
+#include "engine/io/checkpoint.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+namespace {
+
+struct TrainFlags {
+  DataFlags data = {"mnist", {}};
+  std::string device = "auto";
+  std::string model = "convnet";
+  TrainOptions options;
+  double learning_rate = 1e-3;
+  std::filesystem::path out;
+  std::filesystem::path init;
+  std::int64_t limit_train = 0;
+  std::int64_t limit_test = 0;
+  bool json = false;
+  bool summary = false;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+LoadedData load_limited(const TrainFlags& flags) {
+  LoadedData data = load_data(flags.data, !flags.json);
+  data.pair.train = take(std::move(data.pair.train), flags.limit_train);
+  data.pair.test = take(std::move(data.pair.test), flags.limit_test);
+  if (flags.options.batch_size > data.pair.train.count()) {
+    throw UsageError(fmt::format("--batch-size {} is larger than the {} training images",
+                                 flags.options.batch_size, data.pair.train.count()));
+  }
+  return data;
+}
+
+StateDict first_state(const TrainFlags& flags, const Model& model) {
+  if (flags.init.empty()) return initial_state(model, flags.options.seed);
+  StateDict state = load_checkpoint(flags.init);
+  check_state(model, state, flags.init.string());
+  return state;
+}
+
+std::int64_t trainable_count(const Model& model) {
+  std::int64_t count = 0;
+  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
+  return count;
+}
+
+/// A run as run.json and the event `run` describe it, before there are results.
+Json describe(const TrainFlags& flags, const LoadedData& data, const Model& model,
+              const BackendChoice& device) {
+  const TrainOptions& options = flags.options;
+  return {{"dataset", data.location.dataset},
+          {"data", data.location.folder.string()},
+          {"data_found", data.location.how},
+          {"train_samples", data.pair.train.count()},
+          {"test_samples", data.pair.test.count()},
+          {"model", model.name},
+          {"parameters", trainable_count(model)},
+          {"device", device.backend->name()},
+          {"device_description", device.backend->description()},
+          {"device_reason", device.reason},
+          {"epochs", options.epochs},
+          {"batch_size", options.batch_size},
+          {"learning_rate", flags.learning_rate},
+          {"seed", options.seed},
+          {"init", flags.init.string()}};
+}
+
+TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
+  const auto start = std::chrono::steady_clock::now();
+  TimedEvaluation evaluation;
+  evaluation.result = trainer.evaluate(dataset);
+  evaluation.seconds = seconds_since(start);
+  return evaluation;
+}
+
+/// Trains, telling `report`, and returns the last epoch's report. Throws Interrupted after SIGINT.
+EpochReport fit(Trainer& trainer, const Dataset& dataset, TrainReport& report) {
+  const InterruptGuard guard;
+  EpochReport last;
+  TrainObserver observer;
+  observer.progress = [&](const Progress& progress) {
+    report.progress(progress);
+    if (InterruptGuard::interrupted()) {
+      throw Interrupted(fmt::format("interrupted in epoch {} of {} after step {} of {}", progress.epoch,
+                                    progress.epochs, progress.step, progress.steps));
+    }
+  };
+  observer.step = [&](const StepReport& step) { report.step(step); };
+  observer.epoch = [&](const EpochReport& epoch) { report.epoch(last = epoch); };
+  trainer.fit(dataset, observer);
+  return last;
+}
+
+/// Keeps what an interrupted training reached, in a folder of its own: an earlier run's files stay as they
+/// are.
+[[noreturn]] void save_interrupted(const RunFolder& folder, const Model& model, const Trainer& trainer,
+                                   Json record, const Interrupted& interrupted) {
+  const RunFolder inner(folder.path() / "interrupted");
+  record["interrupted"] = true;
+  inner.write_model(model, trainer.state());
+  inner.write_record(record);
+  throw Interrupted(fmt::format("{}; go on from there with --init {}", interrupted.what(),
+                                checkpoint_of(inner.path()).string()));
+}
+
+int run_train(const TrainFlags& flags) {
+  if (flags.summary) {
+    const Model model = resolve_model(flags.model, image_format(flags.data.dataset));
+    fmt::print("{}", summary(model, flags.options.batch_size));
+    return 0;
+  }
+  const BackendChoice device = make_backend(flags.device);
+  const LoadedData data = load_limited(flags);
+  const Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
+  Json record = describe(flags, data, model, device);
+  const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
+  const RunFolder folder(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
+  TrainOptions options = flags.options;
+  options.adam.learning_rate = static_cast<float>(flags.learning_rate);
+  Trainer trainer(*device.backend, model, first_state(flags, model), options);
+
+  const auto report = flags.json ? make_json_report() : make_text_report();
+  report->run(record);
+  const auto start = std::chrono::steady_clock::now();
+  EpochReport last;
+  try {
+    last = fit(trainer, data.pair.train, *report);
+  } catch (const Interrupted& interrupted) {
+    save_interrupted(folder, model, trainer, record, interrupted);
+  }
+  folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
+  const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
+  report->evaluated(evaluation);
+
+  const Json results = {{"loss", evaluation.result.loss},
+                        {"accuracy", evaluation.result.accuracy},
+                        {"train_loss", last.loss},
+                        {"train_accuracy", last.accuracy},
+                        {"images_per_second", last.images_per_second},
+                        {"seconds", seconds_since(start)},
+                        {"checkpoint", checkpoint_of(folder.path()).string()}};
+  record["results"] = results;
+  folder.write_record(record);
+  report->done(results);
+  return 0;
+}
+
+}  // namespace
+
+Command add_train(CLI::App& program) {
+  const auto flags = std::make_shared<TrainFlags>();
+  CLI::App& command = *program.add_subcommand("train", "Train a model and write its checkpoint");
+  TrainOptions& options = flags->options;
+  add_data_flags(command, flags->data);
+  add_device_flag(command, flags->device);
+  add_model_flag(command, flags->model, "convnet");
+  command.add_option("--epochs", options.epochs, "Passes over the training images")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--batch-size", options.batch_size, "Images a step")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--lr", flags->learning_rate, "Learning rate of Adam")
+      ->check(positive())
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command.add_option("--log-every", options.log_every, "Steps between two lines of loss; 0: none")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command.add_option("--init", flags->init, "Start from a checkpoint, Convoy's or PyTorch's");
+  command.add_option("--out", flags->out, "Folder of the run; without it runs/MODEL-DATASET-SEED");
+  command.add_option("--limit-train", flags->limit_train, "Use only the first N training images; 0: all")
+      ->check(at_least(0));
+  command.add_option("--limit-test", flags->limit_test, "Use only the first N test images; 0: all")
+      ->check(at_least(0));
+  command.add_flag("--summary", flags->summary, "Print the model's layers, shapes and FLOPs, and stop");
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy train\n"
+             "  convoy train --dataset cifar10 --model resnet9 --epochs 10\n"
+             "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
+             "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n");
+  return {&command, [flags] { return run_train(*flags); }};
+}
+
+}  // namespace convoy

@@ -1,0 +1,120 @@
+#include "apps/convoy/train_report.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+namespace convoy {
+namespace {
+
+class TextReport : public TrainReport {
+ public:
+  void run(const Json& record) override {
+    const auto text = [&](const char* key) { return record[key].get<std::string>(); };
+    fmt::print("data    {}, {} training and {} test images ({})\n", text("dataset"),
+               record["train_samples"].get<std::int64_t>(), record["test_samples"].get<std::int64_t>(),
+               text("data_found"));
+    fmt::print("model   {}, {} parameters\n", text("model"), record["parameters"].get<std::int64_t>());
+    fmt::print("device  {} ({})\n", text("device_description"), text("device_reason"));
+    std::fflush(stdout);
+  }
+
+  void progress(const Progress& progress) override {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_draw_) return;
+    next_draw_ = now + std::chrono::milliseconds(100);  // as often as an eye can follow
+    const auto steps = static_cast<double>(progress.steps);
+    const double epochs_done =
+        static_cast<double>(progress.epoch - 1) + static_cast<double>(progress.step) / steps;
+    const double fraction = epochs_done / static_cast<double>(progress.epochs);
+    bar_.draw(fraction, fmt::format("{:.0f} images/s, {} left", progress.images_per_second,
+                                    duration(progress.seconds * (1.0 - fraction) / fraction)));
+  }
+
+  void step(const StepReport& report) override {
+    line(fmt::format("Epoch [{}/{}], Step [{}/{}], Loss: {:.4f}", report.epoch, report.epochs, report.step,
+                     report.steps, report.loss));
+  }
+
+  void epoch(const EpochReport& report) override {
+    line(bold(fmt::format("Epoch [{}/{}] done: mean loss {:.4f}, training accuracy {:.2f} %, {:.0f} images/s",
+                          report.epoch, report.epochs, report.loss, 100.0 * report.accuracy,
+                          report.images_per_second)));
+  }
+
+  void evaluated(const TimedEvaluation& evaluation) override {
+    line(bold(fmt::format("Test accuracy of the model on the {} test images: {:.2f} %",
+                          evaluation.result.samples, 100.0 * evaluation.result.accuracy)));
+  }
+
+  void done(const Json& results) override {
+    line(fmt::format("Trained in {:.1f} s; wrote {}", results["seconds"].get<double>(),
+                     results["checkpoint"].get<std::string>()));
+  }
+
+ private:
+  void line(const std::string& text) {
+    bar_.clear();
+    fmt::print("{}\n", text);
+    std::fflush(stdout);
+  }
+
+  ProgressBar bar_;
+  std::chrono::steady_clock::time_point next_draw_{};
+};
+
+class JsonReport : public TrainReport {
+ public:
+  void run(const Json& record) override { event("run", record); }
+
+  void progress(const Progress&) override {}
+
+  void step(const StepReport& report) override {
+    Json object = where(report);
+    object["loss"] = report.loss;
+    event("step", add_speed(object, report.images_per_second, report.seconds));
+  }
+
+  void epoch(const EpochReport& report) override {
+    Json object = where(report);
+    object["loss"] = report.loss;
+    object["accuracy"] = report.accuracy;
+    event("epoch", add_speed(object, report.images_per_second, report.seconds));
+  }
+
+  void evaluated(const TimedEvaluation& evaluation) override {
+    Json object = {{"samples", evaluation.result.samples},
+                   {"loss", evaluation.result.loss},
+                   {"accuracy", evaluation.result.accuracy}};
+    event("eval", add_speed(object, evaluation.images_per_second(), evaluation.seconds));
+  }
+
+  void done(const Json& results) override { event("done", results); }
+
+ private:
+  static Json where(const Progress& progress) {
+    return {{"epoch", progress.epoch},
+            {"epochs", progress.epochs},
+            {"step", progress.step},
+            {"steps", progress.steps}};
+  }
+
+  static Json add_speed(Json object, double images_per_second, double seconds) {
+    object["images_per_second"] = images_per_second;
+    object["seconds"] = seconds;
+    return object;
+  }
+
+  static void event(const char* name, const Json& members) {
+    Json object = {{"event", name}};
+    object.update(members);
+    emit(object);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<TrainReport> make_text_report() { return std::make_unique<TextReport>(); }
+std::unique_ptr<TrainReport> make_json_report() { return std::make_unique<JsonReport>(); }
+
+}  // namespace convoy

@@ -1,0 +1,35 @@
+// What `convoy train` tells: lines and a progress bar for people, or JSON events for programs.
+#pragma once
+
+#include <memory>
+
+#include "apps/convoy/terminal.h"
+#include "engine/train/trainer.h"
+
+namespace convoy {
+
+/// An evaluation with the time it took.
+struct TimedEvaluation {
+  Evaluation result;
+  double seconds = 0.0;
+
+  double images_per_second() const { return static_cast<double>(result.samples) / seconds; }
+};
+
+class TrainReport {
+ public:
+  virtual ~TrainReport() = default;
+  /// `record` as in run.json, without results.
+  virtual void run(const Json& record) = 0;
+  virtual void progress(const Progress& progress) = 0;  // after every step
+  virtual void step(const StepReport& report) = 0;
+  virtual void epoch(const EpochReport& report) = 0;
+  virtual void evaluated(const TimedEvaluation& evaluation) = 0;
+  /// `results` as in run.json.
+  virtual void done(const Json& results) = 0;
+};
+
+std::unique_ptr<TrainReport> make_text_report();
+std::unique_ptr<TrainReport> make_json_report();
+
+}  // namespace convoy

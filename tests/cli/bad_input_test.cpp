@@ -1,0 +1,221 @@
+// Whatever is wrong: one line on standard error, the right exit code, and not a file more than before.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr int kFailed = 1, kUsage = 2;
+
+std::string big_endian(std::uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
+          static_cast<char>(value)};
+}
+
+class BadInputTest : public testing::Test {
+ protected:
+  void SetUp() override { write_idx_data(digits()); }
+
+  std::filesystem::path digits() const { return folder_ / "digits"; }
+  std::filesystem::path train_images() const { return digits() / "train-images-idx3-ubyte"; }
+  std::filesystem::path train_labels() const { return digits() / "train-labels-idx1-ubyte"; }
+
+  void expect_refused(const std::vector<std::string>& arguments, int code, const std::string& reason) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
+    const auto before = files_under(folder_.path());
+    const Outcome outcome = run(arguments, {folder_.path()});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+    EXPECT_THAT(outcome.err, StartsWith("convoy: error: "));
+    EXPECT_THAT(outcome.err, HasSubstr(reason));
+    EXPECT_THAT(outcome.out, testing::Not(HasSubstr("Epoch")));  // nothing was trained
+    EXPECT_EQ(files_under(folder_.path()), before);
+  }
+
+  /// Training on the folder `digits` with more flags.
+  void expect_train_refused(const std::vector<std::string>& more, int code, const std::string& reason) {
+    std::vector<std::string> arguments = {"train", "--dataset", "idx", "--data", "digits", "--epochs", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_refused(arguments, code, reason);
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(BadInputTest, CommandLine) {
+  expect_refused({}, kUsage, "subcommand");
+  expect_refused({"trian"}, kUsage, "trian");
+  expect_refused({"train", "--no-such-flag"}, kUsage, "--no-such-flag");
+  expect_refused({"eval"}, kUsage, "--checkpoint");
+  expect_refused({"predict", "--checkpoint", "x"}, kUsage, "images");
+  expect_refused({"fetch"}, kUsage, "dataset");
+  expect_refused({"fetch", "emnist"}, kUsage, "emnist");
+  expect_refused({"gradcheck", "--device", "tpu"}, kUsage, "tpu");
+  expect_refused({"bench", "--steps", "0"}, kUsage, "--steps");
+  expect_refused({"bench", "--model", "nonet"}, kUsage, "nonet");
+}
+
+TEST_F(BadInputTest, TrainingFlags) {
+  expect_train_refused({"--batch-size", "0"}, kUsage, "--batch-size");
+  expect_train_refused({"--batch-size", "-5"}, kUsage, "--batch-size");
+  expect_train_refused({"--batch-size", "501"}, kUsage, "larger than the 500");
+  expect_train_refused({"--batch-size", "9000000000000000000"}, kUsage, "larger than the 500");
+  expect_train_refused({"--batch-size", "ten"}, kUsage, "--batch-size");
+  expect_train_refused({"--epochs", "0"}, kUsage, "--epochs");
+  expect_train_refused({"--log-every", "-1"}, kUsage, "--log-every");
+  expect_train_refused({"--limit-train", "-1"}, kUsage, "--limit-train");
+  expect_train_refused({"--seed", "-1"}, kUsage, "--seed");
+  for (const char* rate : {"0", "-1", "nan", "inf", "1e99", "fast"}) {
+    expect_train_refused({"--lr", rate}, kUsage, "--lr");
+  }
+  expect_train_refused({"--model", "alexnet"}, kUsage, "alexnet");
+  expect_train_refused({"--device", "tpu"}, kUsage, "tpu");
+  expect_refused({"train", "--dataset", "emnist", "--data", "digits"}, kUsage, "emnist");
+  expect_refused({"train", "--summary", "--dataset", "emnist"}, kUsage, "emnist");
+}
+
+TEST_F(BadInputTest, DataFolder) {
+  expect_refused({"train", "--dataset", "idx"}, kFailed, "--data");
+  expect_refused({"train", "--data", "nowhere"}, kFailed, "nowhere");
+  std::filesystem::create_directory(folder_ / "empty");
+  expect_refused({"train", "--data", "empty"}, kFailed, "empty");
+  if (geteuid() != 0) {  // root reads everything
+    std::filesystem::permissions(digits(), std::filesystem::perms::none);
+    expect_train_refused({}, kFailed, "digits");
+    std::filesystem::permissions(digits(), std::filesystem::perms::owner_all);
+  }
+}
+
+TEST_F(BadInputTest, IdxFiles) {
+  const std::string images = content_of(train_images()), labels = content_of(train_labels());
+  const auto expect_images_refused = [&](const std::string& content, const std::string& reason) {
+    write_file(train_images(), content);
+    expect_train_refused({}, kFailed, reason);
+    write_file(train_images(), images);
+  };
+  const auto expect_labels_refused = [&](const std::string& content, const std::string& reason) {
+    write_file(train_labels(), content);
+    expect_train_refused({"--dataset", "mnist"}, kFailed, reason);
+    write_file(train_labels(), labels);
+  };
+  const std::string name = "train-images-idx3-ubyte", label_name = "train-labels-idx1-ubyte";
+  expect_images_refused("", name);
+  expect_images_refused(images.substr(0, 10), name);                      // truncated in the header
+  expect_images_refused(images.substr(0, images.size() - 1), name);       // truncated in the data
+  expect_images_refused(images + "x", name);                              // oversized
+  expect_images_refused(std::string(1, '\x01').append(images, 1), name);  // magic
+  expect_images_refused(images.substr(0, 4) + big_endian(0) + images.substr(8), name);
+  const std::string huge = big_endian(0xffffffff);
+  expect_images_refused(images.substr(0, 4) + huge + huge + huge, name);            // the product overflows
+  expect_labels_refused(labels.substr(0, labels.size() - 1) + "\x0a", label_name);  // label 10 of 10
+  expect_labels_refused(labels.substr(0, 4) + big_endian(499) + labels.substr(8, 499), "499");
+}
+
+TEST_F(BadInputTest, GzipBomb) {
+  std::filesystem::remove(train_images());
+  const gzFile bomb = gzopen((train_images().string() + ".gz").c_str(), "wb9");
+  ASSERT_NE(bomb, nullptr);
+  const std::string header = big_endian(0x0803) + big_endian(500) + big_endian(8) + big_endian(8);
+  gzwrite(bomb, header.data(), static_cast<unsigned>(header.size()));
+  const std::string zeros(1 << 20, '\0');
+  for (int i = 0; i < 64; ++i) gzwrite(bomb, zeros.data(), static_cast<unsigned>(zeros.size()));
+  ASSERT_EQ(gzclose(bomb), Z_OK);
+  expect_train_refused({}, kFailed, "train-images-idx3-ubyte.gz");
+}
+
+TEST_F(BadInputTest, ModelFiles) {
+  const auto expect_model_refused = [&](const std::string& json, const std::string& reason) {
+    write_file(folder_ / "m.json", json);
+    expect_train_refused({"--model", "m.json"}, kUsage, reason);
+  };
+  expect_model_refused("{", "m.json");
+  expect_model_refused("[]", "m.json");
+  expect_model_refused(R"({"name": "m", "input": [1, 8, 8], "layers": [{"name": "a", "type": "Conv3d"}]})",
+                       "Conv3d");
+  expect_model_refused(R"({"name": "m", "input": [1, 8, 8], "layers": [{"name": "a", "type": "Flatten"},
+                        {"name": "b", "type": "Linear", "in_features": 65, "out_features": 10}]})",
+                       "b");
+  expect_model_refused(R"({"name": "m", "input": [1, 9, 8], "layers": [{"name": "a", "type": "Flatten"},
+                        {"name": "b", "type": "Linear", "in_features": 72, "out_features": 10}]})",
+                       "[1, 9, 8]");
+  expect_model_refused(R"({"name": "m", "input": [1, 8, 8], "layers": [{"name": "a", "type": "Flatten"},
+                        {"name": "b", "type": "Linear", "in_features": 64, "out_features": 9}]})",
+                       "9");
+  expect_train_refused({"--model", "missing.json"}, kFailed, "missing.json");
+}
+
+TEST_F(BadInputTest, OutputFolder) {
+  write_file(folder_ / "file", "");
+  expect_train_refused({"--out", "file"}, kFailed, "file");
+  expect_train_refused({"--out", "file/below"}, kFailed, "file/below");
+  expect_train_refused({"--out", "/proc/no/run"}, kFailed, "/proc/no/run");
+}
+
+TEST_F(BadInputTest, Checkpoints) {
+  ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--out", "run"},
+                {folder_.path()})
+                .code,
+            0);
+  const std::string good = content_of(folder_ / "run/model.ckpt");
+  const auto expect_checkpoint_refused = [&](const std::string& content) {
+    write_file(folder_ / "bad.ckpt", content);
+    expect_refused({"eval", "--checkpoint", "bad.ckpt", "--data", "digits"}, kFailed, "bad.ckpt");
+    expect_refused({"predict", "--checkpoint", "bad.ckpt", "x.png"}, kFailed, "bad.ckpt");
+    expect_train_refused({"--init", "bad.ckpt"}, kFailed, "bad.ckpt");
+  };
+  expect_checkpoint_refused("");
+  expect_checkpoint_refused("not a zip");
+  expect_checkpoint_refused(good.substr(0, good.size() / 2));
+  std::string foreign = good;  // the same length, another global: what an attacker would write
+  const std::string global = "collections\nOrderedDict", other = "subprocess1\ncheck_outpu";
+  ASSERT_EQ(global.size(), other.size());
+  ASSERT_NE(foreign.find(global), std::string::npos);
+  foreign.replace(foreign.find(global), global.size(), other);
+  expect_checkpoint_refused(foreign);
+
+  expect_refused({"eval", "--checkpoint", "gone.ckpt", "--data", "digits"}, kFailed, "gone.ckpt");
+  // A checkpoint of another model.
+  expect_refused({"eval", "--checkpoint", "run/model.ckpt", "--data", "digits", "--model", "lenet5"}, kFailed,
+                 "run/model.ckpt");
+  expect_train_refused({"--model", "resnet9", "--init", "run/model.ckpt"}, kFailed, "run/model.ckpt");
+  write_file(folder_ / "run/run.json", "{}");
+  expect_refused({"eval", "--checkpoint", "run/model.ckpt", "--data", "digits"}, kFailed, "run.json");
+}
+
+TEST_F(BadInputTest, Pictures) {
+  ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--out", "run"},
+                {folder_.path()})
+                .code,
+            0);
+  write_file(folder_ / "text.png", "this is no picture");
+  write_file(folder_ / "empty.png", "");
+  write_png(folder_ / "blank.png", {12, 12, 1, std::vector<std::uint8_t>(144, 255)});
+  write_png(folder_ / "whole.png", {64, 64, 1, std::vector<std::uint8_t>(64 * 64, 9)});
+  const std::string png = content_of(folder_ / "whole.png");
+  write_file(folder_ / "cut.png", png.substr(0, png.size() / 2));
+  // Dimensions of a gigapixel picture in the header, at bytes 16 to 23.
+  write_file(folder_ / "huge.png",
+             png.substr(0, 16) + big_endian(32768) + big_endian(32768) + png.substr(24));
+  for (const char* picture :
+       {"text.png", "empty.png", "blank.png", "cut.png", "huge.png", "gone.png", "digits"}) {
+    expect_refused({"predict", "--checkpoint", "run/model.ckpt", picture}, kFailed, picture);
+  }
+}
+
+TEST_F(BadInputTest, AFullDiskIsNoSuccess) {
+  if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  const Outcome outcome = run_into("/dev/full", {"doctor"}, {folder_.path()});
+  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("standard output cannot be written"));
+}
+
+}  // namespace
+}  // namespace convoy::test

@@ -1,0 +1,62 @@
+// Runs the built program and keeps what it said.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace convoy::test {
+
+/// A folder that lives as long as the object.
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+struct Outcome {
+  int code = 0;  // the exit code, or 128 + the signal that killed it
+  std::string out;
+  std::string err;
+};
+
+/// Where and with which variables the program runs. CONVOY_DATA, NO_COLOR and TERM are not inherited.
+struct Surroundings {
+  std::filesystem::path folder;  // the working folder
+  std::map<std::string, std::string> environment = {};
+};
+
+Outcome run(const std::vector<std::string>& arguments, const Surroundings& surroundings);
+
+/// The same with a file for standard output, which stays unread.
+Outcome run_into(const std::filesystem::path& file, const std::vector<std::string>& arguments,
+                 const Surroundings& surroundings);
+
+/// The same with a terminal for standard output; `out` then has its carriage returns and escapes.
+Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings);
+
+/// Starts it, sends `signal` once its standard output holds `text`, and waits.
+Outcome run_and_signal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
+                       const std::string& text, int signal);
+
+std::vector<std::string> lines(const std::string& text);
+
+/// Each line of `text` as an object; a line that is no JSON fails the test.
+std::vector<nlohmann::json> json_lines(const std::string& text);
+
+/// The files under a folder, relative to it, sorted.
+std::vector<std::string> files_under(const std::filesystem::path& folder);
+
+std::string content_of(const std::filesystem::path& file);
+
+}  // namespace convoy::test

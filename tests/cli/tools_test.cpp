@@ -1,0 +1,105 @@
+// convoy fetch, gradcheck, doctor, bench, and the help texts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Help, EveryCommandHasExamplesAndExitCodes) {
+  const TempFolder folder;
+  const Outcome all = run({"--help"}, {folder.path()});
+  EXPECT_EQ(all.code, 0);
+  for (const char* command : {"train", "eval", "predict", "fetch", "gradcheck", "doctor", "bench"}) {
+    EXPECT_THAT(all.out, HasSubstr(command));
+    const Outcome outcome = run({command, "--help"}, {folder.path()});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("Examples:\n  convoy " + std::string(command)));
+    EXPECT_THAT(outcome.out, HasSubstr("Exit codes: 0 done, 1 failed"));
+  }
+  EXPECT_EQ(run({"--version"}, {folder.path()}).code, 0);
+}
+
+TEST(Fetch, KeepsWhatIsThereAndComplete) {
+  const auto mnist = real_mnist();
+  if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
+  const TempFolder folder;
+  std::filesystem::copy(*mnist, folder / "here");
+  const auto before = files_under(folder / "here");
+  const Outcome outcome = run({"fetch", "mnist", "--out", "here"}, {folder.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("mnist is complete in here"));
+  EXPECT_EQ(files_under(folder / "here"), before);
+}
+
+TEST(Gradcheck, PassesOnTheReference) {
+  const TempFolder folder;
+  const Outcome outcome = run({"gradcheck", "--device", "reference", "--json"}, {folder.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const auto events = json_lines(outcome.out);
+  EXPECT_GE(events.size(), 10u);
+  bool differences = false, in_float = false;
+  for (const auto& event : events) {
+    EXPECT_TRUE(event["ok"].get<bool>()) << event;
+    EXPECT_LE(event["error"].get<double>(), event["tolerance"].get<double>());
+    differences = differences || event["backend"] == "finite differences";
+    in_float = in_float || event["backend"] == "reference";
+  }
+  EXPECT_TRUE(differences && in_float);
+}
+
+TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
+  const TempFolder folder;
+  write_idx_data(folder / "digits");
+  const Outcome outcome = run({"doctor"}, {folder.path(), {{"CONVOY_DATA", "digits"}}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* subject :
+       {"compiler", "oneDNN", "cuDNN", "cuBLAS", "GPUs", "threads", "reference", "mnist"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(subject));
+  }
+  EXPECT_THAT(outcome.out, HasSubstr("digits (from CONVOY_DATA)"));
+  EXPECT_THAT(outcome.out, HasSubstr("run: convoy fetch cifar10"));
+}
+
+TEST(Bench, TimesAStepAndItsOperations) {
+  const TempFolder folder;
+  const Outcome outcome =
+      run({"bench", "--batch-size", "16", "--steps", "3", "--warmup", "1", "--json"}, {folder.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto events = json_lines(outcome.out);
+  ASSERT_EQ(events.size(), 1u);
+  const auto& bench = events[0];
+  EXPECT_EQ(bench["event"], "bench");
+  EXPECT_EQ(bench["model"], "convnet");
+  EXPECT_EQ(bench["batch_size"], 16);
+  for (const char* field :
+       {"ms_per_step_min", "images_per_second", "gflops", "peak_gflops", "convolutions_ms"}) {
+    EXPECT_GT(bench[field].get<double>(), 0.0) << field;
+  }
+  EXPECT_LE(bench["ms_per_step_min"], bench["ms_per_step_p10"]);
+  EXPECT_LE(bench["ms_per_step_p10"], bench["ms_per_step_median"]);
+  EXPECT_LE(bench["ms_per_step_median"], bench["ms_per_step_p90"]);
+  std::vector<std::string> types;
+  for (const auto& layer : bench["layers"]) types.push_back(layer["type"]);
+  EXPECT_EQ(types,
+            (std::vector<std::string>{"Batch", "Conv2d", "BatchNorm2d+ReLU", "MaxPool2d", "Conv2d",
+                                      "BatchNorm2d+ReLU", "MaxPool2d", "Linear", "CrossEntropy", "Adam"}));
+}
+
+TEST(Bench, TakesRealDataToo) {
+  const TempFolder folder;
+  write_idx_data(folder / "digits");
+  const Outcome outcome = run(
+      {"bench", "--data", "digits", "--dataset", "idx", "--steps", "8", "--warmup", "0"}, {folder.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* text : {"median", "images/s", "% of the FMA peak", "layer2.0", "Convolutions alone"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+}
+
+}  // namespace
+}  // namespace convoy::test

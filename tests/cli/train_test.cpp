@@ -1,0 +1,162 @@
+// convoy train: what it prints and writes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+class TrainTest : public testing::Test {
+ protected:
+  void SetUp() override { write_idx_data(folder_ / "digits"); }
+
+  /// Trains on the made-up data, on the CPU unless told otherwise.
+  Outcome train(std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"train", "--dataset", "idx", "--data", "digits", "--epochs", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments, {folder_.path()});
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(TrainTest, PrintsWhatTheClassicProgramPrints) {
+  const Outcome outcome = train({"--epochs", "2", "--log-every", "2"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto text = lines(outcome.out);
+  ASSERT_EQ(text.size(), 3u + 2 * (2 + 1) + 2) << outcome.out;
+  EXPECT_THAT(text[0], HasSubstr("500 training and 200 test images (from --data)"));
+  EXPECT_THAT(text[2], HasSubstr("device"));
+  EXPECT_THAT(text[3], MatchesRegex("Epoch \\[1/2\\], Step \\[2/5\\], Loss: [0-9]+\\.[0-9]{4}"));
+  EXPECT_THAT(text[7], MatchesRegex("Epoch \\[2/2\\], Step \\[4/5\\], Loss: [0-9]+\\.[0-9]{4}"));
+  EXPECT_THAT(text[9],
+              MatchesRegex("Test accuracy of the model on the 200 test images: [0-9]+\\.[0-9]{2} %"));
+  EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);  // no terminal, no escapes
+}
+
+TEST_F(TrainTest, LearnsTheMadeUpDigits) {
+  const Outcome outcome = train({"--epochs", "4", "--json", "--lr", "1e-2"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  // Ten patterns that differ in half their pixels: anything that learns at all gets nearly all right.
+  EXPECT_GE(json_lines(outcome.out).back()["accuracy"].get<double>(), 0.9);
+}
+
+TEST_F(TrainTest, WritesTheRunFolderAndNothingElse) {
+  const Outcome outcome = train({"--seed", "7"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(files_under(folder_ / "runs"),
+              ElementsAre("convnet-idx-7", "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json",
+                          "convnet-idx-7/run.json"));
+  const auto record = nlohmann::json::parse(content_of(folder_ / "runs/convnet-idx-7/run.json"));
+  EXPECT_EQ(record["dataset"], "idx");
+  EXPECT_EQ(record["seed"], 7);
+  EXPECT_EQ(record["train_samples"], 500);
+  EXPECT_TRUE(record["results"]["accuracy"].is_number());
+}
+
+TEST_F(TrainTest, JsonEventsHaveTheirFields) {
+  const Outcome outcome = train({"--json", "--log-every", "2", "--out", "here"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto events = json_lines(outcome.out);
+  std::vector<std::string> names;
+  for (const auto& event : events) names.push_back(event["event"]);
+  ASSERT_THAT(names, ElementsAre("run", "step", "step", "epoch", "eval", "done"));
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    for (const char* field : {"loss", "images_per_second", "seconds"}) {
+      EXPECT_TRUE(events[i][field].is_number()) << events[i];
+    }
+    if (names[i] != "step") {
+      EXPECT_TRUE(events[i]["accuracy"].is_number()) << events[i];
+    }
+  }
+  EXPECT_EQ(events[0]["batch_size"], 100);
+  EXPECT_EQ(events[2]["step"], 4);
+  EXPECT_EQ(events[2]["steps"], 5);
+  EXPECT_EQ(events[4]["samples"], 200);
+  EXPECT_EQ(events[5]["checkpoint"], "here/model.ckpt");
+}
+
+TEST_F(TrainTest, TheSameSeedGivesTheSameCheckpoint) {
+  for (const char* out : {"a", "b"}) {
+    const Outcome outcome = train({"--epochs", "2", "--batch-size", "64", "--seed", "3", "--out", out});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  ASSERT_EQ(train({"--epochs", "2", "--batch-size", "64", "--seed", "4", "--out", "c"}).code, 0);
+  EXPECT_EQ(content_of(folder_ / "a/model.ckpt"), content_of(folder_ / "b/model.ckpt"));
+  EXPECT_NE(content_of(folder_ / "a/model.ckpt"), content_of(folder_ / "c/model.ckpt"));
+}
+
+TEST_F(TrainTest, ReferenceTrainsToo) {
+  write_file(folder_ / "tiny.json", tiny_model_json());
+  const Outcome outcome = train({"--device", "reference", "--model", "tiny.json", "--limit-train", "150",
+                                 "--limit-test", "50", "--batch-size", "40", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto events = json_lines(outcome.out);
+  EXPECT_EQ(events.front()["device"], "reference");
+  EXPECT_EQ(events.front()["train_samples"], 150);
+  EXPECT_THAT(files_under(folder_ / "runs"), testing::Contains("tiny-idx-1/model.ckpt"));
+}
+
+TEST_F(TrainTest, InitGoesOnFromACheckpoint) {
+  ASSERT_EQ(train({"--epochs", "3", "--lr", "1e-2", "--out", "first"}).code, 0);
+  const Outcome fresh = train({"--json", "--log-every", "1", "--out", "fresh"});
+  const Outcome resumed =
+      train({"--json", "--log-every", "1", "--out", "resumed", "--init", "first/model.ckpt"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  // A trained state's first batch is better than a fresh one's.
+  EXPECT_LT(json_lines(resumed.out)[1]["loss"].get<double>(), json_lines(fresh.out)[1]["loss"].get<double>());
+}
+
+TEST_F(TrainTest, SummaryPrintsAndStops) {
+  const Outcome outcome = run({"train", "--summary"}, {folder_.path()});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("layer1.0"));
+  EXPECT_THAT(outcome.out, HasSubstr("29,034"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+}
+
+TEST_F(TrainTest, FindsDataByEnvironmentAndBesideTheWorkingFolder) {
+  const std::vector<std::string> arguments = {"train", "--epochs", "1", "--json", "--dataset", "mnist"};
+  const Outcome environment = run(arguments, {folder_.path(), {{"CONVOY_DATA", "digits"}}});
+  EXPECT_EQ(environment.code, 0) << environment.err;
+  std::filesystem::create_directory(folder_ / "data");
+  std::filesystem::rename(folder_ / "digits", folder_ / "data/mnist");
+  const Outcome beside = run(arguments, {folder_.path()});
+  EXPECT_EQ(beside.code, 0) << beside.err;
+}
+
+TEST_F(TrainTest, AnInterruptSavesWhatWasReached) {
+  const Outcome outcome = run_and_signal({"train", "--dataset", "idx", "--data", "digits", "--epochs",
+                                          "100000", "--log-every", "1", "--out", "cut"},
+                                         {folder_.path()}, "Step [3/5]", SIGINT);
+  EXPECT_EQ(outcome.code, 130);
+  ASSERT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("interrupted in epoch"));
+  EXPECT_THAT(files_under(folder_ / "cut"), ElementsAre("interrupted", "interrupted/model.ckpt",
+                                                        "interrupted/model.json", "interrupted/run.json"));
+  const Outcome resumed = train({"--init", "cut/interrupted/model.ckpt", "--out", "on"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
+TEST(TrainMnist, ReachesAGoodAccuracyOnRealDigits) {
+  const auto mnist = real_mnist();
+  if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
+  const TempFolder folder;
+  const Outcome outcome =
+      run({"train", "--limit-train", "3000", "--limit-test", "500", "--epochs", "1", "--json"},
+          {folder.path(), {{"CONVOY_DATA", mnist->string()}}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  // 30 steps reach about 93 %; guessing gives 10 %.
+  EXPECT_GE(json_lines(outcome.out).back()["accuracy"].get<double>(), 0.85);
+}
+
+}  // namespace
+}  // namespace convoy::test

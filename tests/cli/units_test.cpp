@@ -1,0 +1,154 @@
+// The program's own pieces: classification figures, tables, picture preparation, run folders, the FMA peak.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "apps/convoy/classification.h"
+#include "apps/convoy/flags.h"
+#include "apps/convoy/fma_peak.h"
+#include "apps/convoy/picture.h"
+#include "apps/convoy/run_folder.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/step_timing.h"
+#include "apps/convoy/terminal.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr double kEps = std::numeric_limits<double>::epsilon();
+
+TEST(Softmax, SumsToOneAndSurvivesLargeLogits) {
+  const std::vector<double> logits = {1000.0, 1000.0, 0.0};
+  EXPECT_THAT(softmax(logits), ElementsAre(0.5, 0.5, 0.0));
+}
+
+TEST(Classification, CountsWhoIsTakenForWhom) {
+  // Three samples of class 0 (one taken for 1), one of class 1, none of class 2.
+  const std::vector<double> logits = {2, 0, 0, 5, 1, 0, 0, 3, 0, 0, 1, 0};
+  const std::vector<std::uint8_t> labels = {0, 0, 0, 1};
+  const Classification result(logits, labels, 3);
+  EXPECT_EQ(result.accuracy(), 0.75);
+  EXPECT_EQ(result.count(0, 1), 1);
+  EXPECT_EQ(result.count(1, 0), 0);
+  EXPECT_EQ(result.samples_of(0), 3);
+  EXPECT_EQ(result.precision(0), 1.0);
+  EXPECT_EQ(result.precision(1), 0.5);
+  EXPECT_EQ(result.recall(0), 2.0 / 3.0);
+  EXPECT_EQ(result.precision(2), std::nullopt);
+  EXPECT_EQ(result.recall(2), std::nullopt);
+}
+
+TEST(Classification, LossIsTheMeanCrossEntropy) {
+  const std::vector<double> logits = {0, 0, std::log(3.0), 0};
+  const std::vector<std::uint8_t> labels = {1, 0};
+  const double expected = (std::log(2.0) + std::log(4.0 / 3.0)) / 2;
+  EXPECT_NEAR(Classification(logits, labels, 2).loss(), expected, 8 * kEps);  // a handful of roundings
+}
+
+TEST(Classification, TheFirstOfEqualLogitsWins) {
+  const std::vector<double> logits = {1, 1};
+  EXPECT_EQ(Classification(logits, std::vector<std::uint8_t>{1}, 2).count(1, 0), 1);
+}
+
+TEST(Table, AlignsWordsLeftAndNumbersRight) {
+  Table table({"name", "ms", "note"});
+  table.left(2);
+  table.add({"a", "1.25", "x"});
+  table.add({"longer", "10.50", ""});
+  EXPECT_EQ(table.str(), "name       ms  note\na        1.25  x\nlonger  10.50\n");
+}
+
+TEST(Duration, IsShortAndRoundedUp) {
+  EXPECT_EQ(duration(0.2), "0:01");
+  EXPECT_EQ(duration(61), "1:01");
+  EXPECT_EQ(duration(3723), "1:02:03");
+  EXPECT_EQ(duration(std::numeric_limits<double>::infinity()), "?");
+}
+
+TEST(Samples, QuantilesAreOfTheNearestRank) {
+  Samples samples;
+  for (const double value : {5.0, 1.0, 4.0, 2.0, 3.0}) samples.add(value);
+  EXPECT_EQ(samples.quantile(0.0), 1.0);
+  EXPECT_EQ(samples.quantile(0.5), 3.0);
+  EXPECT_EQ(samples.quantile(0.9), 5.0);  // rank 3.6 of 0 to 4
+}
+
+TEST(Resize, ShrinkingAveragesAreas) {
+  Picture picture(1, 2, 4);
+  picture.values = {0, 1, 2, 3, 4, 5, 6, 7};
+  EXPECT_THAT(resize(picture, 1, 2).values, ElementsAre(2.5f, 4.5f));
+}
+
+TEST(Resize, ShrinkingByAFractionWeighsByOverlap) {
+  Picture picture(1, 1, 3);
+  picture.values = {0, 3, 9};  // two areas of 1.5 pixels
+  const Picture half = resize(picture, 1, 2);
+  const float eps = std::numeric_limits<float>::epsilon();
+  EXPECT_NEAR(half.values[0], 1.0f, 4 * eps);   // (0 + 3/2) / 1.5
+  EXPECT_NEAR(half.values[1], 7.0f, 16 * eps);  // (3/2 + 9) / 1.5
+}
+
+TEST(Resize, GrowingInterpolates) {
+  Picture picture(1, 1, 2);
+  picture.values = {0, 1};
+  EXPECT_THAT(resize(picture, 1, 4).values, ElementsAre(0.0f, 0.25f, 0.75f, 1.0f));
+}
+
+TEST(Resize, KeepsAConstantOfAnySize) {
+  Picture picture(3, 5, 7);
+  std::fill(picture.values.begin(), picture.values.end(), 1.0f);
+  for (const std::size_t size : {1u, 3u, 5u, 11u}) {
+    for (const float value : resize(picture, size, size).values) {
+      // The weights of an axis add up to 1 within the rounding of at most 7 of them.
+      EXPECT_NEAR(value, 1.0f, 16 * std::numeric_limits<float>::epsilon());
+    }
+  }
+}
+
+TEST(RunName, IsSafeAndRepeatable) {
+  EXPECT_EQ(run_name("convnet", "mnist", 1), "convnet-mnist-1");
+  EXPECT_EQ(run_name("models/my net.json", "idx", 7), "my_net-idx-7");
+}
+
+TEST(ClassNames, AreTheDataSets) {
+  EXPECT_EQ(class_names("fashion-mnist", 10)[7], "Sneaker");
+  EXPECT_EQ(class_names("cifar10", 10)[9], "truck");
+  EXPECT_THAT(class_names("mnist", 3), ElementsAre("0", "1", "2"));
+  EXPECT_EQ(class_names("cifar10", 11)[10], "10");  // a model may have more outputs than the data has classes
+}
+
+TEST(Flags, RefuseWhatIsNoSuchNumber) {
+  for (const char* text : {"0", "-1", "1.5", "x", "", "99999999999999999999"}) {
+    std::string value = text;
+    EXPECT_NE(at_least(1)(value), "") << text;
+  }
+  for (const char* text : {"0", "-1", "nan", "inf", "1e300", "x", ""}) {
+    std::string value = text;
+    EXPECT_NE(positive()(value), "") << text;
+  }
+  std::string one = "1", rate = "1e-3";
+  EXPECT_EQ(at_least(1)(one), "");
+  EXPECT_EQ(positive()(rate), "");
+}
+
+TEST(ResolveModel, RefusesWhatIsNeitherModelNorFile) {
+  EXPECT_THROW(resolve_model("convnet2", image_format("mnist")), UsageError);
+  EXPECT_THROW(resolve_model("/no/such.json", image_format("mnist")), Error);
+  EXPECT_THROW(image_format("emnist"), UsageError);
+  EXPECT_EQ(resolve_model("lenet5", image_format("cifar10")).input, (Shape{3, 32, 32}));
+}
+
+TEST(FmaPeak, IsMeasured) {
+  const FmaPeak peak = measure_fma_peak();
+  EXPECT_GT(peak.gflops, 0.0);
+  EXPECT_GE(peak.threads, 1);
+  EXPECT_NE(peak.instructions, "");
+}
+
+}  // namespace
+}  // namespace convoy
