@@ -1,0 +1,32 @@
+# A thin face on the CMake presets: each target sets up whatever it needs first, then runs.
+#
+#   make train            train the ConvNet on MNIST; ARGS="--epochs 1" passes flags on
+#   make test             build and run all tests
+#   make build            configure and build
+#   make clean            remove build folders (not data, not runs)
+PRESET ?= release
+CONFIGURE ?=
+ARGS ?=
+
+.PHONY: train test build setup setup-test clean
+
+train: build
+	build/$(PRESET)/convoy train $(ARGS)
+
+test: setup-test
+	cmake --preset $(PRESET) -DCONVOY_TESTS=ON $(CONFIGURE)
+	cmake --build --preset $(PRESET)
+	ctest --preset $(PRESET)
+
+build: setup
+	cmake --preset $(PRESET) -DCONVOY_TESTS=OFF $(CONFIGURE)
+	cmake --build --preset $(PRESET)
+
+setup:
+	@cmake/setup.sh
+
+setup-test:
+	@cmake/setup.sh test
+
+clean:
+	rm -rf build
