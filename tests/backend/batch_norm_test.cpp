@@ -188,6 +188,20 @@ TEST_P(BatchNormTest, IsWithinRoundingInTraining) {
   }
 }
 
+// Neither an outlier where the sums begin nor a large plane may cost the variance its digits.
+TEST_P(BatchNormTest, KeepsItsDigitsWithAnOutlierFirstAndOnLargePlanes) {
+  for (const Shape& shape : {Shape{20, 1, 28, 28}, Shape{1, 2, 300, 200}}) {
+    SCOPED_TRACE(shape.str());
+    BatchNormInput input = random_input(shape);
+    input.x.values[0] = 1000.0;
+    PlacedBatchNorm actual(backend(), input, false), expected(truth(), input, false);
+    actual.forward(Phase::training);
+    expected.forward(Phase::training);
+    // A double sum of squares whose terms were rounded to float: one rounding in each, and two in the result.
+    EXPECT_THAT(actual.running_var(), RelativelyNear(expected.running_var(), 4 * backend().epsilon()));
+  }
+}
+
 TEST_P(BatchNormTest, FollowsTheBatchesAndThenEvaluatesByThem) {
   for (const bool fuse_relu : {false, true}) {
     for (const Shape& shape : kShapes) {

@@ -77,14 +77,32 @@ class BatchNormOperation final : public Operation {
     shift_[c] = bias_.value->floats()[c];
   }
 
-  // Sums of x - k and of its square, k being a channel's first value: close enough to the mean that
+  /// The mean of each channel over the first image.
+  std::vector<float> first_means() const {
+    std::vector<float> means(static_cast<std::size_t>(rows_.padded_channels()));
+    const Row zero{};
+    for (std::int64_t block = 0; block < rows_.blocks; ++block) {
+      DoubleRow sum{};
+      DoubleRow squares{};
+      add_deviations({.x = x() + block * rows_.plane_size,
+                      .size = rows_.plane_size,
+                      .pivot = zero,
+                      .sum = sum,
+                      .squares = squares});
+      for (std::size_t j = 0; j < sum.size(); ++j) {
+        const auto lane = static_cast<std::int64_t>(j) % rows_.lanes;
+        means[static_cast<std::size_t>(block * rows_.lanes + lane)] += static_cast<float>(
+            sum[j] * static_cast<double>(rows_.lanes) / static_cast<double>(rows_.plane_size));
+      }
+    }
+    return means;
+  }
+
+  // Sums of x - k and of its square, k being the mean of the first image: close enough to the batch's that
   // subtracting the square of the one from the other cancels little.
   void measure() {
-    std::vector<float> pivot(static_cast<std::size_t>(rows_.padded_channels()));
-    for (std::int64_t c = 0; c < rows_.channels; ++c) {
-      pivot[static_cast<std::size_t>(c)] = x()[c / rows_.lanes * rows_.plane_size + c % rows_.lanes];
-    }
-    sums_.run([&](std::int64_t plane, std::int64_t block, Row& sum, Row& squares) {
+    const std::vector<float> pivot = first_means();
+    sums_.run([&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& squares) {
       add_deviations({.x = x() + plane * rows_.plane_size,
                       .size = rows_.plane_size,
                       .pivot = rows_.spread(pivot, block),
@@ -126,7 +144,7 @@ class BatchNormOperation final : public Operation {
 
   // The gradients of bias and weight: sums of g and of g (x - mean) / std, g being dy behind the ReLU.
   void sum_gradients() {
-    sums_.run([&](std::int64_t plane, std::int64_t block, Row& sum, Row& products) {
+    sums_.run([&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& products) {
       const std::int64_t begin = plane * rows_.plane_size;
       add_gradients({.x = x() + begin,
                      .dy = y_.grad->floats().data() + begin,

@@ -1,5 +1,6 @@
 #include "engine/backend/cpu/batch_norm_loops.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/backend/cpu/operations.h"
@@ -21,6 +22,16 @@ inline Floats16 load16(const float* from) {
 
 inline void store16(float* to, Floats16 value) { std::memcpy(to, &value, sizeof value); }
 
+// Floats that are summed in floats before the sum goes on in double: 64 terms in each of 16 sums, so that a
+// plane of any size costs no digit.
+constexpr std::int64_t kChunk = 64 * kRow;
+
+inline void fold(DoubleRow& into, Floats16 sum) {
+  Row row;
+  store16(row.data(), sum);
+  for (std::size_t j = 0; j < row.size(); ++j) into[j] += row[j];
+}
+
 // As relu_passes, 16 at once.
 inline Floats16 behind_relu(Floats16 value, Floats16 y, bool relu) {
   return relu ? (y <= kZero ? kZero : value) : value;
@@ -33,15 +44,17 @@ inline float behind_relu(float value, float y, bool relu) { return !relu || relu
 CONVOY_VECTORIZED void add_deviations(const DeviationSums& p) {
   const std::int64_t whole = p.size / kRow * kRow;
   const Floats16 pivot = load16(p.pivot.data());
-  Floats16 sum = kZero;
-  Floats16 squares = kZero;
-  for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats16 d = load16(p.x + i) - pivot;
-    sum += d;
-    squares += d * d;
+  for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
+    Floats16 sum = kZero;
+    Floats16 squares = kZero;
+    for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
+      const Floats16 d = load16(p.x + i) - pivot;
+      sum += d;
+      squares += d * d;
+    }
+    fold(p.sum, sum);
+    fold(p.squares, squares);
   }
-  store16(p.sum.data(), sum);
-  store16(p.squares.data(), squares);
   for (std::int64_t i = whole; i < p.size; ++i) {
     const auto j = static_cast<std::size_t>(i - whole);
     const float d = p.x[i] - p.pivot[j];
@@ -71,16 +84,18 @@ CONVOY_VECTORIZED void add_gradients(const GradientSums& p) {
   const Floats16 mean = load16(p.mean.data());
   const Floats16 scale = load16(p.scale.data());
   const Floats16 shift = load16(p.shift.data());
-  Floats16 sum = kZero;
-  Floats16 products = kZero;
-  for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats16 d = load16(p.x + i) - mean;
-    const Floats16 g = behind_relu(load16(p.dy + i), d * scale + shift, p.relu);
-    sum += g;
-    products += g * d;
+  for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
+    Floats16 sum = kZero;
+    Floats16 products = kZero;
+    for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
+      const Floats16 d = load16(p.x + i) - mean;
+      const Floats16 g = behind_relu(load16(p.dy + i), d * scale + shift, p.relu);
+      sum += g;
+      products += g * d;
+    }
+    fold(p.sum, sum);
+    fold(p.products, products);
   }
-  store16(p.sum.data(), sum);
-  store16(p.products.data(), products);
   for (std::int64_t i = whole; i < p.size; ++i) {
     const auto j = static_cast<std::size_t>(i - whole);
     const float d = p.x[i] - p.mean[j];

@@ -13,8 +13,8 @@ struct DeviationSums {
   const float* x;
   std::int64_t size;
   const Row& pivot;
-  Row& sum;
-  Row& squares;
+  DoubleRow& sum;
+  DoubleRow& squares;
 };
 void add_deviations(const DeviationSums& plane);
 
@@ -41,8 +41,8 @@ struct GradientSums {
   const Row& scale;
   const Row& shift;
   bool relu;
-  Row& sum;
-  Row& products;
+  DoubleRow& sum;
+  DoubleRow& products;
 };
 void add_gradients(const GradientSums& plane);
 

@@ -1,5 +1,6 @@
 #include "engine/backend/cpu/channel_rows.h"
 
+#include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {
@@ -36,7 +37,7 @@ ChannelSums::ChannelSums(const ChannelRows& rows)
       first_(static_cast<std::size_t>(rows.padded_channels())),
       second_(first_.size()) {}
 
-void ChannelSums::keep(std::int64_t plane, const Row& first, const Row& second) {
+void ChannelSums::keep(std::int64_t plane, const DoubleRow& first, const DoubleRow& second) {
   double* partial = partials_.data() + plane * rows_.lanes * 2;
   for (std::int64_t lane = 0; lane < rows_.lanes; ++lane) {
     double a = 0.0;
@@ -51,7 +52,7 @@ void ChannelSums::keep(std::int64_t plane, const Row& first, const Row& second) 
 }
 
 void ChannelSums::reduce() {
-#pragma omp parallel for schedule(static) if (rows_.planes() * rows_.lanes > 16384)
+#pragma omp parallel for schedule(static) if (rows_.planes() * rows_.lanes > kParallelFrom)
   for (std::int64_t channel = 0; channel < rows_.padded_channels(); ++channel) {
     double a = 0.0;
     double b = 0.0;

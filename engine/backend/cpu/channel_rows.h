@@ -18,6 +18,7 @@ constexpr std::int64_t kRow = 16;
 
 /// One number for each float of a row.
 using Row = std::array<float, kRow>;
+using DoubleRow = std::array<double, kRow>;
 
 struct ChannelRows {
   std::int64_t images = 0;
@@ -50,8 +51,8 @@ class ChannelSums {
   void run(Add add) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t plane = 0; plane < rows_.planes(); ++plane) {
-      Row first{};
-      Row second{};
+      DoubleRow first{};
+      DoubleRow second{};
       add(plane, plane % rows_.blocks, first, second);
       keep(plane, first, second);
     }
@@ -62,7 +63,7 @@ class ChannelSums {
   double second(std::int64_t channel) const { return second_[static_cast<std::size_t>(channel)]; }
 
  private:
-  void keep(std::int64_t plane, const Row& first, const Row& second);
+  void keep(std::int64_t plane, const DoubleRow& first, const DoubleRow& second);
   void reduce();
 
   ChannelRows rows_;
