@@ -231,9 +231,12 @@ HostTensor read_tensor(const TensorRecord& record, std::string_view storage) {
   for (double& value : tensor.values) {
     value = load_element(record.storage.type, storage.data() + static_cast<std::size_t>(at) * width);
     for (std::size_t axis = index.size(); axis-- > 0;) {  // an odometer: the last axis turns fastest
-      at += record.strides[axis];
-      if (++index[axis] < record.shape[axis]) break;
-      at -= record.strides[axis] * index[axis];
+      if (index[axis] + 1 < record.shape[axis]) {
+        ++index[axis];
+        at += record.strides[axis];
+        break;
+      }
+      at -= record.strides[axis] * index[axis];  // 0 for an axis of one element, whose stride can be anything
       index[axis] = 0;
     }
   }

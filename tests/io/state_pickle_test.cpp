@@ -55,6 +55,7 @@ TEST(StatePickle, ReadsStridedViews) {
   // A dimension of one is never stepped along, so its stride may be anything.
   EXPECT_THAT(read_one({.shape = {1, 2}, .strides = {kHuge, 5}}).values, ElementsAre(0, 5));
   EXPECT_EQ(read_one({.shape = {1, 2}, .strides = {kHuge, 5}}).shape, Shape({1, 2}));
+  EXPECT_THAT(read_one({.shape = {2, 1}, .strides = {1, kHuge}}).values, ElementsAre(0, 1));
 }
 
 TEST(StatePickle, SharedStoragesAreReadOnce) {
