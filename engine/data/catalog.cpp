@@ -77,7 +77,7 @@ class Search {
   }
 
   std::optional<DataLocation> stand_in() {
-    if (dataset_ != "mnist") return std::nullopt;
+    if (dataset_ != "mnist" || !where_.allow_stand_in) return std::nullopt;
     auto found = packaged();
     if (found && where_.say) {
       where_.say(fmt::format(

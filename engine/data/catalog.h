@@ -24,6 +24,7 @@ struct DataSearch {
   std::filesystem::path environment;      // CONVOY_DATA; likewise
   std::filesystem::path project_data;     // a `data` folder beside the project or the working folder
   bool allow_download = true;
+  bool allow_stand_in = true;                   // Fashion-MNIST where MNIST cannot be had
   std::function<void(const std::string&)> say;  // progress and decisions, one line each
   // Of a download: bytes done and in all.
   std::function<void(const std::string& file, std::int64_t done, std::int64_t total)> progress;
