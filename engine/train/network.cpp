@@ -19,10 +19,14 @@ class NetworkBuilder {
   Variable sequence(const std::vector<NamedLayer>& layers, const std::string& prefix, Variable x) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const std::string name = prefix + layers[i].name;
+      const Layer* next = i + 1 < layers.size() ? &layers[i + 1].layer : nullptr;
       const auto* norm = std::get_if<BatchNorm2d>(&layers[i].layer);
-      if (norm && i + 1 < layers.size() && std::holds_alternative<ReLU>(layers[i + 1].layer)) {
+      const auto* conv = std::get_if<Conv2d>(&layers[i].layer);
+      if (norm && next && std::holds_alternative<ReLU>(*next)) {
         x = batch_norm(*norm, /*fuse_relu=*/true, name, x);
         ++i;
+      } else if (conv && next && std::holds_alternative<BatchNorm2d>(*next)) {
+        x = convolution_before_norm(*conv, name, x);
       } else {
         x = std::visit([&](const auto& layer) { return add(layer, name, x); }, layers[i].layer);
       }
@@ -43,6 +47,13 @@ class NetworkBuilder {
   Variable add(const Conv2d& layer, const std::string& name, const Variable& x) {
     return keep(name, "Conv2d",
                 backend_.make_conv2d(layer, x, parameters_.at(name + ".weight"), bias_of(name, layer.bias)));
+  }
+
+  // The norm subtracts whatever a bias adds, so the bias's gradient is zero. What a backend would sum up
+  // instead is rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
+  Variable convolution_before_norm(const Conv2d& layer, const std::string& name, const Variable& x) {
+    const Variable bias{bias_of(name, layer.bias).value, nullptr};
+    return keep(name, "Conv2d", backend_.make_conv2d(layer, x, parameters_.at(name + ".weight"), bias));
   }
 
   Variable batch_norm(const BatchNorm2d& layer, bool fuse_relu, const std::string& name, const Variable& x) {

@@ -30,6 +30,9 @@ class Parameters {
   const Variable& at(const std::string& name) const;
   ParameterArena& arena() { return *arena_; }
 
+  /// What is trained, by name; synchronises.
+  StateDict weights() const;
+
   /// Overwrites a tensor's values.
   void write(const std::string& name, std::span<const double> values);
 

@@ -93,6 +93,16 @@ StateDict Parameters::gradients() const {
   return gradients;
 }
 
+StateDict Parameters::weights() const {
+  StateDict weights;
+  for (std::size_t i = 0; i < specs_.size(); ++i) {
+    if (!specs_[i].trainable()) continue;
+    weights.emplace_back(specs_[i].name,
+                         HostTensor{specs_[i].shape, backend_.read(*variables_[i].value), specs_[i].dtype});
+  }
+  return weights;
+}
+
 const Variable& Parameters::at(const std::string& name) const {
   for (std::size_t i = 0; i < specs_.size(); ++i) {
     if (specs_[i].name == name) return variables_[i];

@@ -41,6 +41,14 @@ std::function<void()> BatchNetwork::training_step(ResidentDataset& dataset) {
   });
 }
 
+std::function<void()> BatchNetwork::settling_step(ResidentDataset& dataset) {
+  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_);
+  return state_.backend.record([this, batch] {
+    batch->forward(Phase::training);
+    network_.forward(Phase::training);
+  });
+}
+
 std::function<void()> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
   std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_);
   return state_.backend.record([this, batch] {

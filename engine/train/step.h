@@ -30,6 +30,9 @@ class BatchNetwork {
   /// A replayable training step on the data set's next batch: batch, forward, loss, backward, update.
   std::function<void()> training_step(ResidentDataset& dataset);
 
+  /// A replayable pass of the next batch that only moves batch norm's running statistics: nothing is trained.
+  std::function<void()> settling_step(ResidentDataset& dataset);
+
   /// A replayable evaluation of the next batch: batch, forward, loss into the metrics.
   std::function<void()> evaluation_step(ResidentDataset& dataset);
 

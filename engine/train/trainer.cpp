@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <memory>
 
 #include "engine/core/error.h"
 #include "engine/data/order.h"
+#include "engine/model/state.h"
 #include "engine/train/step.h"
 
 namespace convoy {
@@ -25,6 +27,9 @@ void check(const TrainOptions& options) {
     throw UsageError(fmt::format("batch size {} is not positive", options.batch_size));
   }
   if (options.epochs < 1) throw UsageError(fmt::format("{} epochs: at least 1 is needed", options.epochs));
+  if (options.settle_batches < 0) {
+    throw UsageError(fmt::format("settle_batches {} is negative", options.settle_batches));
+  }
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   const float lr = options.adam.learning_rate;
   if (!std::isfinite(lr) || lr <= 0.0f) {
@@ -44,6 +49,54 @@ void check(const Dataset& dataset, const Model& model) {
                                  model.name, classes));
   }
 }
+
+bool has_batch_norm(const Model& model) {
+  return std::ranges::any_of(tensor_specs(model),
+                             [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
+}
+
+// The mean of the weights at ten steps, spread evenly over the last fifth of a training.
+class WeightAverage {
+ public:
+  /// For a training of `steps`; 0: nothing is averaged.
+  explicit WeightAverage(std::int64_t steps)
+      : first_(steps - steps / 5), interval_(std::max<std::int64_t>(1, steps / 50)), steps_(steps) {}
+
+  /// Counts a step; whether its weights are wanted. The last one's always are.
+  bool wants_next() {
+    ++step_;
+    return step_ <= steps_ && step_ > first_ && (steps_ - step_) % interval_ == 0;
+  }
+
+  void add(const StateDict& weights) {
+    ++count_;
+    if (sum_.empty()) {
+      sum_ = weights;
+      return;
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const std::vector<double>& values = weights[i].second.values;
+      for (std::size_t j = 0; j < values.size(); ++j) sum_[i].second.values[j] += values[j];
+    }
+  }
+
+  /// Empty if nothing was added.
+  StateDict mean() const {
+    StateDict mean = sum_;
+    for (auto& [name, tensor] : mean) {
+      for (double& value : tensor.values) value /= static_cast<double>(count_);
+    }
+    return mean;
+  }
+
+ private:
+  std::int64_t first_;
+  std::int64_t interval_;
+  std::int64_t steps_;
+  std::int64_t step_ = 0;
+  std::int64_t count_ = 0;
+  StateDict sum_;
+};
 
 }  // namespace
 
@@ -69,6 +122,7 @@ class Trainer::Impl {
 
   // Evaluates every batch in the data set's order; `visit` sees the network after each.
   void for_each_batch(const Dataset& dataset, const std::function<void(BatchNetwork&)>& visit);
+  void settle(const WeightAverage& average, ResidentDataset& resident, std::int64_t count);
   void train_epoch(std::int64_t epoch, const std::function<void(std::int64_t step)>& run,
                    const Dataset& dataset, const TrainObserver& observer, Clock::time_point start);
 
@@ -91,14 +145,40 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const auto full_step = network_of(batch).training_step(*resident);
   const auto rest_step = rest > 0 ? network_of(rest).training_step(*resident) : nullptr;
 
+  // Whatever leaves this function, the device is done with the steps and the data set before they go.
+  const std::unique_ptr<Backend, void (*)(Backend*)> quiet(&state_.backend, [](Backend* backend) {
+    try {
+      backend->synchronize();
+    } catch (const std::exception&) {
+      // An earlier error is on its way; this one says no more.
+    }
+  });
+  const std::int64_t steps = options_.epochs * (full_steps + (rest > 0 ? 1 : 0));
+  WeightAverage average(options_.settle_batches > 0 ? steps : 0);
   const auto start = Clock::now();
   for (std::int64_t epoch = 1; epoch <= options_.epochs; ++epoch) {
     resident->set_order(shuffled_order(dataset.count(), options_.seed, static_cast<std::uint32_t>(epoch)));
     train_epoch(
-        epoch, [&](std::int64_t step) { step <= full_steps ? full_step() : rest_step(); }, dataset, observer,
-        start);
+        epoch,
+        [&](std::int64_t step) {
+          step <= full_steps ? full_step() : rest_step();
+          if (average.wants_next()) average.add(state_.parameters.weights());
+        },
+        dataset, observer, start);
   }
+  settle(average, *resident, dataset.count());
   state_.backend.synchronize();
+}
+
+void Trainer::Impl::settle(const WeightAverage& average, ResidentDataset& resident, std::int64_t count) {
+  for (const auto& [name, mean] : average.mean()) state_.parameters.write(name, mean.values);
+  const std::int64_t batches = std::min(options_.settle_batches, count / options_.batch_size);
+  if (batches == 0 || !has_batch_norm(model_)) return;
+  const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
+  resident.set_order(shuffled_order(count, options_.seed, next_epoch));
+  const auto step = network_of(options_.batch_size).settling_step(resident);
+  for (std::int64_t i = 0; i < batches; ++i) step();
+  state_.backend.synchronize();  // before `step` goes
 }
 
 void Trainer::Impl::train_epoch(std::int64_t epoch, const std::function<void(std::int64_t)>& run,

@@ -19,6 +19,13 @@ struct TrainOptions {
   AdamOptions adam;
   std::uint64_t seed = 1;
   std::int64_t log_every = 100;  // steps between two reports of the loss; 0: none
+  /// At a constant learning rate the weights keep jittering, and run ahead of batch norm's running
+  /// statistics: the test accuracy depends by half a percent on the step at which training happens to stop.
+  /// So the weights that stay are the mean of ten snapshots from the last fifth of the steps (stochastic
+  /// weight averaging, Izmailov et al., 2018; PyTorch's torch.optim.swa_utils), and this many batches are
+  /// then passed through to measure their statistics. 0: neither; the last step's weights stay, as in the
+  /// classic program.
+  std::int64_t settle_batches = 50;
 };
 
 /// Where training is. Steps and epochs count from 1.

@@ -36,6 +36,22 @@ TEST(Network, FusesBatchNormWithReluAndSkipsFlatten) {
   EXPECT_EQ(network.output().value->shape(), (Shape{3, 10}));
 }
 
+TEST(Network, LeavesTheBiasInFrontOfABatchNormAtRest) {
+  const auto backend = make_reference_backend();
+  const Model model{
+      "two", {1, 4, 4}, {{"a", Conv2d{1, 2, {3, 3}}}, {"norm", BatchNorm2d{2}}, {"b", Conv2d{2, 3, {2, 2}}}}};
+  const Parameters parameters(*backend, model, initial_state(model, 1));
+  const Variable images = images_of(*backend, model, 2);
+  backend->write(*images.value, std::vector<double>(32, 0.5));
+  Network network(*backend, model, parameters, images, {});
+  network.forward(Phase::training);
+  backend->write(*network.output().grad, std::vector<double>{1, 2, 3, 4, 5, 6});
+  network.backward();
+  const StateDict gradients = parameters.gradients();
+  EXPECT_EQ(find(gradients, "a.bias")->values, (std::vector<double>{0, 0}));
+  EXPECT_EQ(find(gradients, "b.bias")->values, (std::vector<double>{1 + 4, 2 + 5, 3 + 6}));
+}
+
 TEST(Network, ForksOnlyWhatNeedsAGradient) {
   const auto backend = make_reference_backend();
   const Conv2d same{2, 2, {3, 3}, {1, 1}, {1, 1}};

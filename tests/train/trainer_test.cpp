@@ -86,6 +86,38 @@ TEST_P(TrainerTest, TheSameSeedGivesTheSameBits) {
   EXPECT_NE(first, train(5)) << "the order of batches comes from the seed";
 }
 
+// Ten snapshots of 50 steps' last fifth are its ten last steps: their mean stays, with statistics to match.
+TEST_P(TrainerTest, SettlingAveragesTheLastWeights) {
+  const Dataset data = halves(50);
+  const Model model = convnet();
+  const auto train = [&](std::int64_t settle_batches, std::vector<StateDict>* states) {
+    Trainer trainer(*backend_, model, initial_state(model, 1),
+                    {.batch_size = 10, .epochs = 10, .settle_batches = settle_batches});
+    trainer.fit(data, {.progress = [&](const Progress&) { states->push_back(trainer.state()); }});
+    return trainer.state();
+  };
+  std::vector<StateDict> states;
+  std::vector<StateDict> again;
+  const StateDict classic = train(0, &states);
+  const StateDict settled = train(5, &again);
+  ASSERT_EQ(states.size(), 50u);
+  EXPECT_EQ(classic, states.back());
+  EXPECT_EQ(states, again) << "settling must not change how training goes";
+  for (const TensorSpec& spec : tensor_specs(model)) {
+    const std::vector<double>& actual = find(settled, spec.name)->values;
+    if (!spec.trainable()) {
+      EXPECT_EQ(actual == find(classic, spec.name)->values, spec.role == TensorRole::num_batches_tracked);
+      continue;
+    }
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      double mean = 0.0;
+      for (std::size_t s = 40; s < 50; ++s) mean += find(states[s], spec.name)->values[i] / 10;
+      EXPECT_NEAR(actual[i], mean, backend_->epsilon() * std::max(1.0, std::abs(mean))) << spec.name;
+    }
+  }
+  EXPECT_EQ(settled, train(1000, &again)) << "no more batches than the data set has";
+}
+
 TEST_P(TrainerTest, PredictsInTheOrderOfTheDataSet) {
   const Dataset data = halves(33);
   const Model model = convnet();
@@ -140,6 +172,8 @@ TEST(TrainerRefuses, OptionsAndDataThatCannotBe) {
   EXPECT_THAT(refusal({.batch_size = 4, .epochs = 0}, data, convnet()), HasSubstr("0 epochs"));
   EXPECT_THAT(refusal({.batch_size = 4, .adam = {.learning_rate = -1}}, data, convnet()),
               HasSubstr("learning rate -1"));
+  EXPECT_THAT(refusal({.batch_size = 4, .settle_batches = -1}, data, convnet()),
+              HasSubstr("settle_batches -1"));
   EXPECT_THAT(refusal({.batch_size = 4, .log_every = -1}, data, convnet()), HasSubstr("log_every -1"));
   EXPECT_THAT(refusal({.batch_size = 4}, data, convnet(2)), HasSubstr("3 classes"));
   EXPECT_THAT(refusal({.batch_size = 4}, data, builtin_model("convnet", {1, 28, 28}, 10)),
