@@ -128,9 +128,11 @@ int run_bench(const BenchFlags& flags) {
   const std::string dataset_name = flags.data.dataset.empty() ? "mnist" : flags.data.dataset;
   const BackendChoice device = make_backend(flags.device);
   Dataset dataset;
-  if (real) dataset = load_data({dataset_name, flags.data.folder}, !flags.json).pair.train;
+  if (real)
+    dataset = load_data({dataset_name, flags.data.folder}, !flags.json, /*allow_stand_in=*/true).pair.train;
   const Model model = resolve_model(
       flags.model, real ? ImageFormat{dataset.image, dataset.classes, {}} : image_format(dataset_name));
+  infer(model, batch);  // refuses a batch that no tensor could hold
   if (!real) dataset = synthetic(model, 16 * batch);
   if (batch > dataset.count()) {
     throw UsageError(fmt::format("--batch-size {} is larger than the {} images", batch, dataset.count()));

@@ -74,7 +74,8 @@ void print_json(const Classification& result, const Dataset& test, const std::ve
 int run_eval(const EvalFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  const LoadedData data = load_data({trained.dataset, flags.trained.data.folder}, !flags.json);
+  const LoadedData data =
+      load_data({trained.dataset, flags.trained.data.folder}, !flags.json, /*allow_stand_in=*/false);
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);
 

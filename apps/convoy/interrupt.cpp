@@ -15,10 +15,14 @@ InterruptGuard::InterruptGuard() {
   action.sa_handler = note_interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &previous_);
+  sigaction(SIGINT, &action, &previous_[0]);
+  sigaction(SIGTERM, &action, &previous_[1]);
 }
 
-InterruptGuard::~InterruptGuard() { sigaction(SIGINT, &previous_, nullptr); }
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &previous_[0], nullptr);
+  sigaction(SIGTERM, &previous_[1], nullptr);
+}
 
 bool InterruptGuard::interrupted() { return interrupted_flag != 0; }
 

@@ -1,6 +1,8 @@
-// Ctrl-C during training: noticed between steps, so that no tensor and no file is left half-written.
+// Ctrl-C (or a batch system's SIGTERM) during training: noticed between steps, so that no tensor and no file
+// is left half-written.
 #pragma once
 
+#include <array>
 #include <csignal>
 
 #include "engine/core/error.h"
@@ -13,7 +15,7 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-/// While it lives, the first SIGINT is only noted; the second one kills, as ever.
+/// While it lives, the first SIGINT or SIGTERM is only noted; the second one kills, as ever.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -21,11 +23,11 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  /// Whether a SIGINT has arrived.
+  /// Whether one has arrived.
   static bool interrupted();
 
  private:
-  struct sigaction previous_ = {};
+  std::array<struct sigaction, 2> previous_ = {};
 };
 
 }  // namespace convoy

@@ -1,9 +1,12 @@
 // The program: parses, runs one subcommand, and turns every failure into one line and an exit code.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -21,12 +24,13 @@ enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
 
 int fail(ExitCode code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library wrote
-  fmt::print(stderr, "convoy: error: {}\n", message);
+  message = "convoy: error: " + message + "\n";
+  std::fputs(message.c_str(), stderr);  // not fmt::print, which throws where nobody catches any more
   return code;
 }
 
 int run(int argc, char** argv) {
-  CLI::App program("Convoy trains ConvNets on GPUs and CPUs.", "convoy");
+  CLI::App program("Convoy trains ConvNets.", "convoy");
   program.set_version_flag("--version", CONVOY_VERSION);
   program.require_subcommand(1);
   // A flag given twice counts as given last, so that a script's flags can be overridden.
@@ -51,11 +55,26 @@ int run(int argc, char** argv) {
   return kUsage;  // not reached: a subcommand is required
 }
 
+/// Failed writes shall be errors that are told, not signals that kill; and a file that is opened later shall
+/// not become standard output because that was closed.
+void prepare_process() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (int descriptor = open("/dev/null", O_RDWR); descriptor >= 0; descriptor = open("/dev/null", O_RDWR)) {
+    if (descriptor > STDERR_FILENO) {
+      close(descriptor);
+      break;
+    }
+  }
+}
+
 /// The exit code of a whole run, with what was printed safely out: a full disk is a failure, too.
 int run_reporting(int argc, char** argv) {
   try {
     const int code = run(argc, argv);
-    if (std::fflush(stdout) != 0) return fail(kFailed, "standard output cannot be written");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      return fail(kFailed, "standard output cannot be written");
+    }
     return code;
   } catch (const Interrupted& interrupted) {
     return fail(kInterrupted, interrupted.what());
@@ -72,6 +91,7 @@ int run_reporting(int argc, char** argv) {
 }  // namespace convoy
 
 int main(int argc, char** argv) {
+  convoy::prepare_process();
   convoy::prepare_cpu_threads(argv);
   return convoy::run_reporting(argc, argv);
 }

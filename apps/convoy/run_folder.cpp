@@ -48,8 +48,9 @@ RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
 RunFolder::~RunFolder() { remove_empty(created_); }
 
 void RunFolder::write_model(const Model& model, const StateDict& state) const {
-  write_atomically(folder_ / "model.json", to_json(model));
+  // The large file first: on a full disk it is the one that fails, and an earlier run's two still match.
   save_checkpoint(state, checkpoint_of(folder_));
+  write_atomically(folder_ / "model.json", to_json(model));
 }
 
 void RunFolder::write_record(const Json& record) const {

@@ -39,9 +39,10 @@ DataSearch data_search(const DataFlags& flags) {
   return search;
 }
 
-LoadedData load_data(const DataFlags& flags, bool with_bar) {
+LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in) {
   DownloadReport report(with_bar);
   DataSearch search = data_search(flags);
+  search.allow_stand_in = allow_stand_in;
   search.say = [&](const std::string& message) { report.say(message); };
   search.progress = [&](const std::string& file, std::int64_t done, std::int64_t total) {
     report.progress(file, done, total);

@@ -20,8 +20,10 @@ struct LoadedData {
 };
 
 /// Finds (or downloads) and loads the data set. Throws UsageError for an unknown name, Error if the data
-/// cannot be had or read. A download tells of itself, with a bar if `with_bar`.
-LoadedData load_data(const DataFlags& flags, bool with_bar);
+/// cannot be had or read. A download tells of itself, with a bar if `with_bar`. Fashion-MNIST may stand in
+/// for MNIST only where a model starts from nothing: a trained one would be judged by pictures it has never
+/// seen.
+LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in);
 
 /// What a data set's images look like, without loading it.
 struct ImageFormat {

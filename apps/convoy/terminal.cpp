@@ -41,7 +41,10 @@ void emit(const Json& object) {
   std::fflush(stdout);
 }
 
-void say(const std::string& message) { fmt::print(stderr, "convoy: {}\n", message); }
+void say(const std::string& message) {
+  const std::string line = "convoy: " + message + "\n";
+  std::fputs(line.c_str(), stderr);  // does not throw: a message that nobody can read is no failure
+}
 
 std::string Table::str() const {
   std::vector<std::size_t> widths;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "apps/convoy/commands.h"
@@ -36,7 +37,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 LoadedData load_limited(const TrainFlags& flags) {
-  LoadedData data = load_data(flags.data, !flags.json);
+  LoadedData data = load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty());
   data.pair.train = take(std::move(data.pair.train), flags.limit_train);
   data.pair.test = take(std::move(data.pair.test), flags.limit_test);
   if (flags.options.batch_size > data.pair.train.count()) {
@@ -77,6 +78,7 @@ Json describe(const TrainFlags& flags, const LoadedData& data, const Model& mode
           {"batch_size", options.batch_size},
           {"learning_rate", flags.learning_rate},
           {"seed", options.seed},
+          {"settle_batches", options.settle_batches},
           {"init", flags.init.string()}};
 }
 
@@ -143,6 +145,12 @@ int run_train(const TrainFlags& flags) {
   } catch (const Interrupted& interrupted) {
     save_interrupted(folder, model, trainer, record, interrupted);
   }
+  if (!std::isfinite(last.loss)) {
+    throw Error(
+        fmt::format("training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. {} is "
+                    "left as it was",
+                    last.loss, flags.options.adam.learning_rate, checkpoint_of(folder.path()).string()));
+  }
   folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
   report->evaluated(evaluation);
@@ -182,6 +190,12 @@ Command add_train(CLI::App& program) {
       ->check(at_least(0))
       ->capture_default_str();
   command.add_option("--log-every", options.log_every, "Steps between two lines of loss; 0: none")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--settle", options.settle_batches,
+          "Average the last weights and settle batch norm on N batches; 0: neither, as the classic program")
       ->check(at_least(0))
       ->capture_default_str();
   command.add_option("--init", flags->init, "Start from a checkpoint, Convoy's or PyTorch's");

@@ -212,9 +212,14 @@ TEST_F(BadInputTest, Pictures) {
 
 TEST_F(BadInputTest, AFullDiskIsNoSuccess) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
-  const Outcome outcome = run_into("/dev/full", {"doctor"}, {folder_.path()});
-  EXPECT_EQ(outcome.code, kFailed);
-  EXPECT_THAT(outcome.err, HasSubstr("standard output cannot be written"));
+  const std::vector<std::string> train = {"train", "--data", "digits", "--dataset", "idx", "--epochs", "1"};
+  std::vector<std::string> train_json = train;
+  train_json.push_back("--json");
+  for (const auto& arguments : {std::vector<std::string>{"doctor"}, train, train_json}) {
+    const Outcome outcome = run_into("/dev/full", arguments, {folder_.path()});
+    EXPECT_EQ(outcome.code, kFailed) << arguments.back();
+    EXPECT_THAT(outcome.err, HasSubstr("standard output cannot be written")) << arguments.back();
+  }
 }
 
 }  // namespace
