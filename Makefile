@@ -14,13 +14,13 @@ train: build
 	build/$(PRESET)/convoy train $(ARGS)
 
 test: setup-test
-	cmake --preset $(PRESET) -DCONVOY_TESTS=ON $(CONFIGURE)
+	cmake --preset $(PRESET) $(CONFIGURE)
 	cmake --build --preset $(PRESET)
 	ctest --preset $(PRESET)
 
 build: setup
 	cmake --preset $(PRESET) -DCONVOY_TESTS=OFF $(CONFIGURE)
-	cmake --build --preset $(PRESET)
+	cmake --build --preset $(PRESET) --target convoy_program convoy_mnist_example
 
 setup:
 	@cmake/setup.sh
