@@ -10,6 +10,7 @@ wanted=(libdnnl-dev dataset-fashion-mnist)
 if [[ "${1:-}" == test ]]; then
   needed+=(libgtest-dev libgmock-dev)
   wanted+=(python3 python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
+  wanted+=(libboost-context-dev)                 # for those that run CUDA kernels on the host
 fi
 
 missing_of() {

@@ -1,0 +1,130 @@
+#include "kernels/batch.h"
+
+#include <algorithm>
+
+#include "kernels/launch.h"
+#include "kernels/pack.h"
+#include "kernels/reduce.h"
+
+namespace convoy::kernels {
+
+constexpr std::int64_t kMaxBatchElements = 0x7fffffff - kMapThreads * 8;  // with the last block's threads
+
+/// An output element's place, advanced in memory order (NHWC). In 32 bits: ptxas spills over 64-bit
+/// divisions.
+struct PixelPlace {
+  std::int32_t row, y, x, channel;
+
+  __device__ PixelPlace(std::int32_t index, const BatchSource& source) {
+    const std::int32_t pixel = index / source.channels;
+    channel = index - pixel * source.channels;
+    const std::int32_t line = pixel / source.width;
+    x = pixel - line * source.width;
+    row = line / source.height;
+    y = line - row * source.height;
+  }
+
+  /// True if the next element belongs to another sample.
+  __device__ bool advance(const BatchSource& source) {
+    if (++channel < source.channels) return false;
+    channel = 0;
+    if (++x < source.width) return false;
+    x = 0;
+    if (++y < source.height) return false;
+    y = 0;
+    ++row;
+    return true;
+  }
+};
+
+/// Which image a row of the batch is, and how it lies.
+struct Sample {
+  const std::uint8_t* pixels;
+  Augmentation augmentation;
+};
+
+__device__ inline std::uint32_t sample_index(const BatchSource& source, std::int64_t position,
+                                             std::int32_t row) {
+  return source
+      .order[static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(source.order_length)];
+}
+
+__device__ inline Sample sample_at(const BatchSource& source, std::int64_t position, std::int32_t row,
+                                   const BatchAugmentation& augmentation) {
+  const std::int64_t size = std::int64_t{source.channels} * source.height * source.width;
+  Sample sample = {source.pixels + sample_index(source, position, row) * size, {}};
+  if (augmentation.step) {
+    sample.augmentation = augmentation_at(augmentation.random, static_cast<std::uint32_t>(*augmentation.step),
+                                          static_cast<std::uint32_t>(row), augmentation.options);
+  }
+  return sample;
+}
+
+__device__ inline float pixel_at(const BatchSource& source, const Sample& sample, const PixelPlace& place) {
+  const std::int32_t y = place.y + sample.augmentation.dy;
+  std::int32_t x = place.x + sample.augmentation.dx;
+  std::uint8_t byte = 0;
+  if (y >= 0 && y < source.height && x >= 0 && x < source.width) {
+    if (sample.augmentation.flip) x = source.width - 1 - x;
+    byte = sample.pixels[(static_cast<std::int64_t>(place.channel) * source.height + y) * source.width + x];
+  }
+  return normalized(byte, source.scales[place.channel]);
+}
+
+// A thread makes one 16-byte pack of the output, which may reach into the next sample: packs are aligned
+// whatever the size of an image.
+template <typename T>
+__global__ void __launch_bounds__(kMapThreads)
+    assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation) {
+  constexpr int kLanes = map_lanes<T, T>();
+  const std::int64_t position = source.cursor->position;
+  const auto thread = static_cast<std::int32_t>(global_thread());
+  const auto rows = static_cast<std::int32_t>(target.rows);
+  if (thread < rows) target.labels[thread] = source.labels[sample_index(source, position, thread)];
+
+  const std::int32_t count = rows * source.channels * source.height * source.width;
+  T* images = static_cast<T*>(target.images);
+  if (thread < (count + kLanes - 1) / kLanes) {
+    const std::int32_t begin = thread * kLanes;
+    PixelPlace place(begin, source);
+    Sample sample = sample_at(source, position, place.row, augmentation);
+    Pack<T> pack;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      pack.value[lane] = from_float<T>(pixel_at(source, sample, place));
+      if (place.advance(source) && place.row < rows) {
+        sample = sample_at(source, position, place.row, augmentation);
+      }
+    }
+    if (begin <= count - kLanes) {
+      reinterpret_cast<Pack<T>*>(images)[thread] = pack;
+    } else {
+      for (int lane = 0; lane < kLanes; ++lane) {  // a constant trip count keeps the pack in registers
+        if (lane < count - begin) images[begin + lane] = pack.value[lane];
+      }
+    }
+  }
+
+  if (is_last_block(&source.cursor->arrived, gridDim.x) && threadIdx.x == 0) {
+    source.cursor->position = (position + target.rows) % source.order_length;
+  }
+}
+
+void assemble_batch(const BatchSource& source, const BatchTarget& target,
+                    const BatchAugmentation& augmentation, cudaStream_t stream) {
+  if (target.rows == 0) return;
+  const std::int64_t count = target.rows * source.channels * source.height * source.width;
+  if (count > kMaxBatchElements || target.rows > kMaxBatchElements) {
+    throw Error("a batch of " + std::to_string(target.rows) + " images with " + std::to_string(count) +
+                " elements is too large; use a smaller batch size");
+  }
+  with_element(target.element, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr std::int64_t kLanes = map_lanes<T, T>();
+    // One thread a pack, and at least one a label.
+    const std::int64_t threads = std::max((count + kLanes - 1) / kLanes, target.rows);
+    launch(assemble_batch_kernel<T>, {.blocks = blocks_for(threads, kMapThreads), .threads = kMapThreads},
+           stream, source, target, augmentation);
+  });
+}
+
+}  // namespace convoy::kernels

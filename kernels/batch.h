@@ -1,0 +1,51 @@
+// Assembles a batch from a data set that lies on the device as bytes: gather, normalise, augment, NHWC.
+#pragma once
+
+#include <driver_types.h>
+
+#include <cstdint>
+
+#include "kernels/batch_math.h"
+#include "kernels/element.h"
+
+namespace convoy::kernels {
+
+/// Where in its order a data set stands. In device memory; all zero at the order's beginning.
+struct BatchCursor {
+  std::int64_t position;
+  unsigned arrived;  // blocks of the running launch; 0 between launches
+};
+
+/// A resident data set, on the device.
+struct BatchSource {
+  const std::uint8_t* pixels = nullptr;  // [count, channels, height, width]
+  const std::uint8_t* labels = nullptr;  // [count]
+  const ChannelScale* scales = nullptr;  // [channels]
+  const std::uint32_t* order = nullptr;  // [order_length], each below count
+  std::int64_t order_length = 0;         // 1 to 2^31 - 1; at its end a batch goes on at its beginning
+  BatchCursor* cursor = nullptr;
+  std::int32_t channels = 0;
+  std::int32_t height = 0;
+  std::int32_t width = 0;
+};
+
+struct BatchTarget {
+  void* images = nullptr;  // [rows, height, width, channels] of `element`, 16-byte aligned
+  Element element = Element::float32;
+  std::int32_t* labels = nullptr;  // [rows]
+  std::int64_t rows = 0;
+};
+
+/// Augmentation by the device-side step counter, so that every replay of a graph draws anew.
+struct BatchAugmentation {
+  AugmentationOptions options;
+  RandomStream random;
+  const std::int64_t* step = nullptr;  // null: no augmentation
+};
+
+/// Enqueues the batch at the cursor and moves the cursor on by `rows`; an empty batch enqueues nothing.
+/// Throws Error for more than about 2^31 elements, CudaError for a refused launch.
+void assemble_batch(const BatchSource& source, const BatchTarget& target,
+                    const BatchAugmentation& augmentation, cudaStream_t stream);
+
+}  // namespace convoy::kernels

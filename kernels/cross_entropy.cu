@@ -1,0 +1,130 @@
+#include "kernels/cross_entropy.h"
+
+#include <cmath>
+
+#include "kernels/launch.h"
+#include "kernels/pack.h"
+#include "kernels/reduce.h"
+
+namespace convoy::kernels {
+
+constexpr unsigned kRowThreads = 256;
+constexpr unsigned kRowWarps = kRowThreads / kWarpLanes;
+constexpr std::int64_t kMaxWarpClasses = 512;  // beyond, a whole block shares a row
+
+/// The largest logit of a row and the first class that has it.
+struct Maximum {
+  float value;
+  int index;
+};
+
+__device__ inline Maximum exchange(Maximum m, int lanes) {
+  return {exchange(m.value, lanes), exchange(m.index, lanes)};
+}
+
+struct FirstMaximum {
+  __device__ Maximum operator()(Maximum a, Maximum b) const {
+    const bool nan_a = std::isnan(a.value);
+    const bool nan_b = std::isnan(b.value);
+    if (nan_a != nan_b) return nan_a ? a : b;
+    if (a.value == b.value || nan_a) return a.index < b.index ? a : b;
+    return a.value > b.value ? a : b;
+  }
+};
+
+/// The threads that share a row.
+struct WarpTeam {
+  static constexpr unsigned kSize = kWarpLanes;
+  __device__ static unsigned member() { return threadIdx.x % kWarpLanes; }
+  __device__ static std::int64_t row() { return global_thread() / kWarpLanes; }
+  template <typename T, typename Combine>
+  __device__ static T reduce(T value, T, Combine combine) {
+    return warp_reduce(value, combine);
+  }
+};
+
+struct BlockTeam {
+  static constexpr unsigned kSize = kRowThreads;
+  __device__ static unsigned member() { return threadIdx.x; }
+  __device__ static std::int64_t row() { return blockIdx.x; }
+  template <typename T, typename Combine>
+  __device__ static T reduce(T value, T identity, Combine combine) {
+    return block_reduce(value, identity, combine);
+  }
+};
+
+template <typename Team, typename T>
+__device__ void cross_entropy_row(const CrossEntropyBatch& batch, std::int64_t row) {
+  const auto classes = static_cast<int>(batch.classes);
+  const T* logits = static_cast<const T*>(batch.logits) + row * classes;
+  const Maximum none = {-INFINITY, classes};
+  Maximum maximum = none;
+  for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
+    maximum = FirstMaximum()(maximum, Maximum{to_float(logits[c]), c});
+  }
+  maximum = Team::reduce(maximum, none, FirstMaximum());
+
+  float sum = 0.0f;
+  for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
+    sum += std::exp(to_float(logits[c]) - maximum.value);
+  }
+  sum = Team::reduce(sum, 0.0f, Sum());
+
+  const std::int32_t label = batch.labels[row];
+  if (batch.dlogits) {
+    T* dlogits = static_cast<T*>(batch.dlogits) + row * classes;
+    const float scale = 1.0f / static_cast<float>(batch.rows);
+    const float inverse_sum = 1.0f / sum;
+    for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
+      const float probability = std::exp(to_float(logits[c]) - maximum.value) * inverse_sum;
+      dlogits[c] = from_float<T>((probability - (c == label ? 1.0f : 0.0f)) * scale);
+    }
+  }
+  if (Team::member() == 0) {
+    const bool valid = label >= 0 && label < classes;
+    const float loss = valid ? std::log(sum) + (maximum.value - to_float(logits[label])) : NAN;
+    batch.results[row] = {loss, maximum.index == label ? 1 : 0};
+  }
+}
+
+// By the last block to arrive, whichever it is: thread t sums rows t, t + 256, ... and a fixed tree does the
+// rest. In double, so that an epoch's sum keeps the digits of its last batch.
+__device__ void add_to_metrics(const CrossEntropyBatch& batch) {
+  double loss = 0.0;
+  int correct = 0;
+  for (std::int64_t row = threadIdx.x; row < batch.rows; row += kRowThreads) {
+    loss += batch.results[row].loss;
+    correct += batch.results[row].hit;
+  }
+  loss = block_reduce(loss, 0.0, Sum());
+  correct = block_reduce(correct, 0, Sum());
+  if (threadIdx.x == 0) {
+    batch.metrics->loss_sum += loss;
+    batch.metrics->last_loss = loss / static_cast<double>(batch.rows);
+    batch.metrics->correct += correct;
+    batch.metrics->samples += batch.rows;
+  }
+}
+
+template <typename Team, typename T>
+__global__ void __launch_bounds__(kRowThreads) cross_entropy_kernel(CrossEntropyBatch batch) {
+  const std::int64_t row = Team::row();
+  if (row < batch.rows) cross_entropy_row<Team, T>(batch, row);
+  if (is_last_block(&batch.metrics->arrived, gridDim.x)) add_to_metrics(batch);
+}
+
+void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream) {
+  if (batch.rows == 0) return;
+  with_element(batch.element, [&](auto zero) {
+    using T = decltype(zero);
+    if (batch.classes <= kMaxWarpClasses) {
+      launch(cross_entropy_kernel<WarpTeam, T>,
+             {.blocks = blocks_for(batch.rows, kRowWarps), .threads = kRowThreads}, stream, batch);
+    } else {
+      launch(cross_entropy_kernel<BlockTeam, T>,
+             {.blocks = blocks_for(batch.rows, 1), .threads = kRowThreads}, stream, batch);
+    }
+  });
+}
+
+}  // namespace convoy::kernels

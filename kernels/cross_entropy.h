@@ -1,0 +1,36 @@
+// Softmax cross-entropy: loss, hits and the gradient of the logits in one launch.
+#pragma once
+
+#include <driver_types.h>
+
+#include <cstdint>
+
+#include "kernels/element.h"
+#include "kernels/metrics.h"
+
+namespace convoy::kernels {
+
+/// What one row contributes to the metrics.
+struct RowResult {
+  float loss;
+  std::int32_t hit;  // 1 if the first maximum is the label
+};
+
+/// Device memory, row-major. A NaN counts as the maximum of its row (as in PyTorch's argmax).
+struct CrossEntropyBatch {
+  const void* logits = nullptr;  // [rows, classes] of `element`
+  void* dlogits = nullptr;       // the same, or null: no gradient wanted
+  Element element = Element::float32;
+  const std::int32_t* labels = nullptr;  // [rows]; one outside 0 .. classes-1 makes its row's loss NaN
+  RowResult* results = nullptr;          // [rows], scratch
+  std::int64_t rows = 0;
+  std::int64_t classes = 0;
+  LossMetrics* metrics = nullptr;
+};
+
+/// Enqueues the mean loss of the batch, its gradient (softmax - onehot) / rows, and what they add to
+/// `metrics`. An empty batch enqueues nothing. Deterministic: the rows' losses are summed by one block, in
+/// one order. Throws CudaError.
+void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream);
+
+}  // namespace convoy::kernels

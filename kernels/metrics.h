@@ -1,0 +1,25 @@
+// What a training step keeps about itself on the device: loss and hits, and the number of the step.
+#pragma once
+
+#include <driver_types.h>
+
+#include <cstdint>
+
+namespace convoy::kernels {
+
+/// In device memory; the host copies it out when a value is printed. All zero at the beginning.
+struct LossMetrics {
+  double loss_sum;   // over samples
+  double last_loss;  // mean over the last batch
+  std::int64_t correct;
+  std::int64_t samples;
+  unsigned arrived;  // blocks of the running launch; 0 between launches
+};
+
+/// Enqueues metrics = 0. Throws CudaError.
+void reset_metrics(LossMetrics* metrics, cudaStream_t stream);
+
+/// Enqueues ++*step. Throws CudaError.
+void increment_step(std::int64_t* step, cudaStream_t stream);
+
+}  // namespace convoy::kernels

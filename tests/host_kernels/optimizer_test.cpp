@@ -1,0 +1,179 @@
+#include "kernels/optimizer.h"
+
+#include <cmath>
+
+#include "tests/host_kernels/support.h"
+
+namespace convoy::kernels {
+namespace {
+
+constexpr std::int64_t kCounts[] = {0, 1, 3, 4, 5, 1023, 1024, 1025, 3001};
+constexpr int kSteps = 4;
+
+std::vector<float> rounded_copies(const std::vector<float>& values) {
+  std::vector<float> result;
+  for (const float value : values) result.push_back(rounded_to_bfloat16(value));
+  return result;
+}
+
+std::vector<float> widened(const std::vector<__nv_bfloat16>& values) {
+  std::vector<float> result;
+  for (const __nv_bfloat16 value : values) result.push_back(__bfloat162float(value));
+  return result;
+}
+
+struct Trained {
+  std::vector<float> parameters, first, second, copies;
+  bool operator==(const Trained&) const = default;
+};
+
+std::vector<float> gradients_of(std::int64_t count, int step) {
+  return uniform(count, -1, 1, static_cast<std::uint32_t>(10 + step));
+}
+
+Trained run_adam(std::int64_t count, const AdamOptions& options) {
+  const auto size = static_cast<std::size_t>(count);
+  Trained t{uniform(count, -1, 1, 1), std::vector<float>(size), std::vector<float>(size), {}};
+  std::vector<__nv_bfloat16> copies(size);
+  for (std::int64_t step = 1; step <= kSteps; ++step) {
+    const auto gradients = gradients_of(count, static_cast<int>(step));
+    adam_step({.parameters = t.parameters.data(),
+               .gradients = gradients.data(),
+               .first_moments = t.first.data(),
+               .second_moments = t.second.data(),
+               .copies = copies.data(),
+               .count = count},
+              options, &step, nullptr);
+  }
+  t.copies = widened(copies);
+  return t;
+}
+
+// PyTorch's formula, all in double.
+std::vector<double> adam_reference(std::int64_t count, const AdamOptions& o) {
+  const auto start = uniform(count, -1, 1, 1);
+  std::vector<double> p(start.begin(), start.end()), m(p.size()), v(p.size());
+  for (int step = 1; step <= kSteps; ++step) {
+    const auto g = gradients_of(count, step);
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      p[i] -= o.learning_rate * static_cast<double>(o.weight_decay) * p[i];
+      m[i] = o.beta1 * m[i] + (1.0 - o.beta1) * g[i];
+      v[i] = o.beta2 * v[i] + (1.0 - o.beta2) * g[i] * g[i];
+      const double first = m[i] / (1 - std::pow(static_cast<double>(o.beta1), step));
+      const double second = v[i] / (1 - std::pow(static_cast<double>(o.beta2), step));
+      p[i] -= o.learning_rate * first / (std::sqrt(second) + o.epsilon);
+    }
+  }
+  return p;
+}
+
+TEST(Adam, MatchesTheDoubleReferenceAndTheHostsArithmetic) {
+  for (const float weight_decay : {0.0f, 0.1f}) {
+    const AdamOptions options{.learning_rate = 1e-2f, .weight_decay = weight_decay};
+    for (const std::int64_t count : kCounts) {
+      SCOPED_TRACE(count);
+      const Trained trained = in_every_order([&] { return run_adam(count, options); });
+      const auto reference = adam_reference(count, options);
+      for (std::size_t i = 0; i < reference.size(); ++i) {
+        // An update is about learning_rate in size and errs by some 20 roundings of it: 1 - beta2 alone has
+        // lost 10 bits in float, so its 2^-24 / 2^-10; halved by the root. The parameter rounds once a step.
+        const double tolerance = kSteps * (kEpsilon + 1e-2 * (20 * kEpsilon + 0x1p-14));
+        ASSERT_NEAR(trained.parameters[i], reference[i], tolerance) << i;
+      }
+      EXPECT_EQ(trained.copies, rounded_copies(trained.parameters));
+    }
+  }
+}
+
+// The same functions called in a plain loop: the kernel adds nothing to the arithmetic.
+TEST(Adam, EqualsALoopOverAdamUpdate) {
+  const AdamOptions options{};
+  const Trained trained = run_adam(1025, options);
+  std::vector<float> p = uniform(1025, -1, 1, 1), m(1025), v(1025);
+  for (int step = 1; step <= kSteps; ++step) {
+    const auto g = gradients_of(1025, step);
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      p[i] = adam_update(p[i], g[i], m[i], v[i], adam_factors(options, step), options);
+    }
+  }
+  EXPECT_EQ(trained.parameters, p);
+  EXPECT_EQ(trained.first, m);
+  EXPECT_EQ(trained.second, v);
+}
+
+TEST(Adam, WorksWithoutCopies) {
+  for (const std::int64_t count : {5, 8}) {
+    auto p = uniform(count, -1, 1, 1);
+    const auto g = gradients_of(count, 1);
+    std::vector<float> m(p.size()), v(p.size());
+    const std::int64_t step = 1;
+    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, count}, {.learning_rate = 0.5f}, &step,
+              nullptr);
+    for (std::size_t i = 0; i < p.size(); ++i) {  // the first step is the learning rate, towards -sign(g)
+      EXPECT_NEAR(p[i], uniform(count, -1, 1, 1)[i] - std::copysign(0.5, g[i]), 1e-4);
+    }
+  }
+}
+
+Trained run_sgd(std::int64_t count, const SgdOptions& options, bool extras) {
+  const auto size = static_cast<std::size_t>(count);
+  Trained t{uniform(count, -1, 1, 1), std::vector<float>(size), {}, {}};
+  std::vector<__nv_bfloat16> copies(size);
+  for (int step = 1; step <= kSteps; ++step) {
+    const auto gradients = gradients_of(count, step);
+    sgd_step({.parameters = t.parameters.data(),
+              .gradients = gradients.data(),
+              .momentum = options.momentum != 0.0f ? t.first.data() : nullptr,
+              .copies = extras ? copies.data() : nullptr,
+              .count = count},
+             options, nullptr);
+  }
+  if (extras) t.copies = widened(copies);
+  return t;
+}
+
+// PyTorch's torch.optim.SGD, all in double, with its special case for the first step.
+std::vector<double> sgd_reference(std::int64_t count, const SgdOptions& o) {
+  const auto start = uniform(count, -1, 1, 1);
+  std::vector<double> p(start.begin(), start.end()), buffer(p.size());
+  for (int step = 1; step <= kSteps; ++step) {
+    const auto gradients = gradients_of(count, step);
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      double g = gradients[i] + static_cast<double>(o.weight_decay) * p[i];
+      if (o.momentum != 0.0f) {
+        buffer[i] = step == 1 ? g : o.momentum * buffer[i] + g;
+        g = o.nesterov ? g + o.momentum * buffer[i] : buffer[i];
+      }
+      p[i] -= o.learning_rate * g;
+    }
+  }
+  return p;
+}
+
+TEST(Sgd, MatchesTheDoubleReference) {
+  const SgdOptions all[] = {
+      {.learning_rate = 0.1f},
+      {.learning_rate = 0.1f, .weight_decay = 0.01f},
+      {.learning_rate = 0.1f, .momentum = 0.9f},
+      {.learning_rate = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f, .nesterov = true}};
+  for (const SgdOptions& options : all) {
+    for (const std::int64_t count : kCounts) {
+      SCOPED_TRACE(count);
+      const Trained trained = in_every_order([&] { return run_sgd(count, options, true); });
+      const auto reference = sgd_reference(count, options);
+      for (std::size_t i = 0; i < reference.size(); ++i) {
+        // Values stay below 4; a step rounds the buffer twice, the direction twice and the parameter twice.
+        ASSERT_NEAR(trained.parameters[i], reference[i], kSteps * 6 * kEpsilon) << i;
+      }
+      EXPECT_EQ(trained.copies, rounded_copies(trained.parameters));
+    }
+  }
+}
+
+TEST(Sgd, WorksWithoutCopies) {
+  const SgdOptions options{.learning_rate = 0.1f, .momentum = 0.9f};
+  EXPECT_EQ(run_sgd(13, options, false).parameters, run_sgd(13, options, true).parameters);
+}
+
+}  // namespace
+}  // namespace convoy::kernels

@@ -1,0 +1,110 @@
+// Every planted bug is found by the tool that must find it, in at least one of the three thread orders; what
+// has no bug is found right in all of them.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <ostream>
+#include <string>
+
+namespace convoy {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kAddress = true;
+constexpr bool kThread = false;
+#elif defined(__SANITIZE_THREAD__)
+constexpr bool kAddress = false;
+constexpr bool kThread = true;
+#else
+constexpr bool kAddress = false;
+constexpr bool kThread = false;
+#endif
+
+constexpr char kWrong[] = "wrong result";
+constexpr char kOverrun[] = "AddressSanitizer: heap-buffer-overflow";
+constexpr char kRace[] = "ThreadSanitizer: data race";
+
+struct Outcome {
+  std::string output;
+  int status;
+};
+
+Outcome run(const std::string& bug, const std::string& order) {
+  const std::string command = std::string(PLANTED_BUGS_PROGRAM) + " " + bug + " " + order + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  if (!pipe) return {"popen failed", -1};
+  Outcome result{};
+  std::array<char, 4096> buffer{};
+  while (const std::size_t read = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    result.output.append(buffer.data(), read);
+  }
+  result.status = pclose(pipe);
+  return result;
+}
+
+/// What the fiber engine, ASan with UBSan, and TSan say; null: that tool cannot see it.
+struct Bug {
+  const char* name;
+  const char* plain;
+  const char* address;
+  const char* thread;
+};
+
+void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
+
+constexpr Bug kBugs[] = {
+    {"global_overrun", nullptr, kOverrun, nullptr},
+    {"shared_overrun", nullptr, kOverrun, nullptr},
+    {"misaligned", nullptr, "misaligned address", nullptr},
+    {"bad_shift", nullptr, "shift exponent", nullptr},
+    {"missing_barrier", kWrong, kWrong, kRace},
+    {"missing_barrier_in_reduction", kWrong, kWrong, kRace},
+    {"reused_without_barrier", kWrong, kWrong, kRace},
+    {"warp_synchronous", kWrong, kWrong, kRace},
+    {"unwritten_shared", kWrong, kWrong, kWrong},
+    {"unwritten_in_template", kWrong, kWrong, kWrong},
+    {"racing_threads", nullptr, nullptr, kRace},
+    {"racing_blocks", nullptr, nullptr, kRace},
+    {"racing_threads_of_blocks", nullptr, nullptr, kRace},
+    {"missing_fence_of_writer", nullptr, nullptr, kRace},
+    {"missing_fence_of_reader", nullptr, nullptr, kRace},
+    {"shuffle_as_fence", nullptr, nullptr, kRace},
+    {"divergent_barrier", "a barrier after some threads", "a barrier after some threads",
+     "a barrier after some threads"},
+    {"two_barriers", "different barriers", "different barriers", "different barriers"},
+    {"early_exit", "a barrier after some threads", "a barrier after some threads",
+     "a barrier after some threads"},
+    {"divergent_shuffle", "lane", "lane", "lane"},
+    {"shuffle_outside_mask", "a lane outside its mask", "a lane outside its mask", "a lane outside its mask"},
+    {"mask_without_caller", "not in its own warp mask", "not in its own warp mask",
+     "not in its own warp mask"},
+};
+
+class PlantedBugs : public testing::TestWithParam<Bug> {};
+
+TEST_P(PlantedBugs, IsFound) {
+  const Bug& bug = GetParam();
+  const char* verdict = kAddress ? bug.address : kThread ? bug.thread : bug.plain;
+  if (!verdict) GTEST_SKIP() << "only another sanitizer's build can see this one";
+  std::string outputs;
+  for (const char* order : {"ascending", "descending", "shuffled"}) outputs += run(bug.name, order).output;
+  EXPECT_THAT(outputs, testing::HasSubstr(verdict));
+}
+
+INSTANTIATE_TEST_SUITE_P(, PlantedBugs, testing::ValuesIn(kBugs),
+                         [](const auto& bug) { return std::string(bug.param.name); });
+
+TEST(NoPlantedBug, IsRightInEveryOrder) {
+  for (const char* name : {"no_bug", "with_fences", "with_syncwarp"}) {
+    for (const char* order : {"ascending", "descending", "shuffled"}) {
+      const Outcome result = run(name, order);
+      EXPECT_EQ(result.output, "right result\n") << name << " " << order;
+      EXPECT_TRUE(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy
