@@ -3,33 +3,46 @@
 #include <fmt/format.h>
 
 #include "engine/backend/cpu/cpu.h"
+#include "engine/backend/cuda/cuda.h"
 #include "engine/backend/reference/reference.h"
 #include "engine/core/error.h"
 
 namespace convoy {
 namespace {
 
-constexpr const char* kNoCuda = "no CUDA in this build";
+// A device in words, or why it cannot be had: a backend may fail to start although its libraries are there.
+template <typename Make>
+BackendStatus status_of(const char* name, const std::string& missing, Make make) {
+  if (!missing.empty()) return {name, false, missing};
+  try {
+    return {name, true, make()->description()};
+  } catch (const Error& error) {
+    return {name, false, error.what()};
+  }
+}
 
 }  // namespace
 
 std::vector<BackendStatus> backend_statuses() {
-  const std::string cpu_missing = cpu_backend_missing();
   return {
-      {"cuda", false, kNoCuda},
-      {"cpu", cpu_missing.empty(), cpu_missing.empty() ? make_cpu_backend()->description() : cpu_missing},
-      {"reference", true, make_reference_backend()->description()},
+      status_of("cuda", cuda_backend_missing(), [] { return make_cuda_backend({}); }),
+      status_of("cpu", cpu_backend_missing(), make_cpu_backend),
+      status_of("reference", {}, make_reference_backend),
   };
 }
 
-BackendChoice make_backend(const std::string& name) {
+BackendChoice make_backend(const std::string& name, const CudaOptions& cuda) {
   if (name == "auto") {
-    const std::string missing = cpu_backend_missing();
-    if (missing.empty()) return {make_cpu_backend(), fmt::format("cpu, because {}", kNoCuda)};
-    return {make_reference_backend(), fmt::format("reference, because {}, and {}", kNoCuda, missing)};
+    const std::string no_cuda = cuda_backend_missing();
+    if (no_cuda.empty()) return {make_cuda_backend(cuda), "cuda, because there is a usable GPU"};
+    const std::string no_cpu = cpu_backend_missing();
+    if (no_cpu.empty()) return {make_cpu_backend(), fmt::format("cpu, because {}", no_cuda)};
+    return {make_reference_backend(), fmt::format("reference, because {}, and {}", no_cuda, no_cpu)};
   }
   if (name == "cuda") {
-    throw Error(fmt::format("--device cuda: {}; take --device cpu", kNoCuda));
+    const std::string missing = cuda_backend_missing();
+    if (!missing.empty()) throw Error(fmt::format("--device cuda: {}; or take --device cpu", missing));
+    return {make_cuda_backend(cuda), "cuda, as asked"};
   }
   if (name == "cpu") return {make_cpu_backend(), "cpu, as asked"};
   if (name == "reference") return {make_reference_backend(), "reference, as asked"};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cuda/cuda.h"
 
 namespace convoy {
 
@@ -24,8 +25,9 @@ struct BackendChoice {
   std::string reason;  // one line: "cpu: no CUDA in this build"
 };
 
-/// Makes the backend of that name; "auto" takes CUDA if there is a usable GPU, else the CPU, else the
-/// reference. Throws UsageError for an unknown name, Error if the device cannot be used.
-BackendChoice make_backend(const std::string& name);
+/// Makes the backend of that name (`cuda` is for that one alone); "auto" takes CUDA if there is a usable GPU,
+/// else the CPU, else the reference. Throws UsageError for an unknown name, Error if the device cannot be
+/// used.
+BackendChoice make_backend(const std::string& name, const CudaOptions& cuda = {});
 
 }  // namespace convoy

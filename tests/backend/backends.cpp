@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/backend/cpu/cpu.h"
+#include "engine/backend/cuda/cuda.h"
 #include "engine/backend/reference/reference.h"
 
 namespace convoy {
@@ -12,6 +13,10 @@ std::vector<BackendFactory> available_backends() {
   std::vector<BackendFactory> backends = {{"reference", make_reference_backend},
                                           {"reference-double", make_double_reference_backend}};
   if (cpu_backend_missing().empty()) backends.push_back({"cpu", make_cpu_backend});
+  if (cuda_backend_missing().empty()) {
+    backends.push_back(
+        {.name = "cuda", .make = [] { return make_cuda_backend({}); }, .sees_device_data = false});
+  }
   return backends;
 }
 
@@ -35,6 +40,12 @@ TEST(AvailableBackends, IncludeTheCpu) {
   const std::string why = cpu_backend_missing();
   if (!why.empty()) GTEST_SKIP() << "nothing is tested on the CPU backend: " << why;
   EXPECT_EQ(make_cpu_backend()->name(), "cpu");
+}
+
+TEST(AvailableBackends, IncludeTheGpu) {
+  const std::string why = cuda_backend_missing();
+  if (!why.empty()) GTEST_SKIP() << "the CUDA backend is tested on the software GPU only: " << why;
+  EXPECT_EQ(make_cuda_backend({})->name(), "cuda");
 }
 
 TEST_P(BackendTest, KnowsItsNameAndPrecision) {

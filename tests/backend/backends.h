@@ -15,6 +15,7 @@ namespace convoy {
 struct BackendFactory {
   std::string name;
   std::unique_ptr<Backend> (*make)();
+  bool sees_device_data = true;  // throws for a bad label or a spent order; a GPU has them to itself
 };
 
 /// All that this build and this machine can run.

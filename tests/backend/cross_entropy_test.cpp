@@ -130,8 +130,14 @@ TEST_P(CrossEntropyTest, NeverReadsBesideTheLogits) {
   const OperationPtr loss = backend().make_cross_entropy(logits, labels, *metrics);
   for (const double bad : {3.0, -1.0, 2147483647.0}) {
     backend().write(*labels, Values{0, bad});
+    if (!GetParam().sees_device_data) {  // all that a kernel can do about it
+      loss->forward(Phase::training);
+      EXPECT_TRUE(std::isnan(metrics->read().last_loss)) << bad;
+      continue;
+    }
     EXPECT_THROW(loss->forward(Phase::training), Error) << bad;
   }
+  if (!GetParam().sees_device_data) return;
   EXPECT_EQ(metrics->read().samples, 0);
 }
 

@@ -1,0 +1,100 @@
+// One GPU as the backend's operations see it: a stream, the libraries' handles, a workspace, plans.
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/graph/executable.h"
+#include "engine/backend/cuda/memory.h"
+#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/tensor.h"
+#include "engine/core/owner.h"
+
+namespace convoy::cuda {
+
+using Stream = Owner<cudaStream_t, cudaStreamDestroy>;
+using CudnnHandle = Owner<cudnnHandle_t, cudnnDestroy>;
+using CublasHandle = Owner<cublasLtHandle_t, cublasLtDestroy>;
+
+/// Throws Error with the call and cuBLAS's name of the status unless it is success.
+void check_cublas(cublasStatus_t status, const char* call,
+                  std::source_location where = std::source_location::current());
+#define CONVOY_CUBLAS(call) ::convoy::cuda::check_cublas((call), #call)
+
+/// A plan that another thread is still working on; empty if cuDNN has none.
+using PendingPlan = std::shared_future<std::optional<graph::Plan>>;
+
+class Context {
+ public:
+  /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used.
+  explicit Context(const CudaOptions& options);
+  ~Context();
+
+  const CudaOptions& options() const { return options_; }
+  cudaStream_t stream() const { return stream_.get(); }
+  cudnnHandle_t cudnn() const { return cudnn_.get(); }
+  cublasLtHandle_t cublas() const { return cublas_.get(); }
+
+  /// How activations are stored.
+  Storage activation() const {
+    return options_.precision == CudaPrecision::bf16 ? Storage::bfloat16 : Storage::float32;
+  }
+
+  /// A zeroed tensor with memory of its own.
+  std::shared_ptr<DeviceTensor> make_tensor(const Shape& shape, Storage storage) const;
+
+  /// An operation's output, stored as activations are, with a gradient if `with_gradient`.
+  Variable make_activation(const Shape& shape, bool with_gradient) const;
+
+  /// Starts to plan, or takes the plan from the cache.
+  PendingPlan plan(graph::Graph graph);
+  const CachedPlanner& planner() const { return planner_; }
+
+  /// Memory that all operations use in turn, in stream order: at least `bytes`, which are reserved first by
+  /// whoever plans. What was handed out stays valid when a later reservation needs more.
+  void reserve_workspace(std::int64_t bytes);
+  void* workspace();
+
+  /// What was planned so far, for tables.
+  std::vector<graph::PlanInfo> planned() const;
+
+ private:
+  CudaOptions options_;
+  Stream stream_;
+  CudnnHandle cudnn_;
+  CublasHandle cublas_;
+  CachedPlanner planner_;
+  std::int64_t workspace_bytes_ = 0;
+  std::vector<Buffer> workspaces_;  // the last one is in use
+  std::vector<PendingPlan> plans_;
+};
+
+/// A graph on its way: planned in the background, loaded and bound when it is first executed.
+class GraphOperation {
+ public:
+  /// Bindings of by-value scalars must outlive this.
+  GraphOperation(Context& context, graph::Graph graph, std::vector<graph::Binding> bindings);
+
+  /// Waits for the plan; false if cuDNN has none and an own kernel must stand in.
+  bool available() const;
+
+  /// Enqueues. The first time it loads the plan and binds it, which may allocate: before a CUDA graph is
+  /// captured everything in it runs once (see recording.cpp). Throws Error if there is no plan.
+  void execute();
+
+ private:
+  Context& context_;
+  std::string no_plan_;  // what to say if there is none
+  PendingPlan plan_;
+  std::vector<graph::Binding> bindings_;
+  std::optional<graph::Executable> executable_;
+};
+
+}  // namespace convoy::cuda

@@ -1,0 +1,122 @@
+// Conv2d: y = conv(x, w) + b in one graph, dx = dgrad(dy, w), dw = wgrad(x, dy); db is a sum over dy's
+// columns.
+#include "engine/backend/checks.h"
+#include "engine/backend/cuda/column_sum.h"
+#include "engine/backend/cuda/graphs.h"
+#include "engine/backend/cuda/operations.h"
+#include "engine/backend/cuda/parameters.h"
+#include "kernels/convert.h"
+
+namespace convoy::cuda {
+namespace {
+
+using graph::Graph;
+using graph::Role;
+
+graph::Window window_of(const Conv2d& layer) {
+  return {.padding = layer.padding, .stride = layer.stride, .dilation = layer.dilation};
+}
+
+}  // namespace
+
+graph::Graph conv2d_forward_graph(const Conv2d& layer, const Shape& x, graph::DataType type) {
+  conv2d_output(layer, x);  // refuses what does not fit, and the groups that cuDNN would assume instead
+  Graph g("conv2d.fprop");
+  graph::Value y = g.convolve(g.input(Role::x, x, type), g.input(Role::weight, conv2d_weight(layer), type),
+                              window_of(layer));
+  if (layer.bias) y = g.add(y, g.input(Role::bias, {1, layer.out_channels, 1, 1}));
+  g.output(y, Role::y, type);
+  return g;
+}
+
+graph::Graph conv2d_backward_data_graph(const Conv2d& layer, const Shape& x, graph::DataType type) {
+  const Shape y = conv2d_output(layer, x);
+  Graph g("conv2d.dgrad");
+  const graph::Value dx = g.convolve_backward_data(
+      g.input(Role::dy, y, type), g.input(Role::weight, conv2d_weight(layer), type), window_of(layer), x);
+  g.output(dx, Role::dx, type);
+  return g;
+}
+
+graph::Graph conv2d_backward_weight_graph(const Conv2d& layer, const Shape& x, graph::DataType type) {
+  const Shape y = conv2d_output(layer, x);
+  Graph g("conv2d.wgrad");
+  const graph::Value dweight = g.convolve_backward_weight(
+      g.input(Role::x, x, type), g.input(Role::dy, y, type), window_of(layer), conv2d_weight(layer));
+  g.output(dweight, Role::dweight, type);  // with bf16 inputs no engine writes fp32
+  return g;
+}
+
+namespace {
+
+class Conv2dOperation final : public Operation {
+ public:
+  Conv2dOperation(Context& context, const Conv2d& layer, const WeightedTensors& t)
+      : context_(context), t_(t) {
+    const Shape& x = t.x.value->shape();
+    const Shape y = conv2d_output(layer, x);
+    require_shape("Conv2d: weight", t.weight.value->shape(), conv2d_weight(layer));
+    require_bias("Conv2d", layer.bias, t.bias, layer.out_channels);
+    const bool backward = t.x.grad || t.weight.grad;
+    output_ = context.make_activation(y, backward);
+    DeviceTensor& weight = compute_copy(t.weight.value);
+
+    std::vector<graph::Binding> bindings = {{Role::x, device(t.x.value).data()},
+                                            {Role::weight, weight.data()},
+                                            {Role::y, device(output_.value).data()}};
+    if (t.bias.value) bindings.push_back({Role::bias, device(t.bias.value).data()});
+    const graph::DataType type = device(output_.value).graph_type();
+    forward_.emplace(context, conv2d_forward_graph(layer, x, type), std::move(bindings));
+    if (t.weight.grad) plan_weight_gradient(layer, x, type);
+    if (t.x.grad) {
+      backward_data_.emplace(context, conv2d_backward_data_graph(layer, x, type),
+                             std::vector<graph::Binding>{{Role::dy, device(output_.grad).data()},
+                                                         {Role::weight, weight.data()},
+                                                         {Role::dx, device(t.x.grad).data()}});
+    }
+    if (t.bias.grad) bias_columns_.emplace(y[0] * y[2] * y[3], static_cast<std::int32_t>(y[1]));
+  }
+
+  void forward(Phase) override { forward_->execute(); }
+
+  void backward() override {
+    if (backward_weight_) {
+      backward_weight_->execute();
+      if (rounded_gradient_) {
+        kernels::cast(rounded_gradient_->as<__nv_bfloat16>(), device(t_.weight.grad).as<float>(),
+                      t_.weight.grad->shape().count(), context_.stream());
+      }
+    }
+    if (bias_columns_) bias_columns_->sum(device(output_.grad), device(t_.bias.grad), context_.stream());
+    if (backward_data_) backward_data_->execute();
+  }
+
+ private:
+  void plan_weight_gradient(const Conv2d& layer, const Shape& x, graph::DataType type) {
+    DeviceTensor* dweight = &device(t_.weight.grad);
+    if (context_.activation() == Storage::bfloat16) {
+      rounded_gradient_ = context_.make_tensor(dweight->shape(), Storage::bfloat16);
+      dweight = rounded_gradient_.get();
+    }
+    backward_weight_.emplace(context_, conv2d_backward_weight_graph(layer, x, type),
+                             std::vector<graph::Binding>{{Role::x, device(t_.x.value).data()},
+                                                         {Role::dy, device(output_.grad).data()},
+                                                         {Role::dweight, dweight->data()}});
+  }
+
+  Context& context_;
+  WeightedTensors t_;
+  std::optional<GraphOperation> forward_;
+  std::optional<GraphOperation> backward_weight_;
+  std::optional<GraphOperation> backward_data_;
+  std::shared_ptr<DeviceTensor> rounded_gradient_;  // bf16 only
+  std::optional<ColumnSum> bias_columns_;
+};
+
+}  // namespace
+
+OperationPtr make_conv2d(Context& context, const Conv2d& layer, const WeightedTensors& tensors) {
+  return std::make_unique<Conv2dOperation>(context, layer, tensors);
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,35 @@
+// Device memory with one owner.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+#include "engine/core/owner.h"
+
+namespace convoy::cuda {
+
+/// Zeroed device memory, aligned to 256 bytes as cudaMalloc gives it. An empty one holds a null pointer.
+class Buffer {
+ public:
+  Buffer() = default;
+  /// Allocates and zeroes, complete on return. Throws CudaError; out of memory says how much was asked for.
+  explicit Buffer(std::size_t bytes);
+
+  void* data() const { return memory_.get(); }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(memory_.get());
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  Owner<void*, cudaFree> memory_;
+  std::size_t bytes_ = 0;
+};
+
+/// Blocking copies on `stream`: they return when the copy and all that was enqueued before it is done.
+void copy_to_device(void* device, const void* host, std::size_t bytes, cudaStream_t stream);
+void copy_to_host(void* host, const void* device, std::size_t bytes, cudaStream_t stream);
+
+}  // namespace convoy::cuda

@@ -1,0 +1,114 @@
+#include "engine/backend/cuda/plan_cache.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/core/atomic_file.h"
+#include "engine/core/error.h"
+
+namespace convoy::cuda {
+namespace {
+
+using Json = nlohmann::json;
+
+// Of the file's own layout; another number is another layout.
+constexpr int kFormat = 1;
+
+// FNV-1a, 64 bits: it names files, and damage shows in it. Two keys that share a name only replace each
+// other, since the file holds its whole key.
+std::uint64_t digest(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  return hash;
+}
+
+const char* environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value && *value ? value : nullptr;
+}
+
+}  // namespace
+
+std::string PlanKey::text() const {
+  return fmt::format("{}\n{}\n{}\n{} {} {}", cudnn_version, device, signature,
+                     static_cast<int>(policy.precision), policy.deterministic, policy.workspace_limit);
+}
+
+std::filesystem::path PlanCache::default_folder() {
+  if (const char* folder = environment("CONVOY_CACHE")) return folder;
+  if (const char* folder = environment("XDG_CACHE_HOME")) return std::filesystem::path(folder) / "convoy";
+  if (const char* home = environment("HOME")) return std::filesystem::path(home) / ".cache" / "convoy";
+  return {};
+}
+
+std::filesystem::path PlanCache::file_of(const PlanKey& key) const {
+  return folder_ / fmt::format("{:016x}.plan.json", digest(key.text()));
+}
+
+std::optional<graph::Plan> PlanCache::find(const PlanKey& key) const {
+  if (folder_.empty()) return std::nullopt;
+  std::ifstream file(file_of(key), std::ios::binary);
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();  // sets a flag where the file turns out to be a folder, an iterator would throw
+  const Json entry = Json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  try {
+    const auto plan_json = entry.at("plan").get<std::string>();
+    const Json& info = entry.at("info");
+    if (entry.at("format") != kFormat || entry.at("key") != key.text() ||
+        entry.at("digest") != digest(info.dump() + plan_json)) {
+      return std::nullopt;
+    }
+    return graph::Plan{{.graph = info.at("graph"),
+                        .engine = info.at("engine"),
+                        .workspace = info.at("workspace"),
+                        .tensor_core = info.at("tensor_core"),
+                        .deterministic = info.at("deterministic"),
+                        .runtime_compiled = info.at("runtime_compiled"),
+                        .from_cache = true},
+                       plan_json};
+  } catch (const Json::exception&) {
+    return std::nullopt;  // damaged or foreign
+  }
+}
+
+void PlanCache::store(const PlanKey& key, const graph::Plan& plan) const {
+  if (folder_.empty()) return;
+  const Json info = {{"graph", plan.info.graph},
+                     {"engine", plan.info.engine},
+                     {"workspace", plan.info.workspace},
+                     {"tensor_core", plan.info.tensor_core},
+                     {"deterministic", plan.info.deterministic},
+                     {"runtime_compiled", plan.info.runtime_compiled}};
+  const Json entry = {{"format", kFormat},
+                      {"key", key.text()},
+                      {"digest", digest(info.dump() + plan.json)},
+                      {"info", info},
+                      {"plan", plan.json}};
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_, ignored);
+  try {
+    write_atomically(file_of(key), entry.dump());
+  } catch (const std::exception&) {
+    // No space or no right: the next start plans again.
+  }
+}
+
+CachedPlanner::CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder)
+    : device_(std::move(device)), planner_(device_, policy), cache_(std::move(folder)) {}
+
+std::optional<graph::Plan> CachedPlanner::try_plan(const graph::Graph& graph) const {
+  const PlanKey key{cudnnGetVersion(), device_, graph.signature(), planner_.policy()};
+  std::optional<graph::Plan> plan = cache_.find(key);
+  if (plan) return plan;
+  plan = planner_.try_plan(graph);
+  if (plan) cache_.store(key, *plan);
+  return plan;
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,62 @@
+// Finished plans on disk. A runtime-compiled engine costs cuDNN about half a second, a file some
+// microseconds.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "engine/backend/cuda/graph/planner.h"
+
+namespace convoy::cuda {
+
+/// Everything that a plan depends on, as text.
+struct PlanKey {
+  std::size_t cudnn_version = 0;
+  std::string device;     // cuDNN's description
+  std::string signature;  // Graph::signature()
+  graph::Policy policy;
+
+  std::string text() const;
+};
+
+class PlanCache {
+ public:
+  /// An empty folder disables it.
+  explicit PlanCache(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  /// The plan stored under exactly this key; nothing if there is none or the file is damaged, foreign or from
+  /// another version: then it is planned anew. Never throws.
+  std::optional<graph::Plan> find(const PlanKey& key) const;
+
+  /// Stores a plan; a folder that cannot be written costs the next start time, not this one its run. Several
+  /// threads and processes may store at once: files appear whole. Never throws.
+  void store(const PlanKey& key, const graph::Plan& plan) const;
+
+  /// $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if there is no home.
+  static std::filesystem::path default_folder();
+
+ private:
+  std::filesystem::path file_of(const PlanKey& key) const;
+
+  std::filesystem::path folder_;
+};
+
+/// Plans for one described GPU, from the cache where it has them.
+class CachedPlanner {
+ public:
+  /// As Planner's.
+  CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder);
+
+  /// As Planner::try_plan; what is planned anew is stored.
+  std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
+
+  std::string no_plan(const graph::Graph& graph) const { return planner_.no_plan(graph); }
+
+ private:
+  std::string device_;
+  graph::Planner planner_;
+  PlanCache cache_;
+};
+
+}  // namespace convoy::cuda

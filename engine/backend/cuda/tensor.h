@@ -1,0 +1,56 @@
+// Tensors on the device: N,H,W,C in memory, 16-byte aligned.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/graph/graph.h"
+#include "engine/backend/cuda/memory.h"
+#include "kernels/element.h"
+
+namespace convoy::cuda {
+
+enum class Storage { float32, bfloat16, int32 };
+
+std::size_t bytes_of(Storage storage);
+
+/// A view of device memory: of a buffer of its own, or of a place in an arena, which it keeps alive.
+class DeviceTensor : public Tensor {
+ public:
+  DeviceTensor(const Shape& shape, Storage storage, std::shared_ptr<const Buffer> memory,
+               std::size_t offset = 0);
+
+  void* data() const { return data_; }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+  Storage storage() const { return storage_; }
+  std::size_t bytes() const;
+
+  /// For kernels that take fp32 or bf16.
+  kernels::Element element() const;
+  graph::DataType graph_type() const;
+
+  /// Elements in row-major order of the logical shape; both block on `stream`.
+  std::vector<double> read(cudaStream_t stream) const;
+  virtual void write(std::span<const double> values, cudaStream_t stream);
+
+ private:
+  Storage storage_;
+  std::shared_ptr<const Buffer> memory_;
+  void* data_;
+};
+
+/// Throws UsageError unless both are this backend's real numbers and the gradient, if any, has the value's
+/// shape. `what` is the layer and the tensor: "Conv2d: weight".
+void require_own(const char* what, const Variable& variable);
+
+/// The tensor as this backend's own. Throws UsageError if another backend made it.
+DeviceTensor& device(const TensorPtr& tensor);
+DeviceTensor& device(Tensor& tensor);
+const DeviceTensor& device(const Tensor& tensor);
+
+}  // namespace convoy::cuda

@@ -1,0 +1,156 @@
+#include "tests/plans/graph_collector.h"
+
+#include <set>
+
+#include "engine/backend/cuda/graphs.h"
+#include "engine/model/state.h"
+#include "engine/train/network.h"
+
+namespace convoy::test {
+namespace {
+
+using cuda::graph::DataType;
+using cuda::graph::Graph;
+using cuda::graph::Pooling;
+
+Variable variable(const Shape& shape, bool with_gradient) {
+  return {std::make_shared<Tensor>(shape), with_gradient ? std::make_shared<Tensor>(shape) : nullptr};
+}
+
+class Nothing final : public Fork {
+ public:
+  explicit Nothing(Variable output, Variable second = {}) {
+    output_ = std::move(output);
+    second_ = std::move(second);
+  }
+  void forward(Phase) override {}
+  void backward() override {}
+};
+
+class Arena final : public ParameterArena {
+ public:
+  explicit Arena(std::span<const Shape> shapes) {
+    for (const Shape& shape : shapes) variables_.push_back(variable(shape, /*with_gradient=*/true));
+  }
+};
+
+class Counter final : public StepCounter {
+ public:
+  void increment() override {}
+  std::int64_t read() const override { return 0; }
+  void write(std::int64_t) override {}
+};
+
+class GraphCollector final : public Backend {
+ public:
+  explicit GraphCollector(DataType type) : type_(type) {}
+
+  /// The graphs that were asked for, operation by operation.
+  std::vector<std::vector<Graph>> take() { return std::move(operations_); }
+
+  std::string name() const override { return "collector"; }
+  std::string description() const override { return "writes down graphs"; }
+  double epsilon() const override { return 0; }
+
+  TensorPtr make_tensor(const Shape& shape, DType) override { return std::make_shared<Tensor>(shape); }
+  std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes, bool) override {
+    return std::make_unique<Arena>(shapes);
+  }
+  std::vector<double> read(const Tensor&) const override { return {}; }
+  void write(Tensor&, std::span<const double>) override {}
+
+  OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable&,
+                           const Variable&) override {
+    const Shape& shape = x.value->shape();
+    std::vector<Graph> graphs = {cuda::conv2d_forward_graph(layer, shape, type_),
+                                 cuda::conv2d_backward_weight_graph(layer, shape, type_)};
+    if (x.grad) graphs.push_back(cuda::conv2d_backward_data_graph(layer, shape, type_));
+    return operation(conv2d_output(layer, shape), true, std::move(graphs));
+  }
+
+  OperationPtr make_batch_norm(const BatchNorm2d&, bool relu, const Variable& x,
+                               const BatchNormTensors&) override {
+    const Shape& shape = x.value->shape();
+    return operation(shape, true,
+                     {cuda::batch_norm_training_graph(shape, relu, type_),
+                      cuda::batch_norm_backward_graph(shape, relu, type_)});
+  }
+
+  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override {
+    return pool(pool_window(layer), Pooling::max, x);
+  }
+  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override {
+    return pool(pool_window(layer),
+                layer.count_include_pad ? Pooling::average_include_padding : Pooling::average_exclude_padding,
+                x);
+  }
+
+  // Own kernels and cuBLAS, no graphs.
+  OperationPtr make_relu(const Variable& x) override { return like(x); }
+  OperationPtr make_dropout(const Dropout&, const Variable& x, RandomStream, const StepCounter&) override {
+    return like(x);
+  }
+  OperationPtr make_add(const Variable& a, const Variable&) override { return like(a); }
+  OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                           const Variable&) override {
+    return operation(linear_output(layer, x.value->shape(), weight.value->shape()), true, {});
+  }
+  std::unique_ptr<Fork> make_fork(const Variable& x) override {
+    operations_.emplace_back();
+    const Shape& shape = x.value->shape();
+    return std::make_unique<Nothing>(variable(shape, true), variable(shape, true));
+  }
+
+  // A network asks for none of these.
+  OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&) override { return nullptr; }
+  std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
+  std::unique_ptr<StepCounter> make_counter() override { return nullptr; }
+  std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
+  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr) override { return nullptr; }
+  std::unique_ptr<Optimizer> make_adam(ParameterArena&, const StepCounter&, const AdamOptions&) override {
+    return nullptr;
+  }
+  std::function<void()> record(std::function<void()> sequence) override { return sequence; }
+  void synchronize() override {}
+
+ private:
+  OperationPtr operation(const Shape& output, bool with_gradient, std::vector<Graph> graphs) {
+    operations_.push_back(std::move(graphs));
+    return std::make_unique<Nothing>(variable(output, with_gradient));
+  }
+
+  OperationPtr like(const Variable& x) { return operation(x.value->shape(), x.grad != nullptr, {}); }
+
+  OperationPtr pool(const PoolWindow& window, Pooling pooling, const Variable& x) {
+    const Shape& shape = x.value->shape();
+    std::vector<Graph> graphs = {cuda::pool_forward_graph(window, pooling, shape, type_)};
+    if (x.grad) graphs.push_back(cuda::pool_backward_graph(window, pooling, shape, type_));
+    return operation(pool_output("pooling", window, shape), x.grad != nullptr, std::move(graphs));
+  }
+
+  DataType type_;
+  std::vector<std::vector<Graph>> operations_;  // one entry an operation, as in the network
+};
+
+}  // namespace
+
+std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DataType type) {
+  GraphCollector collector(type);
+  const Parameters parameters(collector, model, initial_state(model, /*seed=*/1));
+  const Variable images = variable({batch, model.input[0], model.input[1], model.input[2]}, false);
+  const Counter counter;
+  const Network network(collector, model, parameters, images, {.counter = &counter});
+
+  std::vector<LayerGraph> result;
+  std::set<std::string> seen;
+  auto operation = network.operations().begin();
+  for (std::vector<Graph>& graphs : collector.take()) {
+    const std::string& layer = operation++->name;
+    for (Graph& graph : graphs) {
+      if (seen.insert(graph.signature()).second) result.push_back({layer, std::move(graph)});
+    }
+  }
+  return result;
+}
+
+}  // namespace convoy::test

@@ -1,0 +1,283 @@
+// Graphs before cuDNN sees them: what is refused, and what makes two of them differ.
+#include "engine/backend/cuda/graph/graph.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "engine/backend/cuda/graphs.h"
+#include "tests/temporary_folder.h"
+
+namespace convoy::cuda::graph {
+namespace {
+
+using testing::HasSubstr;
+
+/// The message of the UsageError that `run` throws.
+template <typename Run>
+std::string refusal(Run run) {
+  EXPECT_THROW(run(), UsageError);
+  return error_of(run);
+}
+
+TEST(GraphTest, InfersShapesOfEveryOperation) {
+  Graph g("test");
+  const Window window{.kernel = {3, 2}, .padding = {1, 0}, .stride = {2, 1}, .dilation = {1, 2}};
+  const Value x = g.input(Role::x, {2, 6, 9, 8});
+  const Value weight = g.input(Role::weight, {4, 3, 3, 2});  // two groups
+  const Value y = g.convolve(x, weight, window);
+  EXPECT_EQ(g.tensors().at(y.index).shape, (Shape{2, 4, 5, 6}));
+  const PoolOutputs pooled = g.pool(y, {.kernel = {2, 2}, .stride = {2, 2}}, Pooling::max);
+  EXPECT_EQ(g.tensors().at(pooled.y.index).shape, (Shape{2, 4, 2, 3}));
+  EXPECT_EQ(g.tensors().at(pooled.index.index).type, DataType::int8);
+  EXPECT_EQ(g.nodes().size(), 2u);
+  EXPECT_EQ(g.str(), "test of [2, 6, 9, 8] and [4, 3, 3, 2]");
+  EXPECT_EQ(Graph("empty").str(), "empty");
+}
+
+TEST(GraphTest, AnOutputIsWrittenInTheTypeThatWasAskedFor) {
+  Graph g("test");
+  const PoolOutputs out = g.pool(g.input(Role::x, {1, 1, 2, 2}), {.kernel = {2, 2}}, Pooling::max);
+  g.output(out.y, Role::y, DataType::bfloat16);
+  g.output(out.index, Role::index, DataType::bfloat16);
+  EXPECT_EQ(g.tensors().at(out.y.index).type, DataType::bfloat16);
+  EXPECT_EQ(g.tensors().at(out.index.index).type, DataType::int8) << "an index is never rounded";
+}
+
+TEST(GraphTest, VirtualTensorsAreFp32ExceptAMaskedGradient) {
+  Graph g("test");
+  const Value x = g.input(Role::x, {1, 8, 2, 2}, DataType::bfloat16);
+  const Value dy = g.input(Role::dy, {1, 8, 2, 2}, DataType::bfloat16);
+  EXPECT_EQ(g.tensors().at(g.relu(x).index).type, DataType::float32);
+  EXPECT_EQ(g.tensors().at(g.relu_backward(dy, x).index).type, DataType::bfloat16);
+}
+
+TEST(GraphTest, RefusesTensorsThatAreNotFourPositiveDimensions) {
+  for (const Shape& shape :
+       {Shape{}, Shape{2, 3}, Shape{1, 2, 3, 4, 5}, Shape{0, 1, 2, 3}, Shape{1, -1, 2, 3}}) {
+    Graph g("conv2d.fprop");
+    EXPECT_EQ(refusal([&] { g.input(Role::x, shape); }),
+              "graph conv2d.fprop: " + shape.str() + " is not four positive dimensions");
+  }
+}
+
+TEST(GraphTest, RefusesARoleThatIsTaken) {
+  Graph g("test");
+  const Value x = g.input(Role::x, {1, 4, 2, 2});
+  EXPECT_THAT(refusal([&] { g.input(Role::x, {1, 4, 2, 2}); }), HasSubstr("graph test: role 1 is taken"));
+  EXPECT_THAT(refusal([&] { g.input(Role::none, {1, 4, 2, 2}); }), HasSubstr("is taken"));
+  EXPECT_THAT(refusal([&] { g.scalar(Role::x); }), HasSubstr("is taken"));
+  const Value y = g.relu(x);
+  EXPECT_THAT(refusal([&] { g.output(y, Role::x); }), HasSubstr("is taken"));
+  g.output(y, Role::y);
+  EXPECT_THAT(refusal([&] { g.output(y, Role::dy); }), HasSubstr("an output has two roles"));
+  EXPECT_THAT(refusal([&] { g.output(x, Role::dy); }), HasSubstr("an output has two roles"));
+}
+
+struct Misfit {
+  const char* why;
+  Shape weight;
+  Window window;
+};
+
+// All with x = [2, 6, 5, 5].
+const Misfit kMisfits[] = {
+    {"channels are no multiple of the weight's", {4, 4, 3, 3}, {}},
+    {"outputs do not divide into the groups", {3, 3, 3, 3}, {}},
+    {"the kernel is larger than the plane", {4, 6, 6, 3}, {}},
+    {"the dilated kernel is larger than the plane", {4, 6, 3, 3}, {.dilation = {1, 3}}},
+    {"stride 0", {4, 6, 3, 3}, {.stride = {0, 1}}},
+    {"dilation 0", {4, 6, 3, 3}, {.dilation = {1, 0}}},
+    {"padding below 0", {4, 6, 3, 3}, {.padding = {-1, 0}}},
+};
+
+TEST(GraphTest, RefusesConvolutionsThatDoNotFit) {
+  const Shape x{2, 6, 5, 5};
+  for (const Misfit& misfit : kMisfits) {
+    SCOPED_TRACE(misfit.why);
+    Graph g("conv");
+    const Value input = g.input(Role::x, x);
+    const Value weight = g.input(Role::weight, misfit.weight);
+    const Value dy = g.input(Role::dy, {2, 4, 3, 3});
+    EXPECT_EQ(refusal([&] { g.convolve(input, weight, misfit.window); }),
+              "graph conv: convolution of [2, 6, 5, 5] and " + misfit.weight.str() + " do not fit");
+    EXPECT_THAT(refusal([&] { g.convolve_backward_data(dy, weight, misfit.window, x); }),
+                HasSubstr("graph conv: input gradient [2, 6, 5, 5]"));
+    EXPECT_THAT(refusal([&] { g.convolve_backward_weight(input, dy, misfit.window, misfit.weight); }),
+                HasSubstr("graph conv: weight gradient " + misfit.weight.str()));
+    EXPECT_TRUE(g.nodes().empty()) << "what is refused leaves no trace";
+  }
+}
+
+TEST(GraphTest, RefusesGradientsOfAnotherShape) {
+  Graph g("conv");
+  const Value x = g.input(Role::x, {2, 6, 5, 5});
+  const Value weight = g.input(Role::weight, {4, 6, 3, 3});
+  const Value dy = g.input(Role::dy, {2, 4, 3, 4});  // [2, 4, 3, 3] would fit
+  EXPECT_THAT(refusal([&] {
+                g.convolve_backward_data(dy, weight, {}, {2, 6, 5, 5});
+              }),
+              HasSubstr("do not fit"));
+  EXPECT_THAT(refusal([&] { g.convolve_backward_weight(x, dy, {}, {4, 6, 3, 3}); }), HasSubstr("do not fit"));
+}
+
+TEST(GraphTest, RefusesPoolsThatDoNotFit) {
+  Graph g("pool");
+  const Window window{.kernel = {2, 2}, .stride = {2, 2}};
+  const Value x = g.input(Role::x, {1, 4, 5, 5});
+  const Value dy = g.input(Role::dy, {1, 4, 2, 2});
+  const Value other = g.input(Role::index, {1, 4, 2, 1}, DataType::int8);
+  EXPECT_THAT(refusal([&] {
+                g.pool(x, {.kernel = {6, 2}}, Pooling::max);
+              }),
+              HasSubstr("graph pool: pooling"));
+  EXPECT_THAT(refusal([&] {
+                g.pool(x, {.kernel = {2, 2}, .stride = {0, 2}}, Pooling::max);
+              }),
+              HasSubstr("do not fit"));
+  EXPECT_THAT(refusal([&] {
+                g.pool_backward(dy, dy, window, Pooling::max, {1, 4, 9, 5});
+              }),
+              HasSubstr("pooling gradient [1, 4, 9, 5]"));
+  EXPECT_THAT(refusal([&] {
+                g.pool_backward(dy, other, window, Pooling::max, {1, 4, 5, 5});
+              }),
+              HasSubstr("pooling index of [1, 4, 2, 2] and [1, 4, 2, 1] do not fit"));
+  g.pool_backward(dy, other, window, Pooling::average_exclude_padding, {1, 4, 5, 5});  // needs no index
+}
+
+TEST(GraphTest, RefusesBatchNormVectorsOfOtherChannels) {
+  Graph g("norm");
+  const Value x = g.input(Role::x, {2, 4, 5, 5});
+  const Value fits = g.input(Role::scale, {1, 4, 1, 1});
+  const Value wrong = g.input(Role::bias, {1, 8, 1, 1});
+  const Value dy = g.input(Role::dy, {2, 4, 5, 4});
+  const Value e = g.scalar(Role::epsilon);
+  EXPECT_THAT(refusal([&] {
+                g.batch_norm_training({x, fits, wrong, e, e, fits, fits});
+              }),
+              HasSubstr("graph norm: batch norm of [2, 4, 5, 5] and [1, 8, 1, 1] do not fit"));
+  EXPECT_THAT(refusal([&] { g.batch_norm_inference(x, fits, fits, wrong, fits); }), HasSubstr("batch norm"));
+  EXPECT_THAT(refusal([&] { g.batch_norm_backward(x, x, fits, fits, wrong); }),
+              HasSubstr("batch norm gradient"));
+  EXPECT_THAT(refusal([&] { g.batch_norm_backward(x, dy, fits, fits, fits); }),
+              HasSubstr("of [2, 4, 5, 5] and [2, 4, 5, 4]"));
+}
+
+TEST(GraphTest, PointwiseOperandsBroadcastOneWayOnly) {
+  Graph g("add");
+  const Value a = g.input(Role::a, {2, 4, 5, 5});
+  const Value b = g.input(Role::b, {1, 4, 1, 1});
+  EXPECT_EQ(g.tensors().at(g.add(a, b).index).shape, (Shape{2, 4, 5, 5}));
+  EXPECT_THAT(refusal([&] { g.add(b, a); }),
+              HasSubstr("pointwise operation of [1, 4, 1, 1] and [2, 4, 5, 5]"));
+  const Value c = g.input(Role::bias, {1, 2, 1, 1});
+  EXPECT_THAT(refusal([&] { g.multiply(a, c); }), HasSubstr("do not fit"));
+}
+
+// What a layer asks for that cuDNN would refuse, or worse, accept.
+TEST(GraphTest, TheEnginesBuildersRefuseShapesBeforeCudnnSeesThem) {
+  const auto type = DataType::float32;
+  const Shape x{2, 4, 5, 5};
+  const std::vector<Conv2d> layers = {
+      {.in_channels = 2, .out_channels = 8, .bias = false},          // would be 2 groups
+      {.in_channels = 4, .out_channels = 8, .kernel_size = {7, 7}},  // larger than the plane
+      {.in_channels = 4, .out_channels = 8, .stride = {0, 1}},
+      {.in_channels = 4, .out_channels = 8, .dilation = {1, 0}},
+      {.in_channels = 4, .out_channels = 0},
+      {.in_channels = 4, .out_channels = 6, .groups = 4},
+      {.in_channels = 4, .out_channels = 8, .groups = 0},
+  };
+  for (const Conv2d& layer : layers) {
+    EXPECT_THAT(refusal([&] { conv2d_forward_graph(layer, x, type); }), HasSubstr("Conv2d: "));
+    EXPECT_THAT(refusal([&] { conv2d_backward_data_graph(layer, x, type); }), HasSubstr("Conv2d: "));
+    EXPECT_THAT(refusal([&] { conv2d_backward_weight_graph(layer, x, type); }), HasSubstr("Conv2d: "));
+  }
+  const PoolWindow large{.kernel = {6, 6}, .stride = {1, 1}, .padding = {0, 0}};
+  const PoolWindow halted{.kernel = {2, 2}, .stride = {0, 2}, .padding = {0, 0}};
+  const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {2, 2}};
+  for (const PoolWindow& window : {large, halted, padded}) {
+    EXPECT_THAT(refusal([&] { pool_forward_graph(window, Pooling::max, x, type); }),
+                HasSubstr("max_pool.forward: "));
+    EXPECT_THAT(refusal([&] { pool_backward_graph(window, Pooling::max, x, type); }),
+                HasSubstr("max_pool.backward: "));
+  }
+  EXPECT_THAT(refusal([&] {
+                batch_norm_training_graph({2, 0, 5, 5}, true, type);
+              }),
+              HasSubstr("[2, 0, 5, 5]"));
+  EXPECT_THAT(refusal([&] {
+                batch_norm_backward_graph({2, 0, 5, 5}, true, type);
+              }),
+              HasSubstr("[2, 0, 5, 5]"));
+}
+
+// The engine's own graphs, each one step away from the first.
+TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
+  const Conv2d conv{.in_channels = 4, .out_channels = 8, .kernel_size = {3, 3}};
+  const auto with = [&](auto change) {
+    Conv2d changed = conv;
+    change(changed);
+    return conv2d_forward_graph(changed, {2, 4, 9, 9}, DataType::float32);
+  };
+  const Window plain{.kernel = {2, 2}, .stride = {2, 2}};
+  const PoolWindow window{.kernel = plain.kernel, .stride = plain.stride, .padding = {0, 0}};
+  const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {1, 1}};
+  const Shape x{2, 4, 9, 9};
+  const std::vector<Graph> graphs = {
+      conv2d_forward_graph(conv, x, DataType::float32),
+      conv2d_forward_graph(conv, x, DataType::bfloat16),
+      conv2d_forward_graph(conv, {3, 4, 9, 9}, DataType::float32),
+      with([](Conv2d& c) { c.bias = false; }),
+      with([](Conv2d& c) {
+        c.padding = {1, 1};
+      }),
+      with([](Conv2d& c) {
+        c.padding = {0, 1};
+      }),
+      with([](Conv2d& c) {
+        c.stride = {2, 2};
+      }),
+      with([](Conv2d& c) {
+        c.dilation = {2, 2};
+      }),
+      with([](Conv2d& c) { c.groups = 2; }),
+      conv2d_backward_data_graph(conv, x, DataType::float32),
+      conv2d_backward_weight_graph(conv, x, DataType::float32),
+      batch_norm_training_graph(x, false, DataType::float32),
+      batch_norm_training_graph(x, true, DataType::float32),
+      batch_norm_backward_graph(x, false, DataType::float32),
+      batch_norm_backward_graph(x, true, DataType::float32),
+      pool_forward_graph(window, Pooling::max, x, DataType::float32),
+      pool_forward_graph(window, Pooling::average_include_padding, x, DataType::float32),
+      pool_forward_graph(window, Pooling::average_exclude_padding, x, DataType::float32),
+      pool_forward_graph(padded, Pooling::max, x, DataType::float32),
+      pool_backward_graph(window, Pooling::max, x, DataType::float32),
+      pool_backward_graph(window, Pooling::average_include_padding, x, DataType::float32),
+  };
+  std::set<std::string> signatures;
+  for (const Graph& graph : graphs) {
+    EXPECT_TRUE(signatures.insert(graph.signature()).second) << graph.str() << ": " << graph.signature();
+  }
+}
+
+TEST(GraphSignatureTest, IsTheSameForTheSameGraph) {
+  const Conv2d conv{.in_channels = 4, .out_channels = 8, .kernel_size = {3, 3}};
+  const auto make = [&] { return conv2d_forward_graph(conv, {2, 4, 9, 9}, DataType::bfloat16); };
+  EXPECT_EQ(make().signature(), make().signature());
+}
+
+TEST(GraphSignatureTest, TellsApartWhichTensorPlaysWhichPart) {
+  const auto difference = [](bool swapped) {
+    Graph g("subtract");
+    const Value a = g.input(Role::a, {1, 4, 2, 2});
+    const Value b = g.input(Role::b, {1, 4, 2, 2});
+    g.output(swapped ? g.subtract(b, a) : g.subtract(a, b), Role::y);
+    return g.signature();
+  };
+  EXPECT_NE(difference(false), difference(true));
+}
+
+}  // namespace
+}  // namespace convoy::cuda::graph

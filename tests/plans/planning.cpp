@@ -1,0 +1,105 @@
+#include "tests/plans/planning.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "engine/core/error.h"
+#include "tests/temporary_folder.h"
+
+namespace convoy::test {
+
+using cuda::graph::DataType;
+using cuda::graph::Precision;
+
+std::vector<std::string> described_devices() {
+  std::vector<std::string> devices;
+  for (const auto& entry : std::filesystem::directory_iterator(CONVOY_DEVICES)) {
+    devices.push_back(entry.path().stem().string());
+  }
+  std::ranges::sort(devices);
+  return devices;
+}
+
+std::string device_description(const std::string& device) {
+  const auto file = std::filesystem::path(CONVOY_DEVICES) / (device + ".json");
+  std::string text = read_file(file);
+  if (text.empty()) throw Error(fmt::format("{}: no device description", file.string()));
+  return text;
+}
+
+std::string name_of(Precision precision) {
+  switch (precision) {
+    case Precision::tf32:
+      return "tf32";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::fp32:
+      break;
+  }
+  return "fp32";
+}
+
+DataType activation_type(Precision precision) {
+  return precision == Precision::bf16 ? DataType::bfloat16 : DataType::float32;
+}
+
+std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs) {
+  std::vector<Planned> results;
+  for (LayerGraph& graph : graphs) results.push_back({.request = std::move(graph)});
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < results.size(); i = next++) {
+      const auto start = std::chrono::steady_clock::now();
+      try {
+        results[i].plan = try_plan(results[i].request.graph);
+      } catch (const std::exception& error) {
+        results[i].error = error.what();
+      }
+      const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
+      results[i].milliseconds = elapsed.count();
+    }
+  };
+  {
+    const std::jthread other(work);
+    work();
+  }
+  return results;
+}
+
+std::string own_kernel(const cuda::graph::Graph& graph) {
+  return graph.name().starts_with("batch_norm") ? "kernels/batch_norm.h" : "";
+}
+
+namespace {
+
+std::string notes_of(const cuda::graph::PlanInfo& info) {
+  std::string notes;
+  if (info.tensor_core) notes += " tensor-core";
+  if (!info.deterministic) notes += " nondeterministic";
+  if (info.runtime_compiled) notes += " compiled";
+  return notes.empty() ? "" : notes.substr(1);
+}
+
+}  // namespace
+
+void print_table(const std::string& title, const std::vector<Planned>& planned) {
+  fmt::print("\n{}\n{:<24} {:<72} {:<24} {:<20} {:>10} {:>6}\n", title, "layer", "graph", "engine", "notes",
+             "workspace", "ms");
+  for (const Planned& p : planned) {
+    const std::string answer = p.plan                                ? std::to_string(p.plan->info.engine)
+                               : !p.error.empty()                    ? "error"
+                               : own_kernel(p.request.graph).empty() ? "NONE"
+                                                                     : own_kernel(p.request.graph);
+    fmt::print("{:<24} {:<72} {:<24} {:<20} {:>10} {:>6.0f}\n", p.request.layer, p.request.graph.str(),
+               answer, p.plan ? notes_of(p.plan->info) : "",
+               p.plan ? std::to_string(p.plan->info.workspace) : "", p.milliseconds);
+    if (!p.error.empty()) fmt::print("    {}\n", p.error);
+  }
+}
+
+}  // namespace convoy::test

@@ -1,0 +1,43 @@
+// Plans many graphs for a described GPU, and says what came of it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/backend/cuda/graph/planner.h"
+#include "tests/plans/graph_collector.h"
+
+namespace convoy::test {
+
+/// The GPUs that tests/plans/devices/ describes.
+std::vector<std::string> described_devices();
+
+/// cuDNN's JSON description of one of them. Throws Error if it cannot be read.
+std::string device_description(const std::string& device);
+
+std::string name_of(cuda::graph::Precision precision);
+
+/// How activations are stored at that precision.
+cuda::graph::DataType activation_type(cuda::graph::Precision precision);
+
+struct Planned {
+  LayerGraph request;
+  std::optional<cuda::graph::Plan> plan;
+  std::string error;          // what planning threw instead of an answer
+  double milliseconds = 0.0;  // of one thread
+};
+
+using TryPlan = std::function<std::optional<cuda::graph::Plan>(const cuda::graph::Graph&)>;
+
+/// Plans on two threads; results are in the order of the graphs.
+std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs);
+
+/// The own kernel that stands in for a graph without a plan; "" if there is none.
+std::string own_kernel(const cuda::graph::Graph& graph);
+
+/// A table with a line a graph, under `title`.
+void print_table(const std::string& title, const std::vector<Planned>& planned);
+
+}  // namespace convoy::test

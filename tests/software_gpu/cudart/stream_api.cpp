@@ -1,0 +1,194 @@
+// Streams, events, synchronisation, and capture into graphs.
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+
+#include "tests/software_gpu/cudart/call.h"
+
+using namespace software_gpu;
+
+namespace {
+
+double now_in_milliseconds() {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string summary(const std::vector<Work>& nodes) {
+  int launches = 0;
+  int to_device = 0;
+  int to_host = 0;
+  for (const Work& node : nodes) {
+    launches += node.kind == WorkKind::kernel || node.kind == WorkKind::library ? 1 : 0;
+    to_device += node.kind == WorkKind::copy_to_device ? 1 : 0;
+    to_host += node.kind == WorkKind::copy_to_host ? 1 : 0;
+  }
+  return "nodes=" + std::to_string(nodes.size()) + " launches=" + std::to_string(launches) +
+         " to_device=" + std::to_string(to_device) + " to_host=" + std::to_string(to_host);
+}
+
+cudaError_t create_stream(cudaStream_t* stream, bool blocking) {
+  *stream = new CUstream_st;
+  (*stream)->state->blocking = blocking;
+  add_stream(*stream);
+  track("streams", *stream);
+  return cudaSuccess;
+}
+
+cudaError_t create_event(cudaEvent_t* event) {
+  *event = new CUevent_st;
+  track("events", *event);
+  return cudaSuccess;
+}
+
+}  // namespace
+
+extern "C" {
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  CUDART_CALL();
+  return create_stream(stream, true);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  CUDART_CALL();
+  if (flags != cudaStreamDefault && flags != cudaStreamNonBlocking) return remember(cudaErrorInvalidValue);
+  return create_stream(stream, flags != cudaStreamNonBlocking);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  CUDART_DESTROY_CALL();
+  if (!untrack("streams", stream)) return remember(cudaErrorInvalidResourceHandle);
+  remove_stream(stream);
+  delete stream;
+  return remember(call_status);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  CUDART_WAITING_CALL();
+  StreamState* state = find_stream(stream);
+  if (!state) return remember(cudaErrorInvalidResourceHandle);
+  if (is_capturing()) return refuse_in_capture();
+  drain(*state);
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  CUDART_WAITING_CALL();
+  if (is_capturing()) return refuse_in_capture();
+  drain_all();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  CUDART_CALL();
+  StreamState* state = find_stream(stream);
+  if (!state || !is_alive("events", event)) return remember(cudaErrorInvalidResourceHandle);
+  if (state->capturing) die("capture over several streams is not simulated");
+  state->wait_for.push_back(event->mark);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  CUDART_CALL();
+  return create_event(event);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  CUDART_CALL();
+  return create_event(event);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  CUDART_DESTROY_CALL();
+  if (!untrack("events", event)) return remember(cudaErrorInvalidResourceHandle);
+  delete event;
+  return remember(call_status);
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  CUDART_CALL();
+  if (!is_alive("events", event) || !find_stream(stream)) return remember(cudaErrorInvalidResourceHandle);
+  const auto state = share_stream(stream);
+  event->mark = {state, state->enqueued + 1};
+  return enqueue(stream, {WorkKind::library, "event", {}, [event] {
+                            if (is_alive("events", event)) event->milliseconds = now_in_milliseconds();
+                          }});
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  CUDART_WAITING_CALL();
+  if (!is_alive("events", event)) return remember(cudaErrorInvalidResourceHandle);
+  if (is_capturing()) return refuse_in_capture();
+  run_until(event->mark);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  CUDART_CALL();
+  if (!is_alive("events", from) || !is_alive("events", to)) return remember(cudaErrorInvalidResourceHandle);
+  if (!from->mark.reached() || !to->mark.reached()) return remember(cudaErrorNotReady);
+  *milliseconds = static_cast<float>(to->milliseconds - from->milliseconds);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  CUDART_CALL();
+  StreamState* state = find_stream(stream);
+  if (!state) return remember(cudaErrorInvalidResourceHandle);
+  if (state == find_stream(nullptr)) return remember(cudaErrorStreamCaptureUnsupported);
+  if (state->capturing) return remember(cudaErrorIllegalState);
+  state->capturing = true;
+  state->capture_broken = false;
+  state->captured.clear();
+  return cudaSuccess;
+}
+
+// Ends the capture in any case.
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  CUDART_DESTROY_CALL();
+  StreamState* state = find_stream(stream);
+  *graph = nullptr;
+  if (!state) return remember(cudaErrorInvalidResourceHandle);
+  if (!state->capturing) return remember(cudaErrorIllegalState);
+  state->capturing = false;
+  std::vector<Work> nodes = std::move(state->captured);
+  if (state->capture_broken) return remember(cudaErrorStreamCaptureInvalidated);
+  if (call_status != cudaSuccess) return remember(call_status);
+  *graph = new CUgraph_st{std::move(nodes)};
+  track("graphs", *graph);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  CUDART_CALL(is_alive("graphs", graph) ? summary(graph->nodes) : std::string());
+  if (!is_alive("graphs", graph)) return remember(cudaErrorInvalidValue);
+  *exec = new CUgraphExec_st{graph->nodes};
+  track("executable graphs", *exec);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  CUDART_CALL(is_alive("executable graphs", exec) ? summary(exec->nodes) : std::string());
+  if (!is_alive("executable graphs", exec)) return remember(cudaErrorInvalidValue);
+  for (const Work& node : exec->nodes) {
+    if (const cudaError_t status = enqueue(stream, node); status != cudaSuccess) return status;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  CUDART_DESTROY_CALL();
+  if (!untrack("graphs", graph)) return remember(cudaErrorInvalidValue);
+  delete graph;
+  return remember(call_status);
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  CUDART_DESTROY_CALL();
+  if (!untrack("executable graphs", exec)) return remember(cudaErrorInvalidValue);
+  delete exec;
+  return remember(call_status);
+}
+
+}  // extern "C"

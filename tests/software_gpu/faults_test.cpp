@@ -1,0 +1,144 @@
+// Every call of a two-step training fails once: a clear line, a non-zero exit code, no leak, no crash. Where
+// the program has another way (a graph that cannot be captured, an engine that does not finalise), it must
+// reach the same loss by it.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "tests/software_gpu/support.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+const std::vector<std::string> kShort = {"--limit-train", "8", "--log-every", "1"};
+
+// What a failure may be survived in: whatever destroys, and whatever there is a substitute for.
+const std::set<std::string> kSurvivable = {
+    "cudaFree", "cudaStreamDestroy", "cudaGraphDestroy", "cudaGraphExecDestroy", "cublasLtDestroy",
+    "cublasLtMatmulDescDestroy", "cublasLtMatrixLayoutDestroy", "cublasLtMatmulPreferenceDestroy",
+    "cudnnDestroy", "cudnnBackendDestroyDescriptor",
+    // A training without graphs.
+    "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaLaunchKernelExC",
+    "cudaMemsetAsync", "cublasLtMatmul", "cudnnBackendExecute",
+    // The next engine, or an own kernel.
+    "cudnnBackendFinalize",
+    // A wait at the very end.
+    "cudaStreamSynchronize"};
+
+int failure_of(const std::string& function) {
+  if (function.starts_with("cublas")) return 14;   // CUBLAS_STATUS_INTERNAL_ERROR
+  if (function.starts_with("cudnn")) return 4000;  // CUDNN_STATUS_INTERNAL_ERROR
+  return 719;                                      // cudaErrorLaunchFailure
+}
+
+double final_loss(const Outcome& outcome) {
+  for (const auto& event : json_lines(outcome.out)) {
+    if (event.contains("loss") && event.contains("checkpoint")) return event["loss"];
+  }
+  return std::nan("");
+}
+
+class Faults : public GpuProgram, public testing::WithParamInterface<const char*> {};
+
+TEST_P(Faults, EveryCallFailsOnce) {
+  const std::string function = GetParam();
+  const auto calls = trace(kShort);
+  const auto count =
+      std::ranges::count_if(calls, [&](const std::string& call) { return function_of(call) == function; });
+  ASSERT_GT(count, 0) << function << " is not called any more";
+  const double loss = final_loss(train(kShort));
+  ASSERT_TRUE(std::isfinite(loss));
+
+  for (std::int64_t n = 1; n <= count; ++n) {
+    SCOPED_TRACE(function + ", call " + std::to_string(n));
+    const std::string fault = function + ":" + std::to_string(n) + ":" + std::to_string(failure_of(function));
+    const Outcome outcome = train(kShort, {{"SOFTWARE_GPU_FAIL", fault}});
+    EXPECT_THAT(outcome.err, Not(HasSubstr("software GPU: ")));  // no leak, nothing forbidden
+    if (outcome.code == 0) {
+      EXPECT_TRUE(kSurvivable.contains(function)) << "the failure went unnoticed";
+      EXPECT_NEAR(final_loss(outcome), loss, 1e-4 * loss);
+      continue;
+    }
+    EXPECT_EQ(outcome.code, 1);
+    const auto said = lines(outcome.err);
+    ASSERT_FALSE(said.empty());
+    EXPECT_EQ(said.size(), 1u) << outcome.err;
+    EXPECT_THAT(said.back(), HasSubstr("error: "));
+  }
+}
+
+// A call that is not in this list is not tested: the last test notices it.
+const char* const kFunctions[] = {"cublasLtCreate",
+                                  "cublasLtDestroy",
+                                  "cublasLtMatmul",
+                                  "cublasLtMatmulAlgoGetHeuristic",
+                                  "cublasLtMatmulDescCreate",
+                                  "cublasLtMatmulDescDestroy",
+                                  "cublasLtMatmulDescSetAttribute",
+                                  "cublasLtMatmulPreferenceCreate",
+                                  "cublasLtMatmulPreferenceDestroy",
+                                  "cublasLtMatmulPreferenceSetAttribute",
+                                  "cublasLtMatrixLayoutCreate",
+                                  "cublasLtMatrixLayoutDestroy",
+                                  "cudaDeviceGetAttribute",
+                                  "cudaDeviceSynchronize",
+                                  "cudaFree",
+                                  "cudaGetDevice",
+                                  "cudaGetDeviceCount",
+                                  "cudaGetDeviceProperties",
+                                  "cudaGraphDestroy",
+                                  "cudaGraphExecDestroy",
+                                  "cudaGraphInstantiate",
+                                  "cudaGraphLaunch",
+                                  "cudaLaunchKernelExC",
+                                  "cudaMalloc",
+                                  "cudaMemcpyAsync",
+                                  "cudaMemset",
+                                  "cudaMemsetAsync",
+                                  "cudaStreamBeginCapture",
+                                  "cudaStreamCreateWithFlags",
+                                  "cudaStreamDestroy",
+                                  "cudaStreamEndCapture",
+                                  "cudaStreamSynchronize",
+                                  "cudnnBackendCreateDescriptor",
+                                  "cudnnBackendDestroyDescriptor",
+                                  "cudnnBackendExecute",
+                                  "cudnnBackendFinalize",
+                                  "cudnnBackendGetAttribute",
+                                  "cudnnBackendSetAttribute",
+                                  "cudnnCreate",
+                                  "cudnnDestroy",
+                                  "cudnnSetStream"};
+
+INSTANTIATE_TEST_SUITE_P(, Faults, testing::ValuesIn(kFunctions),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+class MissingDevice : public GpuProgram {};
+
+TEST_F(MissingDevice, IsExplained) {
+  const auto said = [&](const std::string& fault) {
+    const Outcome outcome = train(kShort, {{"SOFTWARE_GPU_FAIL", fault}});
+    EXPECT_EQ(outcome.code, 1);
+    return outcome.err;
+  };
+  EXPECT_THAT(said("cudaGetDeviceCount:1:35"), HasSubstr("install a driver for CUDA 13"));
+  EXPECT_THAT(said("cudaGetDeviceCount:1:100"), HasSubstr("the NVIDIA driver reports no GPU"));
+  EXPECT_THAT(said("cudaMalloc:1:2"), HasSubstr("out of device memory"));
+}
+
+class FaultList : public GpuProgram {};
+
+TEST_F(FaultList, HasEveryFunctionThatIsCalled) {
+  const std::set<std::string> known(std::begin(kFunctions), std::end(kFunctions));
+  for (const std::string& call : trace(kShort)) {
+    EXPECT_TRUE(known.contains(function_of(call))) << function_of(call);
+  }
+}
+
+}  // namespace
+}  // namespace convoy::test

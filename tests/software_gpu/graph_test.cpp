@@ -1,0 +1,177 @@
+// Graphs by themselves: what they refuse, and the operators that no layer uses yet, planned and executed.
+#include "engine/backend/cuda/graph/graph.h"
+
+#include <gmock/gmock.h>
+
+#include <functional>
+
+#include "engine/backend/cuda/context.h"
+#include "engine/core/error.h"
+
+namespace convoy::cuda::graph {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string refusal(const std::function<void(Graph&)>& build) {
+  Graph g("under.test");
+  try {
+    build(g);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no UsageError";
+}
+
+const Shape kImage{2, 4, 5, 5};
+
+TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.input(Role::x, {2, 0, 5, 5});
+              }),
+              AllOf(HasSubstr("under.test"), HasSubstr("[2, 0, 5, 5]")));
+  EXPECT_THAT(refusal([](Graph& g) { g.input(Role::x, {2, 4}); }), HasSubstr("[2, 4]"));
+  // 4 channels do not divide into groups of 3; and a 7x7 window does not fit.
+  for (const Shape& weight : {Shape{6, 3, 3, 3}, Shape{6, 4, 7, 7}}) {
+    EXPECT_THAT(
+        refusal([&](Graph& g) { g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), {}); }),
+        AllOf(HasSubstr("convolution"), HasSubstr(kImage.str()), HasSubstr(weight.str())));
+  }
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.convolve_backward_data(g.input(Role::dy, {2, 6, 4, 4}), g.input(Role::weight, {6, 4, 3, 3}),
+                                         {}, kImage);
+              }),
+              AllOf(HasSubstr("input gradient"), HasSubstr("[2, 6, 4, 4]")));
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}), {},
+                                           {6, 4, 3, 3});
+              }),
+              HasSubstr("weight gradient"));
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.add(g.input(Role::a, kImage), g.input(Role::b, {1, 3, 1, 1}));
+              }),
+              HasSubstr("[1, 3, 1, 1]"));
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.pool(g.input(Role::x, kImage), {.kernel = {6, 6}}, Pooling::max);
+              }),
+              HasSubstr("pooling"));
+}
+
+TEST(GraphRefusal, SeesMisfitGradients) {
+  const Window window{.kernel = {2, 2}, .stride = {2, 2}};
+  EXPECT_THAT(refusal([&](Graph& g) {
+                const Value dy = g.input(Role::dy, {2, 4, 3, 3});
+                g.pool_backward(dy, dy, window, Pooling::average_include_padding, kImage);
+              }),
+              HasSubstr("pooling gradient"));
+  EXPECT_THAT(refusal([&](Graph& g) {
+                g.pool_backward(g.input(Role::dy, {2, 4, 2, 2}),
+                                g.input(Role::index, {2, 4, 1, 1}, DataType::int8), window, Pooling::max,
+                                kImage);
+              }),
+              HasSubstr("pooling index"));
+  EXPECT_THAT(refusal([](Graph& g) {
+                const Value c = g.input(Role::scale, {1, 4, 1, 1});
+                g.batch_norm_backward(g.input(Role::x, kImage), g.input(Role::dy, {2, 4, 4, 4}), c, c, c);
+              }),
+              HasSubstr("batch norm gradient"));
+  EXPECT_THAT(refusal([](Graph& g) {
+                const Value c = g.input(Role::scale, {1, 3, 1, 1});
+                g.batch_norm_inference(g.input(Role::x, kImage), c, c, c, c);
+              }),
+              HasSubstr("batch norm"));
+}
+
+TEST(GraphRefusal, SeesRolesThatAreTaken) {
+  EXPECT_THAT(refusal([](Graph& g) {
+                g.input(Role::x, kImage);
+                g.scalar(Role::x);
+              }),
+              HasSubstr("is taken"));
+  EXPECT_THAT(refusal([](Graph& g) {
+                const Value y = g.relu(g.input(Role::x, kImage));
+                g.output(y, Role::y);
+                g.output(y, Role::dx);
+              }),
+              HasSubstr("two roles"));
+}
+
+// (a - b) * b, with a virtual tensor between.
+TEST(GraphExecution, SubtractsAndMultiplies) {
+  Context context({});
+  Graph g("difference");
+  const Shape shape{1, 2, 1, 2};
+  const Value a = g.input(Role::a, shape);
+  const Value b = g.input(Role::b, {1, 2, 1, 1});
+  g.output(g.multiply(g.subtract(a, b), b), Role::y);
+
+  const auto va = context.make_tensor(shape, Storage::float32);
+  const auto vb = context.make_tensor({1, 2, 1, 1}, Storage::float32);
+  const auto vy = context.make_tensor(shape, Storage::float32);
+  va->write(std::vector{5.0, 6.0, 7.0, 8.0}, context.stream());  // channel 0: 5 6, channel 1: 7 8
+  vb->write(std::vector{2.0, 3.0}, context.stream());
+  GraphOperation operation(context, g, {{Role::a, va->data()}, {Role::b, vb->data()}, {Role::y, vy->data()}});
+  operation.execute();
+  EXPECT_THAT(vy->read(context.stream()), ElementsAre(6.0, 8.0, 12.0, 15.0));
+  ASSERT_EQ(context.planned().size(), 1u);
+  EXPECT_EQ(context.planned()[0].graph, "difference");
+}
+
+// The stand-in's own rules about what is bound.
+TEST(GraphExecutionDeathTest, BindingsAreChecked) {
+  Context context({});
+  Graph g("relu");
+  const Shape shape{1, 4, 2, 2};
+  g.output(g.relu(g.input(Role::x, shape)), Role::y);
+  const auto x = context.make_tensor(shape, Storage::float32);
+  const auto y = context.make_tensor(shape, Storage::float32);
+  const auto small = context.make_tensor({1, 4, 1, 1}, Storage::float32);
+  const auto run = [&](std::vector<Binding> bindings) {
+    GraphOperation(context, g, std::move(bindings)).execute();
+  };
+  EXPECT_NO_THROW(run({{Role::x, x->data()}, {Role::y, y->data()}}));
+  EXPECT_THROW(run({{Role::x, x->data()}}), CudnnError) << "y is bound to nothing";
+  EXPECT_THROW(run({{Role::x, x->data()}, {Role::y, nullptr}}), CudnnError);
+  EXPECT_THROW(run({{Role::x, x->as<float>() + 1}, {Role::y, y->data()}}), CudnnError) << "misaligned";
+  EXPECT_THROW(run({{Role::x, x->data()}, {Role::y, y->data()}, {Role::bias, x->data()}}), CudnnError);
+  EXPECT_DEATH(run({{Role::x, x->data()}, {Role::y, x->data()}}), "overlaps");
+  EXPECT_DEATH(run({{Role::x, x->data()}, {Role::y, small->data()}}), "not within one live allocation");
+}
+
+TEST(GraphExecution, SaysThatThereIsNoPlan) {
+  Context context({});
+  Graph g("lonely.relu");  // one channel: the stand-in has no engine for it, as the real library has none
+  g.output(g.relu(g.input(Role::x, {1, 1, 4, 4})), Role::y);
+  GraphOperation operation(context, g, {});
+  EXPECT_FALSE(operation.available());
+  EXPECT_THROW(operation.execute(), Error);
+
+  const Planner planner(describe_device(context.cudnn()),
+                        {.precision = Precision::tf32, .deterministic = false});
+  try {
+    planner.plan(g);
+    FAIL() << "a plan out of nothing";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("lonely.relu"), HasSubstr("tf32"), HasSubstr("workspace up to")));
+  }
+}
+
+TEST(GraphExecution, PolicyChoosesAmongEngines) {
+  Context context({});
+  Graph g("conv");
+  g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {}), Role::y);
+  const std::string device = describe_device(context.cudnn());
+  const auto engine = [&](const Policy& policy) { return Planner(device, policy).plan(g).info.engine; };
+  // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 has tensor cores, 1 is not
+  // deterministic, 3 wants a terabyte, 2 is plain.
+  EXPECT_EQ(engine({.precision = Precision::fp32}), 2);
+  EXPECT_EQ(engine({.precision = Precision::fp32, .deterministic = false}), 1);
+  EXPECT_EQ(engine({.precision = Precision::tf32}), 0);
+  EXPECT_EQ(Planner(device, {.precision = Precision::tf32, .deterministic = false}).plans(g, 9).size(), 3u);
+}
+
+}  // namespace
+}  // namespace convoy::cuda::graph

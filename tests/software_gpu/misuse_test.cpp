@@ -1,0 +1,82 @@
+// The stand-ins are of use only if they find what they are there for.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+
+namespace convoy::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Result {
+  int code = 0;  // of the shell: 128 + the signal that ended the program
+  std::string output;
+};
+
+Result plant(const std::string& bug) {
+  const std::string command = std::string(MISUSE_PROGRAM) + " " + bug + " 2>&1; echo code $?";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  Result result;
+  char text[256];
+  while (pipe && std::fgets(text, sizeof text, pipe)) result.output += text;
+  if (pipe) pclose(pipe);
+  const std::size_t at = result.output.rfind("code ");
+  if (at != std::string::npos) result.code = std::stoi(result.output.substr(at + 5));
+  return result;
+}
+
+TEST(Misuse, HostCodeMayNotTouchDeviceMemory) {
+  const Result result = plant("touch_on_the_host");
+  EXPECT_EQ(result.code, 134);
+  EXPECT_THAT(result.output, HasSubstr("host code touches"));
+}
+
+TEST(Misuse, RangesAreChecked) {
+  EXPECT_THAT(plant("copy_too_much").output, HasSubstr("1001 bytes are not within one live allocation"));
+  EXPECT_THAT(plant("use_after_free").output, HasSubstr("1000 bytes are not within one live allocation"));
+}
+
+TEST(Misuse, AGraphMayNotOutliveItsMemory) {
+  EXPECT_THAT(plant("free_below_pending_work").output, HasSubstr("not within one live allocation"));
+}
+
+TEST(Misuse, LeaksAreReported) {
+  const Result result = plant("leak");
+  EXPECT_EQ(result.code, 70);
+  EXPECT_THAT(result.output, HasSubstr("leaked 1000 bytes"));
+}
+
+TEST(Misuse, NothingRunsBeforeSomeoneWaits) {
+  const Result result = plant("read_too_early");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("early -1"), HasSubstr("late 42")));
+}
+
+TEST(Misuse, StreamsKeepTheOrderOfEventsAndNoOther) {
+  const Result result = plant("order_streams");
+  EXPECT_EQ(result.code, 0) << result.output;
+  EXPECT_THAT(result.output, AllOf(HasSubstr("ordered 20 of 20"), HasSubstr("unordered both ways")));
+}
+
+TEST(Misuse, FreshMemoryIsNan) { EXPECT_THAT(plant("read_fresh_memory").output, HasSubstr("nan")); }
+
+TEST(Misuse, CaptureForbidsAllocationAndWaiting) {
+  const Result result = plant("allocate_in_capture");
+  EXPECT_EQ(result.code, 0) << result.output;
+  // cudaErrorStreamCaptureUnsupported, and then cudaErrorStreamCaptureInvalidated.
+  EXPECT_THAT(result.output, HasSubstr("malloc 900\nend 901\nsynchronize 900\nend 901"));
+}
+
+TEST(Misuse, DescriptorsAreChecked) {
+  const Result result = plant("bad_descriptor");
+  EXPECT_EQ(result.code, 0) << result.output;
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("wrong type 2010"), HasSubstr("wrong count 2006"), HasSubstr("wrong name 3000"),
+                    HasSubstr("incomplete 2000"), HasSubstr("layout 3004")));
+}
+
+}  // namespace
+}  // namespace convoy::test

@@ -1,0 +1,78 @@
+// After its first steps a training only launches graphs, and waits only where a loss is printed.
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "tests/software_gpu/support.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class SteadyState : public GpuProgram {};
+
+// The calls between two losses: those of the steps, and then those of reading the loss.
+std::vector<std::vector<std::string>> between_losses(const std::vector<std::string>& calls) {
+  std::vector<std::vector<std::string>> intervals(1);
+  for (const std::string& call : calls) {
+    intervals.back().push_back(call);
+    if (call == "cudaMemcpyAsync to_host") intervals.emplace_back();
+  }
+  return intervals;
+}
+
+TEST_F(SteadyState, StepsAreGraphLaunchesAndNothingElse) {
+  // 16 steps, a loss after every fourth; settling would read the last weights in between.
+  const auto intervals = between_losses(trace({"--log-every", "4", "--settle", "0"}));
+  ASSERT_GE(intervals.size(), 5u);
+  int steady = 0;
+  for (std::size_t i = 1; i + 1 < intervals.size(); ++i) {
+    const std::string& begin = intervals[i].at(1);
+    if (function_of(begin) != "cudaGraphLaunch") continue;
+    // The wait belongs to the copy of the loss before.
+    std::vector<std::string> functions;
+    for (const std::string& call : intervals[i]) functions.push_back(function_of(call));
+    EXPECT_THAT(functions, ElementsAre("cudaStreamSynchronize", "cudaGraphLaunch", "cudaGraphLaunch",
+                                       "cudaGraphLaunch", "cudaGraphLaunch", "cudaMemcpyAsync"));
+    EXPECT_THAT(begin, HasSubstr(" to_device=0 to_host=0"));
+    ++steady;
+  }
+  EXPECT_EQ(steady, 3) << "losses 2, 3 and 4; the first has the warm-up before it";
+}
+
+TEST_F(SteadyState, TheConvNetTakesAtMostTwentyLaunchesAStep) {
+  const std::string file = (folder_ / "trace").string();
+  const Outcome outcome =
+      train({"--model", "convnet", "--limit-train", "12"}, {{"SOFTWARE_GPU_TRACE", file}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::vector<std::string> launches;
+  for (const std::string& call : lines(content_of(file))) {
+    if (function_of(call) == "cudaGraphLaunch") launches.push_back(call);
+  }
+  ASSERT_FALSE(launches.empty());
+  // Batch, step counter, 2 x (conv, its bias inside; batch norm + ReLU; pool) forward, fc, loss; and backward
+  // fc twice, 2 x (pool, batch norm + ReLU, weights) and one input gradient; Adam.
+  const std::size_t at = launches.front().find("launches=");
+  const int count = std::stoi(launches.front().substr(at + 9));
+  EXPECT_LE(count, 20);
+  EXPECT_GE(count, 15) << "something of the step is not in the graph";
+}
+
+TEST_F(SteadyState, EverythingIsAllocatedBeforeTheSecondStep) {
+  const auto calls = trace({});
+  const auto first_launch = std::ranges::find_if(
+      calls, [](const std::string& call) { return function_of(call) == "cudaGraphLaunch"; });
+  const auto capture = std::ranges::find(calls, "cudaStreamBeginCapture");
+  ASSERT_NE(first_launch, calls.end());
+  ASSERT_LT(capture, first_launch);
+  const std::set<std::string> captured(capture, first_launch);
+  for (const char* forbidden : {"cudaMalloc", "cudaFree", "cudaStreamSynchronize", "cudaDeviceSynchronize"}) {
+    EXPECT_FALSE(captured.contains(forbidden)) << forbidden << " while a graph is captured";
+  }
+}
+
+}  // namespace
+}  // namespace convoy::test

@@ -1,0 +1,196 @@
+// Whole trainings on the software GPU: with and without graphs, in every precision, and on real MNIST.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/core/philox.h"
+#include "engine/model/builtin.h"
+#include "engine/model/state.h"
+#include "engine/train/gradcheck.h"
+#include "engine/train/trainer.h"
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy {
+namespace {
+
+Dataset stripes(std::int64_t count) {
+  Dataset data{.name = "stripes", .image = {1, 8, 8}, .classes = 2};
+  PhiloxSequence random({7, 0});
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::uint8_t>(i % 2);
+    for (unsigned pixel = 0; pixel < 64; ++pixel) {
+      const bool lit = (label == 0 ? pixel % 8 : pixel / 8) % 4 < 2;
+      data.pixels.push_back(static_cast<std::uint8_t>((lit ? 128 : 0) + random.below(100)));
+    }
+    data.labels.push_back(label);
+  }
+  return data;
+}
+
+struct Trained {
+  StateDict state;
+  Evaluation evaluation;
+  std::vector<std::string> said;
+};
+
+// Three epochs of a full and a ragged batch each.
+Trained train(CudaOptions options) {
+  Trained trained;
+  options.say = [&](const std::string& line) { trained.said.push_back(line); };
+  const auto backend = make_cuda_backend(options);
+  const Dataset data = stripes(38);
+  const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+  Trainer trainer(*backend, model, initial_state(model, 3), {.batch_size = 10, .epochs = 3});
+  trainer.fit(data);
+  trained.evaluation = trainer.evaluate(data);
+  trained.state = trainer.state();
+  return trained;
+}
+
+TEST(SoftwareGpuTraining, GraphsChangeNoBit) {
+  const Trained graphed = train({});
+  const Trained plain = train({.use_graphs = false});
+  EXPECT_TRUE(graphed.said.empty()) << graphed.said.front();
+  EXPECT_EQ(graphed.state, plain.state);
+  EXPECT_EQ(graphed.evaluation.loss, plain.evaluation.loss);
+  EXPECT_EQ(graphed.evaluation.accuracy, plain.evaluation.accuracy);
+}
+
+TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
+  setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:1:719", 1);
+  // Read when the first call is made, so in a process of its own: CTest gives each case one.
+  const Trained trained = train({});
+  ASSERT_EQ(trained.said.size(), 1u);
+  EXPECT_NE(trained.said[0].find("cudaGraphInstantiate"), std::string::npos) << trained.said[0];
+}
+
+TEST(SoftwareGpuTraining, LearnsAlikeInEveryPrecision) {
+  const double exact = train({}).evaluation.loss;
+  EXPECT_LT(exact, 0.5);  // guessing gives ln 2 = 0.69
+  for (const CudaPrecision precision : {CudaPrecision::tf32, CudaPrecision::bf16}) {
+    const Trained trained = train({.precision = precision});
+    EXPECT_EQ(trained.evaluation.accuracy, 1.0) << static_cast<int>(precision);
+    // Each of twelve steps rounds its factors to 2^-8, and Adam's step does not depend on a gradient's size.
+    EXPECT_NEAR(trained.evaluation.loss, exact, 12 * 0x1p-8 * exact) << static_cast<int>(precision);
+  }
+}
+
+// A recording's first run allocates the workspace; what another network reserves before the second must not
+// be allocated in the middle of the capture.
+TEST(SoftwareGpuTraining, ALaterNetworkDoesNotDisturbACapture) {
+  std::vector<std::string> said;
+  const auto backend = make_cuda_backend({.say = [&](const std::string& line) { said.push_back(line); }});
+  const auto linear = [&](std::int64_t features) {
+    const Shape shapes[] = {{features, features}, {features}};
+    const auto arena = backend->make_parameters(shapes, false);
+    const Variable x{backend->make_tensor({4, features}, DType::float32), nullptr};
+    return backend->make_linear({.in_features = features, .out_features = features}, x, arena->variables()[0],
+                                arena->variables()[1]);
+  };
+  const OperationPtr small = linear(8);
+  const auto step = backend->record([&] { small->forward(Phase::evaluation); });
+  step();
+  const OperationPtr large = linear(256);
+  step();
+  backend->synchronize();
+  EXPECT_TRUE(said.empty()) << said.front();
+}
+
+// How often cuDNN was asked for engines while `run` ran. CTest gives each case a process of its own, in which
+// the trace begins.
+class Trace {
+ public:
+  Trace() { setenv("SOFTWARE_GPU_TRACE", (folder_ / "trace").c_str(), 1); }
+
+  std::ptrdiff_t finalised_by(const std::function<void()>& run) const {
+    const std::ptrdiff_t before = finalised();
+    run();
+    return finalised() - before;
+  }
+
+ private:
+  std::ptrdiff_t finalised() const {
+    const auto calls = test::lines(test::content_of(folder_ / "trace"));
+    return std::ranges::count(calls, "cudnnBackendFinalize");
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
+  const Trace trace;
+  const test::TempFolder folder;
+  const std::filesystem::path cache = folder / "plans";
+  const Trained first = train({.plan_cache = cache});
+  std::vector<std::string> files = test::files_under(cache);
+  ASSERT_GE(files.size(), 10u);
+
+  const auto again = [&] { EXPECT_EQ(train({.plan_cache = cache}).state, first.state); };
+  const std::ptrdiff_t warm = trace.finalised_by(again);
+  // Two descriptions of the device; then a plan and a variant pack for each graph, and no tensor or
+  // operation.
+  EXPECT_LE(warm, 2 + 2 * static_cast<std::ptrdiff_t>(files.size()));
+
+  test::write_file(cache / files[0], "{");                                 // cut off
+  test::write_file(cache / files[1], test::content_of(cache / files[2]));  // another graph's
+  std::string flipped = test::content_of(cache / files[3]);
+  flipped[flipped.find("workspace", flipped.find("\"plan\"")) + 1] = 'O';  // a bit of damage
+  test::write_file(cache / files[3], flipped);
+  EXPECT_GT(trace.finalised_by(again), warm + 3 * 2);
+  EXPECT_EQ(trace.finalised_by(again), warm) << "what was planned anew was stored anew";
+}
+
+// The checks' tolerances come from the backend's epsilon: what a product's factors are rounded to.
+class Precisions : public testing::TestWithParam<CudaPrecision> {};
+
+TEST_P(Precisions, EveryLayerMatchesTheDoubleReference) {
+  const auto backend = make_cuda_backend({.precision = GetParam()});
+  for (const GradcheckCase& c : gradcheck_cases()) {
+    const GradcheckResult result = check_against_reference(c, *backend);
+    EXPECT_LE(result.error, result.tolerance) << c.name << " in " << result.worst;
+  }
+}
+
+std::string precision_name(const testing::TestParamInfo<CudaPrecision>& info) {
+  switch (info.param) {
+    case CudaPrecision::tf32:
+      return "tf32";
+    case CudaPrecision::bf16:
+      return "bf16";
+    case CudaPrecision::fp32:
+      break;
+  }
+  return "fp32";
+}
+
+INSTANTIATE_TEST_SUITE_P(, Precisions,
+                         testing::Values(CudaPrecision::fp32, CudaPrecision::tf32, CudaPrecision::bf16),
+                         precision_name);
+
+TEST(SoftwareGpuTraining, HundredStepsOfMnistReachALossBelowAHalf) {
+  const auto mnist = test::real_mnist();
+  if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name MNIST's folder";
+  const test::TempFolder folder;
+  // Batches of 25, because a step of 100 takes the host most of a second.
+  const test::Outcome outcome = test::run(
+      {"train", "--device", "cuda", "--data", mnist->string(), "--limit-train", "2500", "--limit-test", "100",
+       "--batch-size", "25", "--epochs", "1", "--log-every", "1", "--out", "out", "--json"},
+      {folder.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::vector<double> losses;
+  for (const auto& event : test::json_lines(outcome.out)) {
+    if (event.at("event") == "step") losses.push_back(event.at("loss"));
+  }
+  ASSERT_EQ(losses.size(), 100u);
+  // The mean of the last twenty: a batch alone is noisy.
+  EXPECT_LT(std::accumulate(losses.end() - 20, losses.end(), 0.0) / 20, 0.5);
+}
+
+}  // namespace
+}  // namespace convoy
