@@ -17,7 +17,7 @@ class Parameters {
  public:
   /// Allocates on `backend` (which must outlive this) and fills from `state`. Throws Error if the state is
   /// not the model's (see check_state).
-  Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients = true);
+  Parameters(Backend& backend, const Model& model, const StateDict& state);
 
   /// Reads everything back, in `state_dict()` order; synchronises. `training_steps` is how often the network
   /// ran forward in training since the state was loaded: num_batches_tracked grows by it.

@@ -4,19 +4,10 @@
 
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/backend/host_state.h"
 
 namespace convoy::cpu {
 namespace {
-
-class CpuCounter final : public StepCounter {
- public:
-  void increment() override { ++step_; }
-  std::int64_t read() const override { return step_; }
-  void write(std::int64_t step) override { step_ = step; }
-
- private:
-  std::int64_t step_ = 0;
-};
 
 class Adam final : public Optimizer {
  public:
@@ -51,7 +42,7 @@ class Adam final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<StepCounter> make_counter() { return std::make_unique<CpuCounter>(); }
+std::unique_ptr<StepCounter> make_counter() { return std::make_unique<HostCounter>(); }
 
 std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
                                      const AdamOptions& options) {

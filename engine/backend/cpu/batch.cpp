@@ -1,12 +1,11 @@
 // The data set as bytes, and the operation that turns the next of them into a batch.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/backend/host_state.h"
 
 namespace convoy::cpu {
 namespace {
@@ -29,93 +28,60 @@ std::vector<ByteTable> byte_tables(const Dataset& dataset) {
   return tables;
 }
 
-class CpuDataset final : public ResidentDataset {
- public:
-  explicit CpuDataset(const Dataset& dataset) : dataset_(dataset), tables_(byte_tables(dataset)) {
-    order_.reserve(dataset.labels.size());
-  }
-
-  void set_order(std::span<const std::uint32_t> order) override {
-    for (const std::uint32_t sample : order) {
-      if (sample < dataset_.labels.size()) continue;
-      throw UsageError(fmt::format("{}: the order asks for sample {} of {}", dataset_.name, sample,
-                                   dataset_.labels.size()));
-    }
-    order_.assign(order.begin(), order.end());
-    cursor_ = 0;
-  }
-
-  /// The indices of the next `count` samples. Throws Error if the order has fewer left.
-  std::span<const std::uint32_t> next(std::size_t count) {
-    if (count > order_.size() - cursor_) {
-      throw Error(
-          fmt::format("{}: a batch of {} asked for, but {} of {} samples are left; set the order again",
-                      dataset_.name, count, order_.size() - cursor_, order_.size()));
-    }
-    cursor_ += count;
-    return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
-  }
-
-  const Shape& image() const { return dataset_.image; }
-  std::uint8_t label(std::uint32_t sample) const { return dataset_.labels[sample]; }
-
-  /// Writes a sample's pixels [C, H, W], normalised.
-  void write_image(std::uint32_t sample, float* out) const {
-    const auto plane = static_cast<std::size_t>(image()[1] * image()[2]);
-    const std::uint8_t* bytes = dataset_.pixels.data() + sample * tables_.size() * plane;
-    for (const ByteTable& table : tables_) {
-      for (std::size_t p = 0; p < plane; ++p) *out++ = table[*bytes++];
-    }
-  }
-
- private:
-  Dataset dataset_;
-  std::vector<ByteTable> tables_;  // one for each channel
-  std::vector<std::uint32_t> order_;
-  std::size_t cursor_ = 0;
-};
-
 class BatchOperation final : public Operation {
  public:
-  BatchOperation(CpuDataset& dataset, std::shared_ptr<CpuTensor> images, std::shared_ptr<CpuTensor> labels)
-      : dataset_(dataset), images_(std::move(images)), labels_(std::move(labels)) {}
+  BatchOperation(HostDataset& dataset, std::shared_ptr<CpuTensor> images, std::shared_ptr<CpuTensor> labels)
+      : dataset_(dataset),
+        tables_(byte_tables(dataset.dataset())),
+        images_(std::move(images)),
+        labels_(std::move(labels)) {}
 
   void forward(Phase) override {
     const auto samples = dataset_.next(labels_->integers().size());
     const auto count = static_cast<std::int64_t>(samples.size());
-    const std::int64_t pixels = dataset_.image().count();
+    const std::int64_t pixels = dataset_.dataset().image.count();
     float* const images = images_->floats().data();
     std::int32_t* const labels = labels_->integers().data();
 #pragma omp parallel for schedule(static) if (count * pixels >= kParallelFrom)
     for (std::int64_t n = 0; n < count; ++n) {
       const std::uint32_t sample = samples[static_cast<std::size_t>(n)];
-      labels[n] = dataset_.label(sample);
-      dataset_.write_image(sample, images + n * pixels);
+      labels[n] = dataset_.dataset().labels[sample];
+      write_image(sample, images + n * pixels);
     }
   }
 
   void backward() override {}  // bytes have no gradient
 
  private:
-  CpuDataset& dataset_;
+  /// Writes a sample's pixels [C, H, W], normalised.
+  void write_image(std::uint32_t sample, float* out) const {
+    const Dataset& source = dataset_.dataset();
+    const auto plane = static_cast<std::size_t>(source.image[1] * source.image[2]);
+    const std::uint8_t* bytes = source.pixels.data() + sample * tables_.size() * plane;
+    for (const ByteTable& table : tables_) {
+      for (std::size_t p = 0; p < plane; ++p) *out++ = table[*bytes++];
+    }
+  }
+
+  HostDataset& dataset_;
+  std::vector<ByteTable> tables_;  // one for each channel
   std::shared_ptr<CpuTensor> images_, labels_;
 };
 
 }  // namespace
 
 std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
-  check_dataset(dataset);
-  return std::make_unique<CpuDataset>(dataset);
+  return std::make_unique<HostDataset>(dataset);
 }
 
 OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels) {
-  auto* const ours = dynamic_cast<CpuDataset*>(&dataset);
+  auto* const ours = dynamic_cast<HostDataset*>(&dataset);
   if (!ours) throw UsageError("batch: the data set was not uploaded by the CPU backend");
   auto bound_images = as_floats("batch: images", images);
   auto bound_labels = as_integers("batch: labels", labels);
   require_images("batch: images", bound_images->shape());
   const std::int64_t batch = bound_images->shape()[0];
-  const Shape& image = ours->image();
+  const Shape& image = ours->dataset().image;
   require_shape("batch: images", bound_images->shape(), {batch, image[0], image[1], image[2]});
   require_shape("batch: labels", bound_labels->shape(), {batch});
   if (bound_images->layout() != plain_layout(bound_images->shape())) {

@@ -8,25 +8,10 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/backend/host_state.h"
 
 namespace convoy::cpu {
 namespace {
-
-class CpuMetrics final : public Metrics {
- public:
-  void reset() override { reading_ = {}; }
-  MetricsReading read() const override { return reading_; }
-
-  void count(double loss_sum, std::int64_t correct, std::int64_t samples) {
-    reading_.last_loss = loss_sum / static_cast<double>(samples);
-    reading_.loss_sum += loss_sum;
-    reading_.correct += correct;
-    reading_.samples += samples;
-  }
-
- private:
-  MetricsReading reading_;
-};
 
 /// The first maximum; a NaN counts as the largest, as in torch.argmax.
 std::size_t arg_max(std::span<const float> row) {
@@ -39,7 +24,7 @@ std::size_t arg_max(std::span<const float> row) {
 
 class CrossEntropyOperation final : public Operation {
  public:
-  CrossEntropyOperation(Device& device, Bound logits, std::shared_ptr<CpuTensor> labels, CpuMetrics& metrics)
+  CrossEntropyOperation(Device& device, Bound logits, std::shared_ptr<CpuTensor> labels, HostMetrics& metrics)
       : logits_(std::move(logits)),
         labels_(std::move(labels)),
         metrics_(metrics),
@@ -95,7 +80,7 @@ class CrossEntropyOperation final : public Operation {
 
   Bound logits_;
   std::shared_ptr<CpuTensor> labels_;
-  CpuMetrics& metrics_;
+  HostMetrics& metrics_;
   std::size_t classes_;
   Relaid input_;                    // the logits, row-major
   std::optional<Relaid> gradient_;  // theirs
@@ -106,12 +91,12 @@ class CrossEntropyOperation final : public Operation {
 
 OperationPtr make_cross_entropy(Device& device, const Variable& logits, const TensorPtr& labels,
                                 Metrics& metrics) {
-  auto* const ours = dynamic_cast<CpuMetrics*>(&metrics);
+  auto* const ours = dynamic_cast<HostMetrics*>(&metrics);
   if (!ours) throw UsageError("cross-entropy: the metrics were not made by the CPU backend");
   return std::make_unique<CrossEntropyOperation>(device, Bound("cross-entropy: logits", logits),
                                                  as_integers("cross-entropy: labels", labels), *ours);
 }
 
-std::unique_ptr<Metrics> make_metrics() { return std::make_unique<CpuMetrics>(); }
+std::unique_ptr<Metrics> make_metrics() { return std::make_unique<HostMetrics>(); }
 
 }  // namespace convoy::cpu

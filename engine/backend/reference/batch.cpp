@@ -10,39 +10,6 @@
 namespace convoy::reference {
 namespace {
 
-class HostDataset final : public ResidentDataset {
- public:
-  explicit HostDataset(const Dataset& dataset) : dataset_(dataset) { order_.reserve(dataset.labels.size()); }
-
-  void set_order(std::span<const std::uint32_t> order) override {
-    for (const std::uint32_t sample : order) {
-      if (sample < dataset_.labels.size()) continue;
-      throw UsageError(fmt::format("{}: the order asks for sample {} of {}", dataset_.name, sample,
-                                   dataset_.labels.size()));
-    }
-    order_.assign(order.begin(), order.end());
-    cursor_ = 0;
-  }
-
-  /// The indices of the next `count` samples. Throws Error if the order has fewer left.
-  std::span<const std::uint32_t> next(std::size_t count) {
-    if (count > order_.size() - cursor_) {
-      throw Error(
-          fmt::format("{}: a batch of {} asked for, but {} of {} samples are left; set the order again",
-                      dataset_.name, count, order_.size() - cursor_, order_.size()));
-    }
-    cursor_ += count;
-    return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
-  }
-
-  const Dataset& dataset() const { return dataset_; }
-
- private:
-  Dataset dataset_;
-  std::vector<std::uint32_t> order_;
-  std::size_t cursor_ = 0;
-};
-
 template <typename T>
 class BatchOperation final : public Operation {
  public:
@@ -84,7 +51,6 @@ class BatchOperation final : public Operation {
 }  // namespace
 
 std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
-  check_dataset(dataset);
   return std::make_unique<HostDataset>(dataset);
 }
 

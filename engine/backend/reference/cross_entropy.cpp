@@ -62,7 +62,7 @@ class CrossEntropyOperation final : public Operation {
       correct += arg_max(row(n)) == label;
     }
     const auto samples = static_cast<std::int64_t>(labels.size());
-    metrics_.count(loss / static_cast<double>(samples), correct, samples);
+    metrics_.count(loss, correct, samples);
   }
 
   void backward() override {
@@ -95,13 +95,6 @@ class CrossEntropyOperation final : public Operation {
 };
 
 }  // namespace
-
-void HostMetrics::count(double mean_loss, std::int64_t correct, std::int64_t samples) {
-  reading_.last_loss = mean_loss;
-  reading_.loss_sum += mean_loss * static_cast<double>(samples);
-  reading_.correct += correct;
-  reading_.samples += samples;
-}
 
 template <typename T>
 OperationPtr make_cross_entropy(const Variable& logits, const TensorPtr& labels, Metrics& metrics) {

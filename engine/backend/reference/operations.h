@@ -5,30 +5,10 @@
 #include <memory>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/host_state.h"
 #include "engine/backend/reference/storage.h"
 
 namespace convoy::reference {
-
-class HostCounter final : public StepCounter {
- public:
-  void increment() override { ++step_; }
-  std::int64_t read() const override { return step_; }
-  void write(std::int64_t step) override { step_ = step; }
-
- private:
-  std::int64_t step_ = 0;
-};
-
-class HostMetrics final : public Metrics {
- public:
-  void reset() override { reading_ = {}; }
-  MetricsReading read() const override { return reading_; }
-  /// Counts one batch of `samples` with that mean loss.
-  void count(double mean_loss, std::int64_t correct, std::int64_t samples);
-
- private:
-  MetricsReading reading_;
-};
 
 template <typename T>
 OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,

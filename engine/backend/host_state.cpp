@@ -1,0 +1,41 @@
+#include "engine/backend/host_state.h"
+
+#include <fmt/format.h>
+
+#include "engine/backend/checks.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+
+void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
+  reading_.last_loss = loss_sum / static_cast<double>(samples);
+  reading_.loss_sum += loss_sum;
+  reading_.correct += correct;
+  reading_.samples += samples;
+}
+
+HostDataset::HostDataset(const Dataset& dataset) : dataset_(dataset) {
+  check_dataset(dataset);
+  order_.reserve(dataset.labels.size());
+}
+
+void HostDataset::set_order(std::span<const std::uint32_t> order) {
+  for (const std::uint32_t sample : order) {
+    if (sample < dataset_.labels.size()) continue;
+    throw UsageError(
+        fmt::format("{}: the order asks for sample {} of {}", dataset_.name, sample, dataset_.labels.size()));
+  }
+  order_.assign(order.begin(), order.end());
+  cursor_ = 0;
+}
+
+std::span<const std::uint32_t> HostDataset::next(std::size_t count) {
+  if (count > order_.size() - cursor_) {
+    throw Error(fmt::format("{}: a batch of {} asked for, but {} of {} samples are left; set the order again",
+                            dataset_.name, count, order_.size() - cursor_, order_.size()));
+  }
+  cursor_ += count;
+  return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
+}
+
+}  // namespace convoy
