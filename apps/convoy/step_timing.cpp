@@ -1,7 +1,6 @@
 #include "apps/convoy/step_timing.h"
 
-#include <chrono>
-#include <functional>
+#include <algorithm>
 
 #include "engine/data/order.h"
 #include "engine/model/state.h"
@@ -12,87 +11,63 @@ namespace {
 
 constexpr std::uint64_t kSeed = 1;
 
-/// Something to time in each step; its device has finished when the clock is read.
-double milliseconds(Backend& backend, const std::function<void()>& run) {
-  backend.synchronize();
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  backend.synchronize();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// One operation of a step and what was measured of it.
-struct TimedOperation {
-  std::string name;
-  std::string type;
-  std::function<void()> forward;
-  std::function<void()> backward;  // empty if it has none
-  Samples forward_ms;
-  Samples backward_ms;
-};
-
-TimedOperation timed(const NamedOperation& named) {
-  Operation* operation = named.operation.get();
-  return {named.name,
-          named.type,
-          [operation] { operation->forward(Phase::training); },
-          [operation] { operation->backward(); },
-          {},
-          {}};
-}
-
-LayerTiming medians(const TimedOperation& operation) {
-  LayerTiming timing{operation.name, operation.type, operation.forward_ms.quantile(0.5)};
-  timing.has_backward = static_cast<bool>(operation.backward);
-  if (timing.has_backward) timing.backward_ms = operation.backward_ms.quantile(0.5);
-  return timing;
-}
-
 }  // namespace
+
+std::vector<LayerTiming> layer_timings(const StepProfile& profile) {
+  std::vector<LayerTiming> layers;
+  for (const PartProfile& part : profile.parts) {
+    const double median = part.duration_ms.quantile(0.5);
+    if (part.pass != Pass::backward) {
+      layers.push_back({part.name, part.type, median, 0.0, /*has_backward=*/false});
+      continue;
+    }
+    const auto layer = std::ranges::find(layers, part.name, &LayerTiming::name);
+    layer->backward_ms = median;
+    layer->has_backward = true;
+  }
+  return layers;
+}
 
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,
                      const StepTimingOptions& options) {
-  TrainingState state(backend, model, initial_state(model, kSeed), AdamOptions{});
-  BatchNetwork network(state, model, options.batch_size, kSeed);
+  TrainingState state(backend, model, initial_state(model, kSeed),
+                      {.optimizer = AdamOptions{}, .seed = kSeed});
+  BatchNetwork network(state, model, options.batch_size);
   const auto resident = backend.upload(dataset);
   const auto order = shuffled_order(dataset.count(), kSeed, 1);
   const std::int64_t batches = dataset.count() / options.batch_size;
-  const auto rewind_before = [&](std::int64_t step) {
-    if (step % batches == 0) resident->set_order(order);
+  std::int64_t done = 0;
+  const auto rewind = [&](std::int64_t steps) {
+    if (done % batches == 0 || done / batches != (done + steps - 1) / batches) resident->set_order(order);
+    done += steps;
   };
 
   StepTiming timing;
   const auto step = network.training_step(*resident);
-  for (std::int64_t i = 0; i < options.warmup + options.steps; ++i) {
-    rewind_before(i);
-    const double ms = milliseconds(backend, step);
-    if (i >= options.warmup) timing.step_ms.add(ms);
+  const std::int64_t at_once = backend.steps_per_launch();
+  rewind(1);
+  step->run(1);  // loads what is only loaded once, so that the launches below are all recorded ones
+  while (done < std::max(options.warmup, at_once)) {
+    rewind(at_once);
+    step->run(at_once);
   }
+  for (std::int64_t i = 0; i < options.steps; i += at_once) {
+    rewind(at_once);
+    backend.synchronize();
+    const auto begin = backend.mark();
+    step->run(at_once);
+    timing.step_ms.add(backend.mark()->milliseconds_since(*begin) / static_cast<double>(at_once));
+  }
+  timing.steps_per_launch = at_once;
+  timing.graph = step->replay().graph();
+  timing.memory = backend.memory();
 
-  // Like the network's own, which is out of reach inside its step.
-  const Shape images = {options.batch_size, model.input[0], model.input[1], model.input[2]};
-  const OperationPtr batch = backend.make_batch(*resident, backend.make_tensor(images, DType::float32),
-                                                backend.make_tensor({options.batch_size}, DType::int32));
-  std::vector<TimedOperation> operations;
-  operations.push_back({"batch", "Batch", [&] { batch->forward(Phase::training); }, nullptr, {}, {}});
-  for (const NamedOperation& operation : network.network().operations())
-    operations.push_back(timed(operation));
-  operations.push_back(timed(network.loss()));
-  operations.push_back({"adam", "Adam", [&] { state.optimizer->step(); }, nullptr, {}, {}});
-  // The optimizer runs last, after every backward.
-  const auto optimizer = operations.end() - 1;
+  StepProfiler profiler(backend, *step);
   for (std::int64_t i = 0; i < options.steps; ++i) {
-    rewind_before(i);
-    state.counter->increment();
-    for (auto o = operations.begin(); o != optimizer; ++o)
-      o->forward_ms.add(milliseconds(backend, o->forward));
-    for (auto o = optimizer; o != operations.begin();) {
-      --o;
-      if (o->backward) o->backward_ms.add(milliseconds(backend, o->backward));
-    }
-    optimizer->forward_ms.add(milliseconds(backend, optimizer->forward));
+    rewind(1);
+    profiler.run_step();
   }
-  for (const TimedOperation& operation : operations) timing.layers.push_back(medians(operation));
+  timing.layers = layer_timings(profiler.result());
   return timing;
 }
 

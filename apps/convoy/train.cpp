@@ -133,7 +133,7 @@ int run_train(const TrainFlags& flags) {
   const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
   const RunFolder folder(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
   TrainOptions options = flags.options;
-  options.adam.learning_rate = static_cast<float>(flags.learning_rate);
+  options.optimizer = AdamOptions{.learning_rate = static_cast<float>(flags.learning_rate)};
   Trainer trainer(*device.backend, model, first_state(flags, model), options);
 
   const auto report = flags.json ? make_json_report() : make_text_report();
@@ -149,7 +149,7 @@ int run_train(const TrainFlags& flags) {
     throw Error(
         fmt::format("training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. {} is "
                     "left as it was",
-                    last.loss, flags.options.adam.learning_rate, checkpoint_of(folder.path()).string()));
+                    last.loss, flags.learning_rate, checkpoint_of(folder.path()).string()));
   }
   folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);

@@ -35,7 +35,8 @@ void run(const char* folder) {
   const DatasetPair data = load(found.dataset, found.folder);
 
   const Model model = conv_net();
-  const TrainOptions options = {.batch_size = 100, .epochs = 5, .adam = {.learning_rate = 1e-3f}, .seed = 1};
+  const TrainOptions options = {
+      .batch_size = 100, .epochs = 5, .optimizer = AdamOptions{.learning_rate = 1e-3f}, .seed = 1};
   const BackendChoice device = make_backend("auto");
   Trainer trainer(*device.backend, model, initial_state(model, options.seed), options);
   TrainObserver observer;

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/core/host_tensor.h"
@@ -18,6 +20,8 @@
 #include "engine/data/dataset.h"
 #include "engine/model/layers.h"
 #include "kernels/adam_math.h"
+#include "kernels/batch_math.h"
+#include "kernels/sgd_math.h"
 
 namespace convoy {
 
@@ -123,11 +127,66 @@ class ResidentDataset {
   virtual void set_order(std::span<const std::uint32_t> order) = 0;
 };
 
+/// What every training batch draws anew, by the counter's step; without a counter nothing is.
+struct AugmentationSource {
+  AugmentationOptions options;
+  RandomStream random;
+  const StepCounter* counter = nullptr;
+};
+
+using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
   /// One update of every parameter from its gradient.
   virtual void step() = 0;
+};
+
+/// Which part of a step wrote the first NaN or infinity, in which step.
+struct NonFinite {
+  std::int32_t part = 0;
+  std::int64_t step = 0;
+};
+
+/// Looks for NaN and infinity on the device, so that looking stops no step.
+class FiniteCheck {
+ public:
+  virtual ~FiniteCheck() = default;
+  /// Looks at every element of `tensor` (real numbers) on behalf of `part`, which is not negative.
+  virtual void look(const Tensor& tensor, std::int32_t part) = 0;
+  /// What was found first, in the order of execution, if anything was; synchronises.
+  virtual std::optional<NonFinite> read() const = 0;
+};
+
+/// A point in the device's work, on the device's own clock.
+class TimeMark {
+ public:
+  virtual ~TimeMark() = default;
+  /// From `earlier`, a mark of the same backend, to this one; waits until the device has passed both.
+  virtual double milliseconds_since(const TimeMark& earlier) const = 0;
+};
+
+/// What a recorded sequence became.
+struct RecordedGraph {
+  std::int64_t nodes = 0;
+  std::int64_t kernels = 0;  // of the nodes
+};
+
+/// A sequence of executions as one thing to replay.
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  /// Enqueues the sequence `times` times, one after the other.
+  virtual void run(std::int64_t times) = 0;
+  /// Of one time; nothing where the sequence is simply called, or has not been recorded yet.
+  virtual std::optional<RecordedGraph> graph() const = 0;
+};
+
+/// Bytes on the device; zero where the device is the host.
+struct MemoryUse {
+  std::int64_t allocated = 0;  // with the workspace
+  std::int64_t workspace = 0;
 };
 
 class Backend {
@@ -173,15 +232,26 @@ class Backend {
   virtual std::unique_ptr<Metrics> make_metrics() = 0;
   virtual std::unique_ptr<StepCounter> make_counter() = 0;
   virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
-  /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor.
-  virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels) = 0;
-  virtual std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                               const AdamOptions& options) = 0;
+  /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor; in
+  /// training it augments them (kernels/batch_math.h).
+  virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                                  const AugmentationSource& augmentation) = 0;
+  virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                                    const OptimizerOptions& options) = 0;
 
-  /// Turns a sequence of executions into one thing to replay: a CUDA graph on a GPU, the function elsewhere.
-  virtual std::function<void()> record(std::function<void()> sequence) = 0;
+  // Execution.
+  /// Makes a sequence replayable: as a CUDA graph on a GPU, as the function itself elsewhere.
+  virtual std::unique_ptr<Replay> record(std::function<void()> sequence) = 0;
+  /// How many times a Replay is best run at once, so that launching does not limit it; 1 on the host.
+  virtual std::int64_t steps_per_launch() const = 0;
   /// Returns when everything enqueued has run.
   virtual void synchronize() = 0;
+
+  // Observation.
+  /// Marks this point in the device's work.
+  virtual std::unique_ptr<TimeMark> mark() = 0;
+  virtual std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) = 0;
+  virtual MemoryUse memory() const = 0;
 };
 
 }  // namespace convoy

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "engine/backend/checks.h"
 #include "engine/core/error.h"
 
@@ -36,6 +39,19 @@ std::span<const std::uint32_t> HostDataset::next(std::size_t count) {
   }
   cursor_ += count;
   return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
+}
+
+double HostMark::milliseconds_since(const TimeMark& earlier) const {
+  const auto* begin = dynamic_cast<const HostMark*>(&earlier);
+  if (!begin) throw UsageError("the mark was made by another backend");
+  return std::chrono::duration<double, std::milli>(time_ - begin->time_).count();
+}
+
+void HostFiniteCheck::look(const Tensor& tensor, std::int32_t part) {
+  if (found_) return;
+  const std::vector<double> values = backend_.read(tensor);
+  if (std::ranges::all_of(values, [](double value) { return std::isfinite(value); })) return;
+  found_ = NonFinite{part, counter_.read()};
 }
 
 }  // namespace convoy

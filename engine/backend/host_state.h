@@ -1,9 +1,14 @@
-// What a training step keeps beside its tensors, for backends whose device is the host: the number of the
-// step, the metrics, and the data set with its cursor.
+// What surrounds the layers, for backends whose device is the host: the number of the step, the metrics, the
+// data set with its cursor, and how a step is run and watched.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/backend/backend.h"
@@ -49,6 +54,41 @@ class HostDataset final : public ResidentDataset {
   Dataset dataset_;
   std::vector<std::uint32_t> order_;
   std::size_t cursor_ = 0;
+};
+
+/// Calls the sequence: on the host there is nothing to record.
+class HostReplay final : public Replay {
+ public:
+  explicit HostReplay(std::function<void()> sequence) : sequence_(std::move(sequence)) {}
+  void run(std::int64_t times) override {
+    for (std::int64_t i = 0; i < times; ++i) sequence_();
+  }
+  std::optional<RecordedGraph> graph() const override { return std::nullopt; }
+
+ private:
+  std::function<void()> sequence_;
+};
+
+class HostMark final : public TimeMark {
+ public:
+  double milliseconds_since(const TimeMark& earlier) const override;
+
+ private:
+  std::chrono::steady_clock::time_point time_ = std::chrono::steady_clock::now();
+};
+
+/// Reads each tensor as `backend` does, which must outlive this.
+class HostFiniteCheck final : public FiniteCheck {
+ public:
+  HostFiniteCheck(const Backend& backend, const StepCounter& counter)
+      : backend_(backend), counter_(counter) {}
+  void look(const Tensor& tensor, std::int32_t part) override;
+  std::optional<NonFinite> read() const override { return found_; }
+
+ private:
+  const Backend& backend_;
+  const StepCounter& counter_;
+  std::optional<NonFinite> found_;
 };
 
 }  // namespace convoy

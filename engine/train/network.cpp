@@ -35,8 +35,14 @@ class NetworkBuilder {
   }
 
  private:
-  Variable keep(const std::string& name, const std::string& type, OperationPtr operation) {
-    network_.operations_.push_back({name, type, std::move(operation)});
+  // `inputs` are what the operation reads: where they have gradients, its backward writes them.
+  Variable keep(const std::string& name, const std::string& type, std::initializer_list<Variable> inputs,
+                OperationPtr operation) {
+    std::vector<TensorPtr> gradients;
+    for (const Variable& input : inputs) {
+      if (input.grad) gradients.push_back(input.grad);
+    }
+    network_.operations_.push_back({name, type, std::move(operation), std::move(gradients)});
     return network_.operations_.back().operation->output();
   }
 
@@ -45,15 +51,19 @@ class NetworkBuilder {
   }
 
   Variable add(const Conv2d& layer, const std::string& name, const Variable& x) {
-    return keep(name, "Conv2d",
-                backend_.make_conv2d(layer, x, parameters_.at(name + ".weight"), bias_of(name, layer.bias)));
+    return convolution(layer, name, x, bias_of(name, layer.bias));
+  }
+
+  Variable convolution(const Conv2d& layer, const std::string& name, const Variable& x,
+                       const Variable& bias) {
+    const Variable& weight = parameters_.at(name + ".weight");
+    return keep(name, "Conv2d", {x, weight, bias}, backend_.make_conv2d(layer, x, weight, bias));
   }
 
   // The norm subtracts whatever a bias adds, so the bias's gradient is zero. What a backend would sum up
   // instead is rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
   Variable convolution_before_norm(const Conv2d& layer, const std::string& name, const Variable& x) {
-    const Variable bias{bias_of(name, layer.bias).value, nullptr};
-    return keep(name, "Conv2d", backend_.make_conv2d(layer, x, parameters_.at(name + ".weight"), bias));
+    return convolution(layer, name, x, {bias_of(name, layer.bias).value, nullptr});
   }
 
   Variable batch_norm(const BatchNorm2d& layer, bool fuse_relu, const std::string& name, const Variable& x) {
@@ -63,7 +73,7 @@ class NetworkBuilder {
         .running_mean = parameters_.at(name + ".running_mean").value,
         .running_var = parameters_.at(name + ".running_var").value,
     };
-    return keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d",
+    return keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d", {x, tensors.weight, tensors.bias},
                 backend_.make_batch_norm(layer, fuse_relu, x, tensors));
   }
 
@@ -72,21 +82,21 @@ class NetworkBuilder {
   }
 
   Variable add(const ReLU&, const std::string& name, const Variable& x) {
-    return keep(name, "ReLU", backend_.make_relu(x));
+    return keep(name, "ReLU", {x}, backend_.make_relu(x));
   }
 
   Variable add(const MaxPool2d& layer, const std::string& name, const Variable& x) {
-    return keep(name, "MaxPool2d", backend_.make_max_pool(layer, x));
+    return keep(name, "MaxPool2d", {x}, backend_.make_max_pool(layer, x));
   }
 
   Variable add(const AvgPool2d& layer, const std::string& name, const Variable& x) {
-    return keep(name, "AvgPool2d", backend_.make_avg_pool(layer, x));
+    return keep(name, "AvgPool2d", {x}, backend_.make_avg_pool(layer, x));
   }
 
   Variable add(const GlobalAvgPool2d&, const std::string& name, const Variable& x) {
     const Shape& shape = x.value->shape();
     const AvgPool2d whole_plane{.kernel_size = {shape[2], shape[3]}};
-    return keep(name, "GlobalAvgPool2d", backend_.make_avg_pool(whole_plane, x));
+    return keep(name, "GlobalAvgPool2d", {x}, backend_.make_avg_pool(whole_plane, x));
   }
 
   // Only the logical shape changes, and whoever needs a flat one takes [N, C, H, W] as such (see
@@ -94,14 +104,15 @@ class NetworkBuilder {
   Variable add(const Flatten&, const std::string&, const Variable& x) { return x; }
 
   Variable add(const Linear& layer, const std::string& name, const Variable& x) {
-    return keep(name, "Linear",
-                backend_.make_linear(layer, x, parameters_.at(name + ".weight"), bias_of(name, layer.bias)));
+    const Variable& weight = parameters_.at(name + ".weight");
+    const Variable bias = bias_of(name, layer.bias);
+    return keep(name, "Linear", {x, weight, bias}, backend_.make_linear(layer, x, weight, bias));
   }
 
   Variable add(const Dropout& layer, const std::string& name, const Variable& x) {
     if (!dropout_.counter) throw Error(fmt::format("layer '{}': Dropout needs a step counter", name));
     const RandomStream random{dropout_.seed, kDropoutStreams + dropouts_++};
-    return keep(name, "Dropout", backend_.make_dropout(layer, x, random, *dropout_.counter));
+    return keep(name, "Dropout", {x}, backend_.make_dropout(layer, x, random, *dropout_.counter));
   }
 
   Variable add(const Residual& layer, const std::string& name, const Variable& x) {
@@ -110,11 +121,11 @@ class NetworkBuilder {
     if (x.grad) {  // two consumers, so two gradients, added on the way back
       auto fork = backend_.make_fork(x);
       second = fork->second();
-      first = keep(name + ".fork", "Fork", std::move(fork));
+      first = keep(name + ".fork", "Fork", {x}, std::move(fork));
     }
     const Variable body = sequence(layer.body, name + ".", first);
     const Variable shortcut = sequence(layer.shortcut, name + ".", second);
-    return keep(name, "Add", backend_.make_add(body, shortcut));
+    return keep(name, "Add", {body, shortcut}, backend_.make_add(body, shortcut));
   }
 
   Network& network_;

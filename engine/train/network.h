@@ -49,6 +49,7 @@ struct NamedOperation {
   std::string name;
   std::string type;  // "Conv2d", "BatchNorm2d+ReLU", ...
   OperationPtr operation;
+  std::vector<TensorPtr> gradients;  // that its backward writes
 };
 
 /// What dropout needs: where its masks come from.

@@ -1,61 +1,135 @@
 #include "engine/train/step.h"
 
+#include <fmt/format.h>
+
+#include "engine/core/error.h"
 #include "engine/model/state.h"
 
 namespace convoy {
-
-TrainingState::TrainingState(Backend& device, const Model& model, const StateDict& state,
-                             const AdamOptions& adam)
-    : backend(device),
-      parameters(device, model, state),
-      counter(device.make_counter()),
-      metrics(device.make_metrics()),
-      optimizer(device.make_adam(parameters.arena(), *counter, adam)) {}
-
 namespace {
+
+// Steps count from 1, and so do dropout's streams (see network.cpp): this one is before them all.
+constexpr std::uint32_t kAugmentationStream = 1u << 15;
 
 Shape batch_shape(const Model& model, std::int64_t batch) {
   return {batch, model.input[0], model.input[1], model.input[2]};
 }
 
+StepPart forward_of(const NamedOperation& named, Phase phase) {
+  Operation* operation = named.operation.get();
+  StepPart part{named.name, named.type, Pass::forward, [operation, phase] { operation->forward(phase); }, {}};
+  if (operation->output().value) part.writes.push_back(operation->output().value);
+  return part;
+}
+
+StepPart backward_of(const NamedOperation& named) {
+  Operation* operation = named.operation.get();
+  return {named.name, named.type, Pass::backward, [operation] { operation->backward(); }, named.gradients};
+}
+
 }  // namespace
 
-BatchNetwork::BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch, std::uint64_t seed)
+std::string StepPart::label() const {
+  switch (pass) {
+    case Pass::forward:
+      return name + ".fprop";
+    case Pass::backward:
+      return name + ".bprop";
+    case Pass::update:
+      break;
+  }
+  return name;
+}
+
+Step::Step(Backend& backend, std::vector<StepPart> parts, FiniteCheck* check)
+    : parts_(std::move(parts)), check_(check) {
+  for (const StepPart& part : parts_) names_.emplace_back(part.label());
+  replay_ = backend.record([this] {
+    for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
+  });
+}
+
+void Step::run_part(std::size_t index) const {
+  const StepPart& part = parts_[index];
+  const trace::Range range(names_[index]);
+  try {
+    part.run();
+    if (!check_) return;
+    for (const TensorPtr& tensor : part.writes) check_->look(*tensor, static_cast<std::int32_t>(index));
+  } catch (const UsageError&) {
+    throw;  // says itself what was asked wrongly
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", part.label(), error.what()));
+  }
+}
+
+TrainingState::TrainingState(Backend& device, const Model& model, const StateDict& state,
+                             const StepOptions& step)
+    : backend(device),
+      options(step),
+      parameters(device, model, state),
+      counter(device.make_counter()),
+      metrics(device.make_metrics()),
+      optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
+      finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr) {}
+
+BatchNetwork::BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch)
     : state_(state),
       images_(state.backend.make_tensor(batch_shape(model, batch), DType::float32)),
       labels_(state.backend.make_tensor({batch}, DType::int32)),
-      network_(state.backend, model, state.parameters, {images_, nullptr}, {seed, state.counter.get()}),
-      loss_{"loss", "CrossEntropy",
-            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics)} {}
-
-std::function<void()> BatchNetwork::training_step(ResidentDataset& dataset) {
-  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_);
-  return state_.backend.record([this, batch] {
-    state_.counter->increment();
-    batch->forward(Phase::training);
-    network_.forward(Phase::training);
-    loss_.operation->forward(Phase::training);
-    loss_.operation->backward();
-    network_.backward();
-    state_.optimizer->step();
-  });
+      network_(state.backend, model, state.parameters, {images_, nullptr},
+               {state.options.seed, state.counter.get()}),
+      loss_{"loss",
+            "CrossEntropy",
+            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics),
+            {}} {
+  if (network_.output().grad) loss_.gradients.push_back(network_.output().grad);
 }
 
-std::function<void()> BatchNetwork::settling_step(ResidentDataset& dataset) {
-  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_);
-  return state_.backend.record([this, batch] {
-    batch->forward(Phase::training);
-    network_.forward(Phase::training);
-  });
+StepPart BatchNetwork::batch_part(ResidentDataset& dataset, Phase phase) {
+  const AugmentationSource augmentation{
+      state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
+  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_, augmentation);
+  return {"batch", "Batch", Pass::update, [batch, phase] { batch->forward(phase); }, {images_}};
 }
 
-std::function<void()> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
-  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_);
-  return state_.backend.record([this, batch] {
-    batch->forward(Phase::evaluation);
-    network_.forward(Phase::evaluation);
-    loss_.operation->forward(Phase::evaluation);
-  });
+void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
+  for (const NamedOperation& operation : network_.operations()) parts.push_back(forward_of(operation, phase));
+}
+
+std::unique_ptr<Step> BatchNetwork::training_step(ResidentDataset& dataset) {
+  std::vector<StepPart> parts;
+  parts.push_back({"step", "StepCounter", Pass::update, [this] { state_.counter->increment(); }, {}});
+  parts.push_back(batch_part(dataset, Phase::training));
+  add_forward(parts, Phase::training);
+  parts.push_back(forward_of(loss_, Phase::training));
+  parts.push_back(backward_of(loss_));
+  const auto operations = network_.operations();
+  for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
+    parts.push_back(backward_of(*operation));
+  }
+  std::vector<TensorPtr> parameters;
+  for (const Variable& parameter : state_.parameters.arena().variables())
+    parameters.push_back(parameter.value);
+  parts.push_back({"optimizer",
+                   std::holds_alternative<AdamOptions>(state_.options.optimizer) ? "Adam" : "SGD",
+                   Pass::update, [this] { state_.optimizer->step(); }, std::move(parameters)});
+  return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
+}
+
+std::unique_ptr<Step> BatchNetwork::settling_step(ResidentDataset& dataset) {
+  std::vector<StepPart> parts;
+  parts.push_back(batch_part(dataset, Phase::training));
+  add_forward(parts, Phase::training);
+  return std::make_unique<Step>(state_.backend, std::move(parts));
+}
+
+std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
+  std::vector<StepPart> parts;
+  parts.push_back(batch_part(dataset, Phase::evaluation));
+  add_forward(parts, Phase::evaluation);
+  parts.push_back(forward_of(loss_, Phase::evaluation));
+  return std::make_unique<Step>(state_.backend, std::move(parts));
 }
 
 }  // namespace convoy

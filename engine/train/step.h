@@ -1,45 +1,98 @@
 // One batch through a network, on any backend: how a training step and an evaluation step go is written here,
-// once.
+// once, as a list of parts. The list is recorded for speed, and walked part by part to profile it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/backend/backend.h"
+#include "engine/core/trace.h"
 #include "engine/train/network.h"
 
 namespace convoy {
 
+enum class Pass { forward, backward, update };
+
+/// One part of a step.
+struct StepPart {
+  std::string name;  // of the layer, "layer1.0"; or "step", "batch", "loss", "optimizer"
+  std::string type;  // "Conv2d", ...
+  Pass pass = Pass::forward;
+  std::function<void()> run;
+  std::vector<TensorPtr> writes;  // where a NaN of its making shows
+
+  /// "layer1.0.fprop", "layer1.0.bprop", "optimizer": what profilers and errors call it.
+  std::string label() const;
+};
+
+/// Parts in the order of their execution, and the recording of them all.
+class Step {
+ public:
+  /// With `check`, each part's results are looked at behind it.
+  Step(Backend& backend, std::vector<StepPart> parts, FiniteCheck* check = nullptr);
+  Step(const Step&) = delete;  // its recording knows where it is
+  Step& operator=(const Step&) = delete;
+
+  /// Enqueues the whole step `times` times. An Error thrown by a part names it.
+  void run(std::int64_t times) { replay_->run(times); }
+
+  std::span<const StepPart> parts() const { return parts_; }
+  /// Runs one part as it is, in a profiler's range of its label.
+  void run_part(std::size_t index) const;
+  const Replay& replay() const { return *replay_; }
+
+ private:
+  std::vector<StepPart> parts_;
+  std::vector<trace::Name> names_;
+  FiniteCheck* check_;
+  std::unique_ptr<Replay> replay_;
+};
+
+/// How a training goes on, whatever the batch size.
+struct StepOptions {
+  OptimizerOptions optimizer;
+  AugmentationOptions augmentation;
+  std::uint64_t seed = 0;     // of dropout and augmentation
+  bool check_finite = false;  // look for NaN and infinity behind every part of a training step
+};
+
 /// What all batch sizes of a training share. The backend must outlive it.
 struct TrainingState {
   Backend& backend;
+  StepOptions options;
   Parameters parameters;
   std::unique_ptr<StepCounter> counter;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
 
-  TrainingState(Backend& device, const Model& model, const StateDict& state, const AdamOptions& adam);
+  TrainingState(Backend& device, const Model& model, const StateDict& state, const StepOptions& step);
 };
 
 /// A network of one batch size with its input, loss and labels, over shared parameters.
 class BatchNetwork {
  public:
   /// Throws UsageError for shapes that do not fit.
-  BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch, std::uint64_t seed);
+  BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch);
 
-  /// A replayable training step on the data set's next batch: batch, forward, loss, backward, update.
-  std::function<void()> training_step(ResidentDataset& dataset);
+  /// A training step on the data set's next batch: batch, forward, loss, backward, update.
+  std::unique_ptr<Step> training_step(ResidentDataset& dataset);
 
-  /// A replayable pass of the next batch that only moves batch norm's running statistics: nothing is trained.
-  std::function<void()> settling_step(ResidentDataset& dataset);
+  /// A pass of the next batch that only moves batch norm's running statistics: nothing is trained.
+  std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
 
-  /// A replayable evaluation of the next batch: batch, forward, loss into the metrics.
-  std::function<void()> evaluation_step(ResidentDataset& dataset);
+  /// An evaluation of the next batch: batch, forward, loss into the metrics.
+  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset);
 
   const Network& network() const { return network_; }
-  const NamedOperation& loss() const { return loss_; }
 
  private:
+  StepPart batch_part(ResidentDataset& dataset, Phase phase);
+  void add_forward(std::vector<StepPart>& parts, Phase phase);
+
   TrainingState& state_;
   TensorPtr images_;
   TensorPtr labels_;

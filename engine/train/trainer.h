@@ -13,12 +13,20 @@
 
 namespace convoy {
 
+struct StepProfile;  // engine/train/profile.h
+
 struct TrainOptions {
   std::int64_t batch_size = 100;
   std::int64_t epochs = 5;
-  AdamOptions adam;
+  OptimizerOptions optimizer = AdamOptions{};
+  AugmentationOptions augmentation;
   std::uint64_t seed = 1;
   std::int64_t log_every = 100;  // steps between two reports of the loss; 0: none
+  /// Look for NaN and infinity behind every part of every step; `fit` then throws an Error that names the
+  /// first part and step that made one, when the loss is next read.
+  bool check_finite = false;
+  /// Profile that many steps, after kProfileWarmup of them; these run part by part, without a recording.
+  std::int64_t profile_steps = 0;
   /// At a constant learning rate the weights keep jittering, and run ahead of batch norm's running
   /// statistics: the test accuracy depends by half a percent on the step at which training happens to stop.
   /// So the weights that stay are the mean of ten snapshots from the last fifth of the steps (stochastic
@@ -27,6 +35,9 @@ struct TrainOptions {
   /// classic program.
   std::int64_t settle_batches = 50;
 };
+
+/// Steps before a profile, in which plans are loaded and memory is touched for the first time.
+constexpr std::int64_t kProfileWarmup = 3;
 
 /// Where training is. Steps and epochs count from 1.
 struct Progress {
@@ -48,7 +59,10 @@ struct EpochReport : Progress {
 /// Called between steps; any of them may be empty. An exception thrown here ends `fit` and leaves the trainer
 /// usable: that is how a caller stops early.
 struct TrainObserver {
-  std::function<void(const Progress&)> progress;  // after every step; reads nothing from the device
+  std::function<void()> first_step;  // when the device has finished it
+  std::function<void(const StepProfile&)> profile;
+  std::function<void(const Progress&)> progress;  // after every step, or every Backend::steps_per_launch of
+                                                  // them; reads nothing from the device
   std::function<void(const StepReport&)> step;    // after every log_every-th
   std::function<void(const EpochReport&)> epoch;
 };

@@ -22,7 +22,7 @@ class PlacedAdam {
       : backend_(backend),
         arena_(place_parameters(backend, parameters)),
         counter_(backend.make_counter()),
-        optimizer_(backend.make_adam(*arena_, *counter_, options)) {}
+        optimizer_(backend.make_optimizer(*arena_, *counter_, options)) {}
 
   void step(const std::vector<HostTensor>& gradients) {
     for (std::size_t i = 0; i < gradients.size(); ++i) {
@@ -104,7 +104,8 @@ TEST_P(AdamTest, ReadsTheCounterAndDoesNotCountItself) {
 TEST_P(AdamTest, NeedsGradients) {
   const auto arena = place_parameters(backend(), {zeros({3})}, false);
   const auto counter = backend().make_counter();
-  EXPECT_THAT(usage_error([&] { backend().make_adam(*arena, *counter, {}); }), HasSubstr("gradients"));
+  EXPECT_THAT(usage_error([&] { backend().make_optimizer(*arena, *counter, AdamOptions{}); }),
+              HasSubstr("gradients"));
 }
 
 INSTANTIATE_TEST_SUITE_P(, AdamTest, testing::ValuesIn(available_backends()), backend_name);

@@ -23,7 +23,7 @@ class BatchTest : public BackendTest {
   Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image) {
     Batch batch{backend().make_tensor({count, image[0], image[1], image[2]}, DType::float32),
                 backend().make_tensor({count}, DType::int32), nullptr};
-    batch.operation = backend().make_batch(dataset, batch.images, batch.labels);
+    batch.operation = backend().make_batch(dataset, batch.images, batch.labels, {});
     return batch;
   }
 
@@ -145,7 +145,7 @@ TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {
   const auto message = [&](const Shape& images, const Shape& labels) {
     const TensorPtr x = backend().make_tensor(images, DType::float32),
                     y = backend().make_tensor(labels, DType::int32);
-    return usage_error([&] { backend().make_batch(*resident, x, y); });
+    return usage_error([&] { backend().make_batch(*resident, x, y, {}); });
   };
   EXPECT_THAT(message({2, 1, 2, 3}, {2}), AllOf(HasSubstr("[2, 1, 2, 3]"), HasSubstr("[2, 1, 2, 2]")));
   EXPECT_THAT(message({2, 1, 2, 2}, {3}), AllOf(HasSubstr("[3]"), HasSubstr("[2]")));

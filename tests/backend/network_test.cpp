@@ -207,11 +207,11 @@ std::vector<double> train(Backend& backend, int steps) {
   const TensorPtr labels = backend.make_tensor({4}, DType::int32);
   const auto metrics = backend.make_metrics();
   const auto counter = backend.make_counter();
-  const auto batch = backend.make_batch(*resident, images.value, labels);
+  const auto batch = backend.make_batch(*resident, images.value, labels, {});
   const auto linear = backend.make_linear({.in_features = 16, .out_features = 3}, images,
                                           arena->variables()[0], arena->variables()[1]);
   const auto loss = backend.make_cross_entropy(linear->output(), labels, *metrics);
-  const auto adam = backend.make_adam(*arena, *counter, {.learning_rate = 0.03125f});
+  const auto adam = backend.make_optimizer(*arena, *counter, AdamOptions{.learning_rate = 0.03125f});
   const auto step = backend.record([&] {
     counter->increment();
     batch->forward(Phase::training);
@@ -224,7 +224,7 @@ std::vector<double> train(Backend& backend, int steps) {
   std::vector<double> losses;
   for (int i = 0; i < steps; ++i) {
     if (i % 2 == 0) resident->set_order(std::vector<std::uint32_t>{7, 2, 0, 4, 1, 6, 3, 5});
-    step();
+    step->run(1);
     losses.push_back(metrics->read().last_loss);
   }
   return losses;

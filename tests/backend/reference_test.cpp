@@ -59,15 +59,16 @@ TEST_P(ReferenceTest, RefusesObjectsOfAnotherBackend) {
   const auto counter = backend().make_counter();
   EXPECT_THAT(usage_error([&] { backend().make_cross_entropy(logits, labels, metrics); }),
               HasSubstr("metrics"));
-  EXPECT_THAT(usage_error([&] { backend().make_batch(dataset, logits.value, labels); }),
+  EXPECT_THAT(usage_error([&] { backend().make_batch(dataset, logits.value, labels, {}); }),
               HasSubstr("data set"));
-  EXPECT_THAT(usage_error([&] { backend().make_adam(parameters, *counter, {}); }), HasSubstr("parameters"));
+  EXPECT_THAT(usage_error([&] { backend().make_optimizer(parameters, *counter, AdamOptions{}); }),
+              HasSubstr("parameters"));
 }
 
 TEST_P(ReferenceTest, AdamNeedsACounterThatCounts) {
   const auto arena = place_parameters(backend(), {zeros({3})});
   const auto counter = backend().make_counter();
-  const auto adam = backend().make_adam(*arena, *counter, {});
+  const auto adam = backend().make_optimizer(*arena, *counter, AdamOptions{});
   EXPECT_THROW(adam->step(), Error) << "the bias correction of step 0 would divide by 0";
 }
 

@@ -181,9 +181,10 @@ void LayerParity::run_adam(const std::string& name) {
   backend().write(*parameter.value, initial.values);
 
   const auto counter = backend().make_counter();
-  const auto adam = backend().make_adam(*parameters, *counter,
-                                        {.learning_rate = expected.at("learning_rate").get<float>(),
-                                         .weight_decay = expected.at("weight_decay").get<float>()});
+  const auto adam =
+      backend().make_optimizer(*parameters, *counter,
+                               AdamOptions{.learning_rate = expected.at("learning_rate").get<float>(),
+                                           .weight_decay = expected.at("weight_decay").get<float>()});
   const nlohmann::json& gradients = expected.at("gradients");
   for (const nlohmann::json& gradient : gradients) {
     backend().write(*parameter.grad, tensor_from(gradient).values);

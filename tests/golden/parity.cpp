@@ -102,12 +102,12 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
           backend.make_tensor({batch_size, model.input[0], model.input[1], model.input[2]}, DType::float32),
           nullptr},
       labels_(backend.make_tensor({batch_size}, DType::int32)),
-      batch_(backend.make_batch(*dataset_, images_.value, labels_)),
+      batch_(backend.make_batch(*dataset_, images_.value, labels_, {})),
       network_(backend, model, parameters_, images_, DropoutSource{}),
       metrics_(backend.make_metrics()),
       loss_(backend.make_cross_entropy(network_.output(), labels_, *metrics_)),
       counter_(backend.make_counter()),
-      adam_(backend.make_adam(parameters_.arena(), *counter_, AdamOptions{})) {
+      adam_(backend.make_optimizer(parameters_.arena(), *counter_, AdamOptions{})) {
   dataset_->set_order(sequential_order(dataset.count()));
 }
 

@@ -106,12 +106,19 @@ class GraphCollector final : public Backend {
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
   std::unique_ptr<StepCounter> make_counter() override { return nullptr; }
   std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
-  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr) override { return nullptr; }
-  std::unique_ptr<Optimizer> make_adam(ParameterArena&, const StepCounter&, const AdamOptions&) override {
+  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr, const AugmentationSource&) override {
     return nullptr;
   }
-  std::function<void()> record(std::function<void()> sequence) override { return sequence; }
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena&, const StepCounter&,
+                                            const OptimizerOptions&) override {
+    return nullptr;
+  }
+  std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
+  std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}
+  std::unique_ptr<TimeMark> mark() override { return nullptr; }
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter&) override { return nullptr; }
+  MemoryUse memory() const override { return {}; }
 
  private:
   OperationPtr operation(const Shape& output, bool with_gradient, std::vector<Graph> graphs) {

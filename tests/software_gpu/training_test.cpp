@@ -95,9 +95,9 @@ TEST(SoftwareGpuTraining, ALaterNetworkDoesNotDisturbACapture) {
   };
   const OperationPtr small = linear(8);
   const auto step = backend->record([&] { small->forward(Phase::evaluation); });
-  step();
+  step->run(1);
   const OperationPtr large = linear(256);
-  step();
+  step->run(1);
   backend->synchronize();
   EXPECT_TRUE(said.empty()) << said.front();
 }

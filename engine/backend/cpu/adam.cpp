@@ -44,12 +44,12 @@ class Adam final : public Optimizer {
 
 std::unique_ptr<StepCounter> make_counter() { return std::make_unique<HostCounter>(); }
 
-std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options) {
+std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                          const OptimizerOptions& options) {
   auto* const arena = dynamic_cast<CpuParameters*>(&parameters);
   if (!arena) throw UsageError("Adam: the parameters were not made by the CPU backend");
   if (arena->gradients().empty()) throw UsageError("Adam: the parameters were made without gradients");
-  return std::make_unique<Adam>(*arena, counter, options);
+  return std::make_unique<Adam>(*arena, counter, std::get<AdamOptions>(options));
 }
 
 }  // namespace convoy::cpu

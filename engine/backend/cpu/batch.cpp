@@ -74,7 +74,8 @@ std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
   return std::make_unique<HostDataset>(dataset);
 }
 
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels) {
+OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
+                        const AugmentationSource& /*augmentation*/) {
   auto* const ours = dynamic_cast<HostDataset*>(&dataset);
   if (!ours) throw UsageError("batch: the data set was not uploaded by the CPU backend");
   auto bound_images = as_floats("batch: images", images);

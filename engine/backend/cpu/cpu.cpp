@@ -7,6 +7,7 @@
 
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/backend/host_state.h"
 
 namespace convoy {
 namespace {
@@ -126,17 +127,27 @@ class CpuBackend final : public Backend {
   std::unique_ptr<StepCounter> make_counter() override { return cpu::make_counter(); }
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override { return cpu::upload(dataset); }
 
-  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels) override {
-    return cpu::make_batch(dataset, images, labels);
+  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                          const AugmentationSource& augmentation) override {
+    return cpu::make_batch(dataset, images, labels, augmentation);
   }
 
-  std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                       const AdamOptions& options) override {
-    return cpu::make_adam(parameters, counter, options);
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                            const OptimizerOptions& options) override {
+    return cpu::make_optimizer(parameters, counter, options);
   }
 
-  std::function<void()> record(std::function<void()> sequence) override { return sequence; }
+  std::unique_ptr<Replay> record(std::function<void()> sequence) override {
+    return std::make_unique<HostReplay>(std::move(sequence));
+  }
+  std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}  // oneDNN's CPU stream and our loops return when they are done
+
+  std::unique_ptr<TimeMark> mark() override { return std::make_unique<HostMark>(); }
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) override {
+    return std::make_unique<HostFiniteCheck>(*this, counter);
+  }
+  MemoryUse memory() const override { return {}; }
 
  private:
   mutable cpu::Device device_;  // reading a tensor reorders it, which takes the device

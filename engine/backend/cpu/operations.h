@@ -44,12 +44,13 @@ std::unique_ptr<Metrics> make_metrics();
 
 // batch.cpp
 std::unique_ptr<ResidentDataset> upload(const Dataset& dataset);
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels);
+OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
+                        const AugmentationSource& augmentation);
 
 // adam.cpp
 std::unique_ptr<StepCounter> make_counter();
-std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options);
+std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                          const OptimizerOptions& options);
 
 /// What ReLU and its gradient let through; as in PyTorch, a NaN, too.
 inline bool relu_passes(float value) { return !(value <= 0.0f); }

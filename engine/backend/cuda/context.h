@@ -60,6 +60,7 @@ class Context {
   /// Memory that all operations use in turn, in stream order: at least `bytes`, which are reserved first by
   /// whoever plans. What was handed out stays valid when a later reservation needs more.
   void reserve_workspace(std::int64_t bytes);
+  std::int64_t workspace_bytes() const { return workspace_bytes_; }
   void* workspace();
 
   /// What was planned so far, for tables.

@@ -109,20 +109,26 @@ class CudaBackend final : public Backend {
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override {
     return cuda::upload(context_, dataset);
   }
-  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels) override {
-    return cuda::make_batch(context_, dataset, images, labels);
+  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                          const AugmentationSource& augmentation) override {
+    return cuda::make_batch(context_, dataset, images, labels, augmentation);
   }
-  std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                       const AdamOptions& options) override {
-    return cuda::make_adam(context_, parameters, counter, options);
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                            const OptimizerOptions& options) override {
+    return cuda::make_optimizer(context_, parameters, counter, options);
   }
 
-  std::function<void()> record(std::function<void()> sequence) override {
-    // std::function copies, a recording must not: the graph belongs to one of them.
-    auto recording = std::make_shared<cuda::Recording>(context_, std::move(sequence));
-    return [recording] { (*recording)(); };
+  std::unique_ptr<Replay> record(std::function<void()> sequence) override {
+    return std::make_unique<cuda::Recording>(context_, std::move(sequence));
   }
+  std::int64_t steps_per_launch() const override { return context_.options().steps_per_launch; }
   void synchronize() override { CONVOY_CUDA(cudaStreamSynchronize(context_.stream())); }
+
+  std::unique_ptr<TimeMark> mark() override { return cuda::make_mark(context_); }
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) override {
+    return cuda::make_finite_check(context_, counter);
+  }
+  MemoryUse memory() const override { return {cuda::allocated_bytes(), context_.workspace_bytes()}; }
 
  private:
   static void require_weighted(const std::string& layer, const Variable& x, const Variable& weight,

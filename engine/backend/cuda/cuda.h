@@ -19,7 +19,8 @@ enum class CudaPrecision {
 struct CudaOptions {
   CudaPrecision precision = CudaPrecision::fp32;
   bool deterministic = true;
-  bool use_graphs = true;                       // record() captures a CUDA graph
+  bool use_graphs = true;                       // record() captures CUDA graphs
+  std::int64_t steps_per_launch = 20;           // of the larger graph it captures
   std::filesystem::path plan_cache;             // folder of finished plans; empty: none is kept
   std::function<void(const std::string&)> say;  // told, a line each, what did not go as planned
 };

@@ -2,11 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
+namespace {
 
-Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
+std::atomic<std::int64_t> allocated = 0;
+
+}  // namespace
+
+std::int64_t allocated_bytes() { return allocated; }
+
+CountedBytes::CountedBytes(std::size_t bytes) : bytes_(bytes) {
+  allocated += static_cast<std::int64_t>(bytes);
+}
+
+CountedBytes::~CountedBytes() { allocated -= static_cast<std::int64_t>(bytes_); }
+
+Buffer::Buffer(std::size_t bytes) {
   if (bytes == 0) return;
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
@@ -21,6 +36,7 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
   }
   check_cuda(status, "cudaMalloc");
   memory_ = Owner<void*, cudaFree>(memory);
+  bytes_ = CountedBytes(bytes);
   CONVOY_CUDA(cudaMemset(memory, 0, bytes));
   CONVOY_CUDA(cudaDeviceSynchronize());  // cudaMemset may return before it is done
 }

@@ -4,10 +4,33 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include "engine/core/owner.h"
 
 namespace convoy::cuda {
+
+/// What all Buffers of the process hold at the moment.
+std::int64_t allocated_bytes();
+
+/// A Buffer's share of allocated_bytes().
+class CountedBytes {
+ public:
+  CountedBytes() = default;
+  explicit CountedBytes(std::size_t bytes);
+  CountedBytes(CountedBytes&& other) noexcept : bytes_(std::exchange(other.bytes_, 0)) {}
+  CountedBytes& operator=(CountedBytes&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~CountedBytes();
+
+  std::size_t get() const { return bytes_; }
+
+ private:
+  std::size_t bytes_ = 0;
+};
 
 /// Zeroed device memory, aligned to 256 bytes as cudaMalloc gives it. An empty one holds a null pointer.
 class Buffer {
@@ -21,11 +44,11 @@ class Buffer {
   T* as() const {
     return static_cast<T*>(memory_.get());
   }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return bytes_.get(); }
 
  private:
   Owner<void*, cudaFree> memory_;
-  std::size_t bytes_ = 0;
+  CountedBytes bytes_;
 };
 
 /// Blocking copies on `stream`: they return when the copy and all that was enqueued before it is done.

@@ -34,9 +34,13 @@ std::unique_ptr<Metrics> make_metrics(Context& context);
 std::unique_ptr<StepCounter> make_counter(Context& context);
 std::unique_ptr<ResidentDataset> upload(Context& context, const Dataset& dataset);
 OperationPtr make_batch(Context& context, ResidentDataset& dataset, const TensorPtr& images,
-                        const TensorPtr& labels);
-std::unique_ptr<Optimizer> make_adam(Context& context, ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options);
+                        const TensorPtr& labels, const AugmentationSource& augmentation);
+std::unique_ptr<Optimizer> make_optimizer(Context& context, ParameterArena& parameters,
+                                          const StepCounter& counter, const OptimizerOptions& options);
+
+// Observation.
+std::unique_ptr<TimeMark> make_mark(Context& context);
+std::unique_ptr<FiniteCheck> make_finite_check(Context& context, const StepCounter& counter);
 
 /// The device-side step number. Throws Error if another backend made the counter.
 const std::int64_t* device_step(const StepCounter& counter);

@@ -2,23 +2,40 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
+namespace {
+
+RecordedGraph count_nodes(cudaGraph_t graph) {
+  std::size_t count = 0;
+  CONVOY_CUDA(cudaGraphGetNodes(graph, nullptr, &count));
+  std::vector<cudaGraphNode_t> nodes(count);
+  CONVOY_CUDA(cudaGraphGetNodes(graph, nodes.data(), &count));
+  RecordedGraph counted{.nodes = static_cast<std::int64_t>(count)};
+  for (cudaGraphNode_t node : nodes) {
+    cudaGraphNodeType type{};
+    CONVOY_CUDA(cudaGraphNodeGetType(node, &type));
+    if (type == cudaGraphNodeTypeKernel) ++counted.kernels;
+  }
+  return counted;
+}
+
+}  // namespace
 
 Recording::Recording(Context& context, std::function<void()> sequence)
-    : context_(context),
-      sequence_(std::move(sequence)),
-      state_(context.options().use_graphs ? State::fresh : State::plain) {}
+    : context_(context), sequence_(std::move(sequence)), plain_(!context.options().use_graphs) {}
 
-Recording::GraphExec Recording::capture() {
+Recording::GraphExec Recording::capture(std::int64_t repeats) {
   const cudaStream_t stream = context_.stream();
   context_.workspace();  // what was reserved since the first run is allocated now, not in the capture
   cudaGraph_t raw = nullptr;
   CONVOY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   try {
-    sequence_();
+    for (std::int64_t i = 0; i < repeats; ++i) sequence_();
   } catch (...) {
     cudaStreamEndCapture(stream, &raw);  // leaves capture mode; what was captured is of no use
     if (raw) cudaGraphDestroy(raw);
@@ -29,31 +46,41 @@ Recording::GraphExec Recording::capture() {
   const Owner<cudaGraph_t, cudaGraphDestroy> graph(raw);
   cudaGraphExec_t exec = nullptr;
   CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
-  return GraphExec(exec);
+  GraphExec owner(exec);
+  if (repeats == 1) recorded_ = count_nodes(graph.get());
+  return owner;
 }
 
-void Recording::operator()() {
-  switch (state_) {
-    case State::fresh:
+cudaGraphExec_t Recording::graph_of(std::int64_t repeats) {
+  const auto known = graphs_.find(repeats);
+  if (known != graphs_.end()) return known->second.get();
+  try {
+    return graphs_.emplace(repeats, capture(repeats)).first->second.get();
+  } catch (const Error& error) {
+    plain_ = true;
+    const auto& say = context_.options().say;
+    if (say) say(fmt::format("no CUDA graph, steps run one launch at a time: {}", error.what()));
+    return nullptr;
+  }
+}
+
+void Recording::run(std::int64_t times) {
+  while (times > 0) {
+    cudaGraphExec_t graph = nullptr;
+    std::int64_t repeats = 1;
+    if (warm_ && !plain_) {
+      const std::int64_t many = context_.options().steps_per_launch;
+      if (times >= many) repeats = many;
+      graph = graph_of(repeats);
+    }
+    if (graph) {
+      CONVOY_CUDA(cudaGraphLaunch(graph, context_.stream()));
+    } else {
+      repeats = 1;
       sequence_();
-      state_ = State::warm;
-      return;
-    case State::warm:
-      try {
-        graph_ = capture();
-        state_ = State::graph;
-      } catch (const Error& error) {
-        state_ = State::plain;
-        const auto& say = context_.options().say;
-        if (say) say(fmt::format("no CUDA graph, steps run one launch at a time: {}", error.what()));
-      }
-      return (*this)();
-    case State::graph:
-      CONVOY_CUDA(cudaGraphLaunch(graph_.get(), context_.stream()));
-      return;
-    case State::plain:
-      sequence_();
-      return;
+      warm_ = true;
+    }
+    times -= repeats;
   }
 }
 

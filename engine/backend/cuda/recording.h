@@ -1,32 +1,38 @@
-// A sequence of enqueued work as one CUDA graph.
+// A sequence of enqueued work as CUDA graphs.
 #pragma once
 
 #include <functional>
+#include <map>
 
 #include "engine/backend/cuda/context.h"
 
 namespace convoy::cuda {
 
-/// Replays `sequence`. The first call runs it as it is: plans are loaded, libraries allocate what they keep
-/// for a stream. The second captures it into a graph, which this and every later call launch. A sequence that
-/// cannot be captured runs as it is for good, and `options().say` is told so once.
-class Recording {
+/// Replays `sequence`. The first time it runs as it is: plans are loaded, libraries allocate what they keep
+/// for a stream. After that it is captured, once alone and once options().steps_per_launch times in a row,
+/// and every run launches as few of these graphs as it can. A sequence that cannot be captured runs as it is
+/// for good, and options().say is told so once.
+class Recording final : public Replay {
  public:
   Recording(Context& context, std::function<void()> sequence);
 
-  void operator()();
+  void run(std::int64_t times) override;
+  std::optional<RecordedGraph> graph() const override { return recorded_; }
 
  private:
-  enum class State { fresh, warm, graph, plain };
   using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
 
+  /// The graph of `repeats` sequences, captured on first use; null if it cannot be: then none ever will.
+  cudaGraphExec_t graph_of(std::int64_t repeats);
   /// Throws Error if any call in the sequence may not be captured.
-  GraphExec capture();
+  GraphExec capture(std::int64_t repeats);
 
   Context& context_;
   std::function<void()> sequence_;
-  State state_;
-  GraphExec graph_;
+  bool warm_ = false;   // it has run once
+  bool plain_ = false;  // it is not captured
+  std::map<std::int64_t, GraphExec> graphs_;
+  std::optional<RecordedGraph> recorded_;
 };
 
 }  // namespace convoy::cuda

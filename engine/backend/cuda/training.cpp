@@ -3,6 +3,7 @@
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/operations.h"
+#include "engine/backend/cuda/owned.h"
 #include "engine/backend/cuda/parameters.h"
 #include "engine/core/error.h"
 #include "kernels/batch.h"
@@ -13,14 +14,6 @@
 
 namespace convoy::cuda {
 namespace {
-
-// What this backend made, or an Error.
-template <typename Own, typename Base>
-Own& own(Base& base) {
-  auto* result = dynamic_cast<Own*>(&base);
-  if (!result) throw Error("an object of another backend was passed to the CUDA backend");
-  return *result;
-}
 
 class DeviceMetrics final : public Metrics {
  public:
@@ -246,14 +239,14 @@ std::unique_ptr<ResidentDataset> upload(Context& context, const Dataset& dataset
 }
 
 OperationPtr make_batch(Context& context, ResidentDataset& dataset, const TensorPtr& images,
-                        const TensorPtr& labels) {
+                        const TensorPtr& labels, const AugmentationSource& /*augmentation*/) {
   return std::make_unique<BatchOperation>(context, own<DeviceDataset>(dataset), images, labels);
 }
 
-std::unique_ptr<Optimizer> make_adam(Context& context, ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options) {
+std::unique_ptr<Optimizer> make_optimizer(Context& context, ParameterArena& parameters,
+                                          const StepCounter& counter, const OptimizerOptions& options) {
   return std::make_unique<DeviceAdam>(context, own<DeviceParameters>(parameters), device_step(counter),
-                                      options);
+                                      std::get<AdamOptions>(options));
 }
 
 }  // namespace convoy::cuda

@@ -47,16 +47,17 @@ class Adam final : public Optimizer {
 }  // namespace
 
 template <typename T>
-std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options) {
+std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                          const OptimizerOptions& options) {
   auto* const arena = dynamic_cast<Arena<T>*>(&parameters);
   if (!arena) throw UsageError("Adam: the parameters were not made by this backend");
   if (!arena->with_gradients()) throw UsageError("Adam: the parameters were made without gradients");
-  return std::make_unique<Adam<T>>(*arena, counter, options);
+  return std::make_unique<Adam<T>>(*arena, counter, std::get<AdamOptions>(options));
 }
 
-template std::unique_ptr<Optimizer> make_adam<float>(ParameterArena&, const StepCounter&, const AdamOptions&);
-template std::unique_ptr<Optimizer> make_adam<double>(ParameterArena&, const StepCounter&,
-                                                      const AdamOptions&);
+template std::unique_ptr<Optimizer> make_optimizer<float>(ParameterArena&, const StepCounter&,
+                                                          const OptimizerOptions&);
+template std::unique_ptr<Optimizer> make_optimizer<double>(ParameterArena&, const StepCounter&,
+                                                           const OptimizerOptions&);
 
 }  // namespace convoy::reference

@@ -55,7 +55,8 @@ std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
 }
 
 template <typename T>
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels) {
+OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
+                        const AugmentationSource& /*augmentation*/) {
   auto* const host_dataset = dynamic_cast<HostDataset*>(&dataset);
   if (!host_dataset) throw UsageError("batch: the data set was not uploaded by this backend");
   auto bound_images = as_real<T>("batch: images", images);
@@ -68,7 +69,9 @@ OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const
   return std::make_unique<BatchOperation<T>>(*host_dataset, std::move(bound_images), std::move(bound_labels));
 }
 
-template OperationPtr make_batch<float>(ResidentDataset&, const TensorPtr&, const TensorPtr&);
-template OperationPtr make_batch<double>(ResidentDataset&, const TensorPtr&, const TensorPtr&);
+template OperationPtr make_batch<float>(ResidentDataset&, const TensorPtr&, const TensorPtr&,
+                                        const AugmentationSource&);
+template OperationPtr make_batch<double>(ResidentDataset&, const TensorPtr&, const TensorPtr&,
+                                         const AugmentationSource&);
 
 }  // namespace convoy::reference

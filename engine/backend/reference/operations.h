@@ -47,10 +47,11 @@ OperationPtr make_cross_entropy(const Variable& logits, const TensorPtr& labels,
 std::unique_ptr<ResidentDataset> upload(const Dataset& dataset);
 
 template <typename T>
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels);
+OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
+                        const AugmentationSource& augmentation);
 
 template <typename T>
-std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                     const AdamOptions& options);
+std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                          const OptimizerOptions& options);
 
 }  // namespace convoy::reference

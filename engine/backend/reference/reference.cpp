@@ -109,16 +109,26 @@ class ReferenceBackend final : public Backend {
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override {
     return reference::upload(dataset);
   }
-  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels) override {
-    return reference::make_batch<T>(dataset, images, labels);
+  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                          const AugmentationSource& augmentation) override {
+    return reference::make_batch<T>(dataset, images, labels, augmentation);
   }
-  std::unique_ptr<Optimizer> make_adam(ParameterArena& parameters, const StepCounter& counter,
-                                       const AdamOptions& options) override {
-    return reference::make_adam<T>(parameters, counter, options);
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                            const OptimizerOptions& options) override {
+    return reference::make_optimizer<T>(parameters, counter, options);
   }
 
-  std::function<void()> record(std::function<void()> sequence) override { return sequence; }
+  std::unique_ptr<Replay> record(std::function<void()> sequence) override {
+    return std::make_unique<HostReplay>(std::move(sequence));
+  }
+  std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}
+
+  std::unique_ptr<TimeMark> mark() override { return std::make_unique<HostMark>(); }
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) override {
+    return std::make_unique<HostFiniteCheck>(*this, counter);
+  }
+  MemoryUse memory() const override { return {}; }
 
  private:
   static constexpr bool kDouble = std::is_same_v<T, double>;

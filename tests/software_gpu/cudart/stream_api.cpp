@@ -1,6 +1,7 @@
 // Streams, events, synchronisation, and capture into graphs.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/software_gpu/cudart/call.h"
@@ -173,6 +174,36 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (!is_alive("executable graphs", exec)) return remember(cudaErrorInvalidValue);
   for (const Work& node : exec->nodes) {
     if (const cudaError_t status = enqueue(stream, node); status != cudaSuccess) return status;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
+  CUDART_CALL();
+  if (!is_alive("graphs", graph) || !count) return remember(cudaErrorInvalidValue);
+  if (!nodes) {
+    *count = graph->nodes.size();
+    return cudaSuccess;
+  }
+  *count = std::min(*count, graph->nodes.size());
+  for (std::size_t i = 0; i < *count; ++i) nodes[i] = reinterpret_cast<cudaGraphNode_t>(&graph->nodes[i]);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* type) {
+  CUDART_CALL();
+  if (!node || !type) return remember(cudaErrorInvalidValue);
+  switch (reinterpret_cast<const Work*>(node)->kind) {
+    case WorkKind::kernel:
+    case WorkKind::library:
+      *type = cudaGraphNodeTypeKernel;
+      break;
+    case WorkKind::copy_to_device:
+    case WorkKind::copy_to_host:
+      *type = cudaGraphNodeTypeMemcpy;
+      break;
+    default:
+      *type = cudaGraphNodeTypeMemset;
   }
   return cudaSuccess;
 }

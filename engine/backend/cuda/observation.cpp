@@ -1,0 +1,73 @@
+// How a step is watched from the outside: marks on the device's clock, and the search for the first NaN.
+#include "engine/backend/cuda/operations.h"
+#include "engine/backend/cuda/owned.h"
+#include "engine/core/error.h"
+#include "kernels/cuda_error.h"
+#include "kernels/finite.h"
+
+namespace convoy::cuda {
+namespace {
+
+class EventMark final : public TimeMark {
+ public:
+  explicit EventMark(cudaStream_t stream) {
+    cudaEvent_t event = nullptr;
+    CONVOY_CUDA(cudaEventCreate(&event));
+    event_ = Owner<cudaEvent_t, cudaEventDestroy>(event);
+    CONVOY_CUDA(cudaEventRecord(event, stream));
+  }
+
+  double milliseconds_since(const TimeMark& earlier) const override {
+    float milliseconds = 0.0f;
+    CONVOY_CUDA(cudaEventSynchronize(event_.get()));
+    CONVOY_CUDA(
+        cudaEventElapsedTime(&milliseconds, own<const EventMark>(earlier).event_.get(), event_.get()));
+    return milliseconds;
+  }
+
+ private:
+  Owner<cudaEvent_t, cudaEventDestroy> event_;
+};
+
+class DeviceFiniteCheck final : public FiniteCheck {
+ public:
+  DeviceFiniteCheck(Context& context, const std::int64_t* step)
+      : context_(context), step_(step), report_(sizeof(kernels::FiniteReport)) {
+    kernels::reset_finite_report(report_.as<kernels::FiniteReport>(), context.stream());
+  }
+
+  void look(const Tensor& tensor, std::int32_t part) override {
+    const DeviceTensor& values = device(tensor);
+    kernels::check_finite({.values = values.data(),
+                           .element = values.element(),
+                           .count = values.shape().count(),
+                           .operation = part,
+                           .step = step_,
+                           .report = report_.as<kernels::FiniteReport>()},
+                          context_.stream());
+  }
+
+  std::optional<NonFinite> read() const override {
+    kernels::FiniteReport report{};
+    copy_to_host(&report, report_.data(), sizeof report, context_.stream());
+    if (report.operation == kernels::kAllFinite) return std::nullopt;
+    return NonFinite{report.operation, report.step};
+  }
+
+ private:
+  Context& context_;
+  const std::int64_t* step_;
+  Buffer report_;
+};
+
+}  // namespace
+
+std::unique_ptr<TimeMark> make_mark(Context& context) {
+  return std::make_unique<EventMark>(context.stream());
+}
+
+std::unique_ptr<FiniteCheck> make_finite_check(Context& context, const StepCounter& counter) {
+  return std::make_unique<DeviceFiniteCheck>(context, device_step(counter));
+}
+
+}  // namespace convoy::cuda
