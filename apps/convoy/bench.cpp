@@ -64,13 +64,9 @@ struct BenchResult {
 };
 
 void print_json(const BenchResult& result) {
-  Json layers = Json::array();
-  for (const LayerTiming& layer : result.timing.layers) {
-    layers.push_back({{"name", layer.name},
-                      {"type", layer.type},
-                      {"forward_ms", layer.forward_ms},
-                      {"backward_ms", layer.backward_ms}});
-  }
+  const StepTiming& timing = result.timing;
+  const Json graph =
+      timing.graph ? Json{{"nodes", timing.graph->nodes}, {"kernels", timing.graph->kernels}} : Json();
   emit({{"event", "bench"},
         {"model", result.model},
         {"device", result.device},
@@ -83,7 +79,24 @@ void print_json(const BenchResult& result) {
         {"gflops", result.gflops},
         {"peak_gflops", result.peak ? Json(result.peak->gflops) : Json(nullptr)},
         {"convolutions_ms", result.convolutions_ms()},
-        {"layers", std::move(layers)}});
+        {"steps_per_launch", timing.steps_per_launch},
+        {"graph", graph},
+        {"device_bytes", timing.memory.allocated},
+        {"workspace_bytes", timing.memory.workspace},
+        {"layers", to_json(timing.layers)}});
+}
+
+/// What a GPU is given to do in a step; a host has nothing to tell.
+void print_device(const StepTiming& timing) {
+  constexpr double kMiB = 1024.0 * 1024.0;
+  if (timing.graph) {
+    fmt::print("{}  {} nodes a step, {} of them kernels; {} steps a launch\n", bold("graph "),
+               timing.graph->nodes, timing.graph->kernels, timing.steps_per_launch);
+  }
+  if (timing.memory.allocated == 0) return;
+  fmt::print("{}  {:.1f} MiB on the device, {:.1f} MiB of them workspace\n", bold("memory"),
+             static_cast<double>(timing.memory.allocated) / kMiB,
+             static_cast<double>(timing.memory.workspace) / kMiB);
 }
 
 void print_text(const BenchResult& result) {
@@ -97,20 +110,10 @@ void print_text(const BenchResult& result) {
                100.0 * result.gflops / result.peak->gflops, result.peak->gflops, result.peak->instructions,
                result.peak->threads);
   }
-  fmt::print("\n\n");
-
-  Table table({"operation", "type", "forward ms", "backward ms"});
-  table.left(1);
-  double forward = 0.0, backward = 0.0;
-  for (const LayerTiming& layer : result.timing.layers) {
-    table.add({layer.name, layer.type, fmt::format("{:.3f}", layer.forward_ms),
-               layer.has_backward ? fmt::format("{:.3f}", layer.backward_ms) : "-"});
-    forward += layer.forward_ms;
-    backward += layer.backward_ms;
-  }
-  table.add({"sum", "", fmt::format("{:.3f}", forward), fmt::format("{:.3f}", backward)});
-  fmt::print("{}", table.str());
-  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians, each operation waited for.\n",
+  fmt::print("\n");
+  print_device(result.timing);
+  fmt::print("\n{}", layer_table(result.timing.layers));
+  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock.\n",
              result.convolutions_ms());
 }
 

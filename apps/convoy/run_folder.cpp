@@ -57,6 +57,10 @@ void RunFolder::write_record(const Json& record) const {
   write_atomically(folder_ / "run.json", record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+void RunFolder::write_profile(const std::string& trace) const {
+  write_atomically(folder_ / kProfileFile, trace);
+}
+
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
 
 std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {

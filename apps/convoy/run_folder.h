@@ -12,6 +12,9 @@
 
 namespace convoy {
 
+/// The file of a profile in a run's folder, in Chrome's trace format.
+constexpr const char* kProfileFile = "profile.json";
+
 /// A folder that can be written to. What it had to create and nobody filled disappears with it.
 class RunFolder {
  public:
@@ -28,6 +31,9 @@ class RunFolder {
 
   /// Likewise run.json.
   void write_record(const Json& record) const;
+
+  /// Likewise profile.json.
+  void write_profile(const std::string& trace) const;
 
  private:
   std::filesystem::path folder_;

@@ -1,5 +1,7 @@
 #include "apps/convoy/step_timing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/data/order.h"
@@ -26,6 +28,31 @@ std::vector<LayerTiming> layer_timings(const StepProfile& profile) {
     layer->has_backward = true;
   }
   return layers;
+}
+
+std::string layer_table(const std::vector<LayerTiming>& layers) {
+  Table table({"operation", "type", "forward ms", "backward ms"});
+  table.left(1);
+  double forward = 0.0, backward = 0.0;
+  for (const LayerTiming& layer : layers) {
+    table.add({layer.name, layer.type, fmt::format("{:.3f}", layer.forward_ms),
+               layer.has_backward ? fmt::format("{:.3f}", layer.backward_ms) : "-"});
+    forward += layer.forward_ms;
+    backward += layer.backward_ms;
+  }
+  table.add({"sum", "", fmt::format("{:.3f}", forward), fmt::format("{:.3f}", backward)});
+  return table.str();
+}
+
+Json to_json(const std::vector<LayerTiming>& layers) {
+  Json rows = Json::array();
+  for (const LayerTiming& layer : layers) {
+    rows.push_back({{"name", layer.name},
+                    {"type", layer.type},
+                    {"forward_ms", layer.forward_ms},
+                    {"backward_ms", layer.backward_ms}});
+  }
+  return rows;
 }
 
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/convoy/terminal.h"
 #include "engine/backend/backend.h"
 #include "engine/data/dataset.h"
 #include "engine/model/model.h"
@@ -30,6 +31,10 @@ struct LayerTiming {
 
 /// The rows of a table of a profile: one a layer, in forward order, with batch assembly, loss and optimizer.
 std::vector<LayerTiming> layer_timings(const StepProfile& profile);
+
+/// As lines for people, with the sums, and as objects for programs.
+std::string layer_table(const std::vector<LayerTiming>& layers);
+Json to_json(const std::vector<LayerTiming>& layers);
 
 struct StepTiming {
   Samples step_ms;  // one a launch: the mean of the steps in it

@@ -90,11 +90,22 @@ TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
   return evaluation;
 }
 
+/// Tells `report` of what happens once; `start` is the program's.
+TrainObserver observer_of_start(TrainReport& report, const RunFolder& folder,
+                                std::chrono::steady_clock::time_point start) {
+  TrainObserver observer;
+  observer.first_step = [&report, start] { report.first_step(seconds_since(start)); };
+  observer.profile = [&](const StepProfile& profile) {
+    folder.write_profile(profile.chrome_trace());
+    report.profile(profile, folder.path() / kProfileFile);
+  };
+  return observer;
+}
+
 /// Trains, telling `report`, and returns the last epoch's report. Throws Interrupted after SIGINT.
-EpochReport fit(Trainer& trainer, const Dataset& dataset, TrainReport& report) {
+EpochReport fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer) {
   const InterruptGuard guard;
   EpochReport last;
-  TrainObserver observer;
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
     if (InterruptGuard::interrupted()) {
@@ -126,6 +137,7 @@ int run_train(const TrainFlags& flags) {
     fmt::print("{}", summary(model, flags.options.batch_size));
     return 0;
   }
+  const auto program_start = std::chrono::steady_clock::now();
   const BackendChoice device = make_backend(flags.device);
   const LoadedData data = load_limited(flags);
   const Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
@@ -141,7 +153,7 @@ int run_train(const TrainFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
   EpochReport last;
   try {
-    last = fit(trainer, data.pair.train, *report);
+    last = fit(trainer, data.pair.train, *report, observer_of_start(*report, folder, program_start));
   } catch (const Interrupted& interrupted) {
     save_interrupted(folder, model, trainer, record, interrupted);
   }
@@ -193,6 +205,12 @@ Command add_train(CLI::App& program) {
       ->check(at_least(0))
       ->capture_default_str();
   command
+      .add_option("--profile", options.profile_steps,
+                  "Profile N steps: a table of times by layer, and profile.json for chrome://tracing")
+      ->check(at_least(0));
+  command.add_flag("--check-finite", options.check_finite,
+                   "Name the first layer and step that made a NaN or infinity, and stop");
+  command
       .add_option(
           "--settle", options.settle_batches,
           "Average the last weights and settle batch norm on N batches; 0: neither, as the classic program")
@@ -210,6 +228,7 @@ Command add_train(CLI::App& program) {
              "  convoy train\n"
              "  convoy train --dataset cifar10 --model resnet9 --epochs 10\n"
              "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
+             "  convoy train --profile 20\n"
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n");
   return {&command, [flags] { return run_train(*flags); }};
 }

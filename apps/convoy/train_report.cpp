@@ -19,6 +19,15 @@ class TextReport : public TrainReport {
     std::fflush(stdout);
   }
 
+  void first_step(double seconds) override { line(fmt::format("First step done after {:.2f} s", seconds)); }
+
+  void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
+    line(fmt::format("Profile of {} steps, median {:.3f} ms, part by part on the device's clock:",
+                     profile.step_ms.size(), profile.step_ms.quantile(0.5)));
+    fmt::print("{}", layer_table(layer_timings(profile)));
+    line(fmt::format("Wrote {} for chrome://tracing or ui.perfetto.dev", trace.string()));
+  }
+
   void progress(const Progress& progress) override {
     const auto now = std::chrono::steady_clock::now();
     if (now < next_draw_) return;
@@ -66,6 +75,15 @@ class TextReport : public TrainReport {
 class JsonReport : public TrainReport {
  public:
   void run(const Json& record) override { event("run", record); }
+
+  void first_step(double seconds) override { event("first_step", {{"seconds", seconds}}); }
+
+  void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
+    event("profile", {{"steps", profile.step_ms.size()},
+                      {"ms_per_step_median", profile.step_ms.quantile(0.5)},
+                      {"layers", to_json(layer_timings(profile))},
+                      {"trace", trace.string()}});
+  }
 
   void progress(const Progress&) override {}
 

@@ -1,9 +1,12 @@
 // What `convoy train` tells: lines and a progress bar for people, or JSON events for programs.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
+#include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
+#include "engine/train/profile.h"
 #include "engine/train/trainer.h"
 
 namespace convoy {
@@ -21,6 +24,8 @@ class TrainReport {
   virtual ~TrainReport() = default;
   /// `record` as in run.json, without results.
   virtual void run(const Json& record) = 0;
+  virtual void first_step(double seconds) = 0;  // from the program's start until the device had finished it
+  virtual void profile(const StepProfile& profile, const std::filesystem::path& trace) = 0;
   virtual void progress(const Progress& progress) = 0;  // after every step
   virtual void step(const StepReport& report) = 0;
   virtual void epoch(const EpochReport& report) = 0;

@@ -10,10 +10,10 @@ namespace convoy {
 
 class WeightAverage {
  public:
-  /// For a training of `steps`; 0: nothing is averaged.
+  /// For a training of `steps`; of fewer than five, nothing is averaged.
   explicit WeightAverage(std::int64_t steps);
 
-  /// Whether the weights after `step` (from 1) are wanted. The last step's always are.
+  /// Whether the weights after `step` (from 1) are wanted. The last step's are, if any.
   bool wants(std::int64_t step) const;
 
   /// The first step after `step` whose weights are wanted; beyond all steps if there is none.

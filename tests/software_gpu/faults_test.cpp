@@ -16,15 +16,21 @@ using testing::HasSubstr;
 using testing::Not;
 
 const std::vector<std::string> kShort = {"--limit-train", "8", "--log-every", "1"};
+const std::vector<std::string> kProfiled = {"--limit-train", "16", "--log-every", "1", "--profile", "1"};
+
+// The training that calls `function`.
+const std::vector<std::string>& training_with(const std::string& function) {
+  return function.starts_with("cudaEvent") ? kProfiled : kShort;
+}
 
 // What a failure may be survived in: whatever destroys, and whatever there is a substitute for.
 const std::set<std::string> kSurvivable = {
-    "cudaFree", "cudaStreamDestroy", "cudaGraphDestroy", "cudaGraphExecDestroy", "cublasLtDestroy",
-    "cublasLtMatmulDescDestroy", "cublasLtMatrixLayoutDestroy", "cublasLtMatmulPreferenceDestroy",
-    "cudnnDestroy", "cudnnBackendDestroyDescriptor",
+    "cudaFree", "cudaStreamDestroy", "cudaEventDestroy", "cudaGraphDestroy", "cudaGraphExecDestroy",
+    "cublasLtDestroy", "cublasLtMatmulDescDestroy", "cublasLtMatrixLayoutDestroy",
+    "cublasLtMatmulPreferenceDestroy", "cudnnDestroy", "cudnnBackendDestroyDescriptor",
     // A training without graphs.
     "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaLaunchKernelExC",
-    "cudaMemsetAsync", "cublasLtMatmul", "cudnnBackendExecute",
+    "cudaMemsetAsync", "cublasLtMatmul", "cudnnBackendExecute", "cudaGraphGetNodes", "cudaGraphNodeGetType",
     // The next engine, or an own kernel.
     "cudnnBackendFinalize",
     // A wait at the very end.
@@ -47,17 +53,18 @@ class Faults : public GpuProgram, public testing::WithParamInterface<const char*
 
 TEST_P(Faults, EveryCallFailsOnce) {
   const std::string function = GetParam();
-  const auto calls = trace(kShort);
+  const auto& training = training_with(function);
+  const auto calls = trace(training);
   const auto count =
       std::ranges::count_if(calls, [&](const std::string& call) { return function_of(call) == function; });
   ASSERT_GT(count, 0) << function << " is not called any more";
-  const double loss = final_loss(train(kShort));
+  const double loss = final_loss(train(training));
   ASSERT_TRUE(std::isfinite(loss));
 
   for (std::int64_t n = 1; n <= count; ++n) {
     SCOPED_TRACE(function + ", call " + std::to_string(n));
     const std::string fault = function + ":" + std::to_string(n) + ":" + std::to_string(failure_of(function));
-    const Outcome outcome = train(kShort, {{"SOFTWARE_GPU_FAIL", fault}});
+    const Outcome outcome = train(training, {{"SOFTWARE_GPU_FAIL", fault}});
     EXPECT_THAT(outcome.err, Not(HasSubstr("software GPU: ")));  // no leak, nothing forbidden
     if (outcome.code == 0) {
       EXPECT_TRUE(kSurvivable.contains(function)) << "the failure went unnoticed";
@@ -87,14 +94,21 @@ const char* const kFunctions[] = {"cublasLtCreate",
                                   "cublasLtMatrixLayoutDestroy",
                                   "cudaDeviceGetAttribute",
                                   "cudaDeviceSynchronize",
+                                  "cudaEventCreate",
+                                  "cudaEventDestroy",
+                                  "cudaEventElapsedTime",
+                                  "cudaEventRecord",
+                                  "cudaEventSynchronize",
                                   "cudaFree",
                                   "cudaGetDevice",
                                   "cudaGetDeviceCount",
                                   "cudaGetDeviceProperties",
                                   "cudaGraphDestroy",
                                   "cudaGraphExecDestroy",
+                                  "cudaGraphGetNodes",
                                   "cudaGraphInstantiate",
                                   "cudaGraphLaunch",
+                                  "cudaGraphNodeGetType",
                                   "cudaLaunchKernelExC",
                                   "cudaMalloc",
                                   "cudaMemcpyAsync",

@@ -39,7 +39,7 @@ struct Trained {
   std::vector<std::string> said;
 };
 
-// Three epochs of a full and a ragged batch each.
+// Three epochs of three full batches and a ragged one each.
 Trained train(CudaOptions options) {
   Trained trained;
   options.say = [&](const std::string& line) { trained.said.push_back(line); };
@@ -60,6 +60,22 @@ TEST(SoftwareGpuTraining, GraphsChangeNoBit) {
   EXPECT_EQ(graphed.state, plain.state);
   EXPECT_EQ(graphed.evaluation.loss, plain.evaluation.loss);
   EXPECT_EQ(graphed.evaluation.accuracy, plain.evaluation.accuracy);
+}
+
+// Launches of 1, and of 1, 4, and a rest of single steps; and the losses that are printed in between.
+TEST(SoftwareGpuTraining, ManyStepsALaunchChangeNoBit) {
+  const auto run = [](std::int64_t steps_per_launch) {
+    const auto backend = make_cuda_backend({.steps_per_launch = steps_per_launch});
+    const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+    Trainer trainer(*backend, model, initial_state(model, 3),
+                    {.batch_size = 4, .epochs = 2, .log_every = 7, .settle_batches = 2});
+    std::vector<double> losses;
+    trainer.fit(stripes(70), {.step = [&](const StepReport& step) { losses.push_back(step.loss); }});
+    return std::pair(trainer.state(), losses);
+  };
+  const auto one = run(1);
+  EXPECT_EQ(one.second.size(), 4u);
+  EXPECT_EQ(run(4), one);
 }
 
 TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {

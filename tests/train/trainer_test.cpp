@@ -170,11 +170,15 @@ TEST(TrainerRefuses, OptionsAndDataThatCannotBe) {
   EXPECT_THAT(refusal({.batch_size = 0}, data, convnet()), HasSubstr("batch size 0"));
   EXPECT_THAT(refusal({.batch_size = 13}, data, convnet()), HasSubstr("larger than the 12 images of halves"));
   EXPECT_THAT(refusal({.batch_size = 4, .epochs = 0}, data, convnet()), HasSubstr("0 epochs"));
-  EXPECT_THAT(refusal({.batch_size = 4, .adam = {.learning_rate = -1}}, data, convnet()),
+  EXPECT_THAT(refusal({.batch_size = 4, .optimizer = AdamOptions{.learning_rate = -1}}, data, convnet()),
               HasSubstr("learning rate -1"));
   EXPECT_THAT(refusal({.batch_size = 4, .settle_batches = -1}, data, convnet()),
               HasSubstr("settle_batches -1"));
   EXPECT_THAT(refusal({.batch_size = 4, .log_every = -1}, data, convnet()), HasSubstr("log_every -1"));
+  EXPECT_THAT(refusal({.batch_size = 4, .profile_steps = -1}, data, convnet()),
+              HasSubstr("profile_steps -1"));
+  EXPECT_THAT(refusal({.batch_size = 4, .profile_steps = 1}, data, convnet()),
+              HasSubstr("needs an epoch of 4: this one has 3 of 4 images"));
   EXPECT_THAT(refusal({.batch_size = 4}, data, convnet(2)), HasSubstr("3 classes"));
   EXPECT_THAT(refusal({.batch_size = 4}, data, builtin_model("convnet", {1, 28, 28}, 10)),
               HasSubstr("[1, 28, 28]"));

@@ -5,6 +5,7 @@
 #include "engine/backend/cuda/graphs.h"
 #include "engine/backend/cuda/operations.h"
 #include "engine/backend/cuda/parameters.h"
+#include "engine/core/trace.h"
 #include "kernels/convert.h"
 
 namespace convoy::cuda {
@@ -81,6 +82,7 @@ class Conv2dOperation final : public Operation {
 
   void backward() override {
     if (backward_weight_) {
+      const trace::Range range(wgrad_);
       backward_weight_->execute();
       if (rounded_gradient_) {
         kernels::cast(rounded_gradient_->as<__nv_bfloat16>(), device(t_.weight.grad).as<float>(),
@@ -88,7 +90,9 @@ class Conv2dOperation final : public Operation {
       }
     }
     if (bias_columns_) bias_columns_->sum(device(output_.grad), device(t_.bias.grad), context_.stream());
-    if (backward_data_) backward_data_->execute();
+    if (!backward_data_) return;
+    const trace::Range range(dgrad_);
+    backward_data_->execute();
   }
 
  private:
@@ -105,6 +109,8 @@ class Conv2dOperation final : public Operation {
   }
 
   Context& context_;
+  trace::Name wgrad_{"wgrad"};
+  trace::Name dgrad_{"dgrad"};
   WeightedTensors t_;
   std::optional<GraphOperation> forward_;
   std::optional<GraphOperation> backward_weight_;

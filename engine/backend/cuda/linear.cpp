@@ -9,6 +9,7 @@
 #include "engine/backend/cuda/gemm.h"
 #include "engine/backend/cuda/operations.h"
 #include "engine/backend/cuda/parameters.h"
+#include "engine/core/trace.h"
 
 namespace convoy::cuda {
 namespace {
@@ -50,9 +51,14 @@ class LinearOperation final : public Operation {
   }
 
   void backward() override {
-    if (backward_weight_) backward_weight_->execute();
+    if (backward_weight_) {
+      const trace::Range range(wgrad_);
+      backward_weight_->execute();
+    }
     if (bias_columns_) bias_columns_->sum(device(output_.grad), device(t_.bias.grad), context_.stream());
-    if (backward_data_) backward_data_->execute();
+    if (!backward_data_) return;
+    const trace::Range range(dgrad_);
+    backward_data_->execute();
   }
 
  private:
@@ -83,6 +89,8 @@ class LinearOperation final : public Operation {
   }
 
   Context& context_;
+  trace::Name wgrad_{"wgrad"};
+  trace::Name dgrad_{"dgrad"};
   WeightedTensors t_;
   std::int64_t rows_ = 0;
   std::int64_t in_ = 0;

@@ -1,0 +1,177 @@
+// What is seen of a training while it runs: profiles, the search for NaN, averaged weights.
+#include "engine/train/fit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/backend/registry.h"
+#include "engine/core/error.h"
+#include "engine/model/builtin.h"
+#include "engine/model/state.h"
+
+namespace convoy {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Dataset noise(std::int64_t count) {
+  Dataset data{.name = "noise", .image = {1, 8, 8}, .classes = 3};
+  PhiloxSequence random({5, 0});
+  for (std::int64_t i = 0; i < count * 64; ++i) {
+    data.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
+  }
+  for (std::int64_t i = 0; i < count; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 3));
+  return data;
+}
+
+Model convnet() { return builtin_model("convnet", {1, 8, 8}, 3); }
+
+class FitTest : public testing::TestWithParam<std::string> {
+ protected:
+  std::string failure(StateDict state, TrainOptions options) {
+    Trainer trainer(*backend_, convnet(), state, options);
+    try {
+      trainer.fit(noise(24));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "trained";
+  }
+
+  std::unique_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+};
+
+void poison(StateDict& state, const std::string& name) {
+  for (auto& [key, tensor] : state) {
+    if (key == name) tensor.values.at(1) = std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
+TEST_P(FitTest, NamesWhereTheFirstNaNCameFrom) {
+  const TrainOptions options{.batch_size = 4, .epochs = 1, .log_every = 2, .check_finite = true};
+  StateDict fc = initial_state(convnet(), 1);
+  poison(fc, "fc.weight");
+  EXPECT_EQ(failure(fc, options), "step 1: the first NaN or infinity came out of fc.fprop (Linear)");
+  StateDict norm = initial_state(convnet(), 1);
+  poison(norm, "layer2.1.bias");
+  EXPECT_EQ(failure(norm, options),
+            "step 1: the first NaN or infinity came out of layer2.1.fprop (BatchNorm2d+ReLU)");
+  EXPECT_EQ(failure(initial_state(convnet(), 1), options), "trained");
+}
+
+TEST_P(FitTest, NamesTheStepAsWell) {
+  // Adam's first step adds 1e30 to every weight, with which two layers overflow in the second.
+  const TrainOptions options{.batch_size = 4,
+                             .epochs = 1,
+                             .optimizer = AdamOptions{.learning_rate = 1e30f},
+                             .log_every = 0,
+                             .check_finite = true};
+  EXPECT_THAT(failure(initial_state(convnet(), 1), options),
+              AllOf(HasSubstr("step 2: the first NaN or infinity came out of layer"), HasSubstr(".fprop")));
+}
+
+TEST_P(FitTest, ProfilesStepsPartByPart) {
+  TrainOptions options{.batch_size = 4, .epochs = 1, .profile_steps = 2};
+  Trainer trainer(*backend_, convnet(), initial_state(convnet(), 1), options);
+  std::vector<StepProfile> profiles;
+  int first_steps = 0;
+  trainer.fit(noise(24), {.first_step = [&] { ++first_steps; },
+                          .profile = [&](const StepProfile& profile) { profiles.push_back(profile); }});
+  EXPECT_EQ(first_steps, 1);
+  ASSERT_EQ(profiles.size(), 1u);
+  const StepProfile& profile = profiles[0];
+  EXPECT_EQ(profile.step_ms.size(), 2u);
+  std::vector<std::string> labels;
+  for (const PartProfile& part : profile.parts) labels.push_back(part.label);
+  EXPECT_THAT(labels,
+              ElementsAre("step", "batch", "layer1.0.fprop", "layer1.1.fprop", "layer1.3.fprop",
+                          "layer2.0.fprop", "layer2.1.fprop", "layer2.3.fprop", "fc.fprop", "loss.fprop",
+                          "loss.bprop", "fc.bprop", "layer2.3.bprop", "layer2.1.bprop", "layer2.0.bprop",
+                          "layer1.3.bprop", "layer1.1.bprop", "layer1.0.bprop", "optimizer"));
+  for (std::size_t step = 0; step < 2; ++step) {
+    double sum = 0.0;
+    for (const PartProfile& part : profile.parts) {
+      EXPECT_GE(part.duration_ms.values()[step], 0.0) << part.label;
+      sum += part.duration_ms.values()[step];
+    }
+    // Neither gap nor overlap; CUDA's clock counts in float milliseconds and half microseconds.
+    EXPECT_NEAR(sum, profile.step_ms.values()[step], 1e-3 * static_cast<double>(profile.parts.size()));
+  }
+
+  const auto trace = nlohmann::json::parse(profile.chrome_trace());
+  std::vector<std::string> complete;
+  for (const auto& event : trace.at("traceEvents")) {
+    if (event.at("ph") == "X") complete.push_back(event.at("name"));
+  }
+  ASSERT_EQ(complete.size(), 2 * (profile.parts.size() + 1));
+  EXPECT_EQ(complete[0], "step 1");
+  EXPECT_EQ(complete[3], "layer1.0.fprop");
+}
+
+TEST_P(FitTest, WatchingChangesNoBit) {
+  const auto train = [&](TrainOptions options) {
+    Trainer trainer(*backend_, convnet(), initial_state(convnet(), 1), options);
+    trainer.fit(noise(26));
+    return trainer.state();
+  };
+  const StateDict plain = train({.batch_size = 4, .epochs = 2});
+  EXPECT_EQ(train({.batch_size = 4, .epochs = 2, .profile_steps = 2}), plain);
+  EXPECT_EQ(train({.batch_size = 4, .epochs = 2, .check_finite = true}), plain);
+}
+
+std::vector<std::string> usable_backends() {
+  std::vector<std::string> names;
+  for (const BackendStatus& status : backend_statuses()) {
+    if (status.usable) names.push_back(status.name);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(, FitTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& instance) { return instance.param; });
+
+// A step that names what of it cannot be done.
+TEST(Step, AnErrorNamesThePart) {
+  const auto backend = make_backend("reference").backend;
+  std::vector<StepPart> parts;
+  parts.push_back({"conv", "Conv2d", Pass::backward, [] { throw Error("no plan"); }, {}});
+  Step step(*backend, std::move(parts));
+  try {
+    step.run(1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "conv.bprop: no plan");
+  }
+}
+
+TEST(WeightAverage, TakesTenOfTheLastFifth) {
+  const WeightAverage average(3000);
+  std::vector<std::int64_t> wanted;
+  for (std::int64_t step = 1; step <= 3000; ++step) {
+    if (average.wants(step)) wanted.push_back(step);
+  }
+  EXPECT_THAT(wanted, ElementsAre(2460, 2520, 2580, 2640, 2700, 2760, 2820, 2880, 2940, 3000));
+  EXPECT_EQ(average.next_after(0), 2460);
+  EXPECT_EQ(average.next_after(2460), 2520);
+  EXPECT_GT(average.next_after(3000), 3000);
+  EXPECT_GT(WeightAverage(0).next_after(0), 1'000'000);
+  EXPECT_TRUE(WeightAverage(5).wants(5));
+  EXPECT_FALSE(WeightAverage(4).wants(4)) << "nothing to average: the last weights stay as they are";
+}
+
+TEST(WeightAverage, IsTheMean) {
+  WeightAverage average(10);
+  EXPECT_TRUE(average.mean().empty());
+  average.add({{"a", HostTensor{{2}, {1.0, 2.0}}}});
+  average.add({{"a", HostTensor{{2}, {3.0, 6.0}}}});
+  EXPECT_THAT(average.mean().at(0).second.values, ElementsAre(2.0, 4.0));
+}
+
+}  // namespace
+}  // namespace convoy
