@@ -9,4 +9,5 @@
 #include "engine/model/model_file.h"
 #include "engine/model/state.h"
 #include "engine/train/network.h"
+#include "engine/train/profile.h"
 #include "engine/train/trainer.h"

@@ -68,7 +68,8 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
 TEST(Bench, TimesAStepAndItsOperations) {
   const TempFolder folder;
   const Outcome outcome =
-      run({"bench", "--batch-size", "16", "--steps", "3", "--warmup", "1", "--json"}, {folder.path()});
+      run({"bench", "--device", "cpu", "--batch-size", "16", "--steps", "3", "--warmup", "1", "--json"},
+          {folder.path()});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto events = json_lines(outcome.out);
   ASSERT_EQ(events.size(), 1u);
@@ -80,14 +81,16 @@ TEST(Bench, TimesAStepAndItsOperations) {
        {"ms_per_step_min", "images_per_second", "gflops", "peak_gflops", "convolutions_ms"}) {
     EXPECT_GT(bench[field].get<double>(), 0.0) << field;
   }
+  EXPECT_EQ(bench["steps_per_launch"], 1);
+  EXPECT_TRUE(bench["graph"].is_null()) << "a CPU records nothing";
   EXPECT_LE(bench["ms_per_step_min"], bench["ms_per_step_p10"]);
   EXPECT_LE(bench["ms_per_step_p10"], bench["ms_per_step_median"]);
   EXPECT_LE(bench["ms_per_step_median"], bench["ms_per_step_p90"]);
   std::vector<std::string> types;
   for (const auto& layer : bench["layers"]) types.push_back(layer["type"]);
-  EXPECT_EQ(types,
-            (std::vector<std::string>{"Batch", "Conv2d", "BatchNorm2d+ReLU", "MaxPool2d", "Conv2d",
-                                      "BatchNorm2d+ReLU", "MaxPool2d", "Linear", "CrossEntropy", "Adam"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"StepCounter", "Batch", "Conv2d", "BatchNorm2d+ReLU",
+                                             "MaxPool2d", "Conv2d", "BatchNorm2d+ReLU", "MaxPool2d", "Linear",
+                                             "CrossEntropy", "Adam"}));
 }
 
 TEST(Bench, TakesRealDataToo) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "tests/cli/program.h"
@@ -32,14 +33,44 @@ TEST_F(TrainTest, PrintsWhatTheClassicProgramPrints) {
   const Outcome outcome = train({"--epochs", "2", "--log-every", "2"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto text = lines(outcome.out);
-  ASSERT_EQ(text.size(), 3u + 2 * (2 + 1) + 2) << outcome.out;
+  ASSERT_EQ(text.size(), 4u + 2 * (2 + 1) + 2) << outcome.out;
   EXPECT_THAT(text[0], HasSubstr("500 training and 200 test images (from --data)"));
   EXPECT_THAT(text[2], HasSubstr("device"));
-  EXPECT_THAT(text[3], MatchesRegex("Epoch \\[1/2\\], Step \\[2/5\\], Loss: [0-9]+\\.[0-9]{4}"));
-  EXPECT_THAT(text[7], MatchesRegex("Epoch \\[2/2\\], Step \\[4/5\\], Loss: [0-9]+\\.[0-9]{4}"));
-  EXPECT_THAT(text[9],
+  EXPECT_THAT(text[3], MatchesRegex("First step done after [0-9]+\\.[0-9]{2} s"));
+  EXPECT_THAT(text[4], MatchesRegex("Epoch \\[1/2\\], Step \\[2/5\\], Loss: [0-9]+\\.[0-9]{4}"));
+  EXPECT_THAT(text[8], MatchesRegex("Epoch \\[2/2\\], Step \\[4/5\\], Loss: [0-9]+\\.[0-9]{4}"));
+  EXPECT_THAT(text[10],
               MatchesRegex("Test accuracy of the model on the 200 test images: [0-9]+\\.[0-9]{2} %"));
   EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);  // no terminal, no escapes
+}
+
+TEST_F(TrainTest, ProfilesAsATableAndAsATrace) {
+  const Outcome outcome = train({"--profile", "2", "--out", "here"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* text : {"Profile of 2 steps", "layer2.0", "optimizer", "Wrote here/profile.json"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+  const auto trace = nlohmann::json::parse(content_of(folder_ / "here/profile.json"));
+  EXPECT_GT(trace.at("traceEvents").size(), 2 * 19u);
+
+  const auto events = json_lines(train({"--profile", "2", "--json"}).out);
+  const auto profile =
+      std::ranges::find_if(events, [](const auto& event) { return event["event"] == "profile"; });
+  ASSERT_NE(profile, events.end());
+  EXPECT_EQ((*profile)["steps"], 2);
+  EXPECT_EQ((*profile)["layers"].size(), 11u);
+
+  const Outcome too_long = train({"--profile", "3"});
+  EXPECT_EQ(too_long.code, 2);
+  EXPECT_THAT(too_long.err, HasSubstr("a profile of 3 steps, 3 before it, needs an epoch of 6"));
+}
+
+TEST_F(TrainTest, ChecksThatEverythingIsFinite) {
+  EXPECT_EQ(train({"--check-finite"}).code, 0);
+  const Outcome outcome = train({"--check-finite", "--lr", "1e30", "--out", "here"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("step 2: the first NaN or infinity came out of layer"));
+  EXPECT_THAT(files_under(folder_ / "here"), ElementsAre()) << "nothing worth keeping";
 }
 
 TEST_F(TrainTest, LearnsTheMadeUpDigits) {
@@ -68,8 +99,9 @@ TEST_F(TrainTest, JsonEventsHaveTheirFields) {
   const auto events = json_lines(outcome.out);
   std::vector<std::string> names;
   for (const auto& event : events) names.push_back(event["event"]);
-  ASSERT_THAT(names, ElementsAre("run", "step", "step", "epoch", "eval", "done"));
-  for (std::size_t i = 1; i < events.size(); ++i) {
+  ASSERT_THAT(names, ElementsAre("run", "first_step", "step", "step", "epoch", "eval", "done"));
+  EXPECT_GT(events[1]["seconds"].get<double>(), 0.0);
+  for (std::size_t i = 2; i < events.size(); ++i) {
     for (const char* field : {"loss", "images_per_second", "seconds"}) {
       EXPECT_TRUE(events[i][field].is_number()) << events[i];
     }

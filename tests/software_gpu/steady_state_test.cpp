@@ -61,6 +61,28 @@ TEST_F(SteadyState, TheConvNetTakesAtMostTwentyLaunchesAStep) {
   EXPECT_GE(count, 15) << "something of the step is not in the graph";
 }
 
+TEST_F(SteadyState, BenchCountsWhatAStepIs) {
+  const Outcome outcome = run({"bench", "--device", "cuda", "--model", "model.json", "--batch-size", "2",
+                               "--steps", "40", "--dataset", "idx", "--data", "digits", "--json"},
+                              {folder_.path()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json bench = json_lines(outcome.out).back();
+  EXPECT_EQ(bench["steps_per_launch"], 20);
+  EXPECT_EQ(bench["graph"]["nodes"], bench["graph"]["kernels"]) << "nothing is copied in a step";
+  EXPECT_GE(bench["graph"]["kernels"], 15);
+  EXPECT_GT(bench["workspace_bytes"], 0);
+  EXPECT_GT(bench["device_bytes"], bench["workspace_bytes"]);
+}
+
+// 64 steps: one alone, single graphs up to the first loss, then twenty steps a launch.
+TEST_F(SteadyState, ManyStepsAreOneLaunch) {
+  const auto intervals = between_losses(trace({"--batch-size", "1", "--log-every", "20", "--settle", "0"}));
+  ASSERT_GE(intervals.size(), 4u);
+  std::vector<std::string> functions;  // the interval before this one captures the twenty
+  for (const std::string& call : intervals[2]) functions.push_back(function_of(call));
+  EXPECT_THAT(functions, ElementsAre("cudaStreamSynchronize", "cudaGraphLaunch", "cudaMemcpyAsync"));
+}
+
 TEST_F(SteadyState, EverythingIsAllocatedBeforeTheSecondStep) {
   const auto calls = trace({});
   const auto first_launch = std::ranges::find_if(
