@@ -14,18 +14,6 @@ namespace {
 constexpr int kStepRow = 1;
 constexpr int kPartRow = 2;
 
-const char* category(Pass pass) {
-  switch (pass) {
-    case Pass::forward:
-      return "forward";
-    case Pass::backward:
-      return "backward";
-    case Pass::update:
-      break;
-  }
-  return "update";
-}
-
 // A "complete" event; the format counts in microseconds.
 nlohmann::json event(const std::string& name, const char* category, int row, double start_ms,
                      double duration_ms) {
@@ -52,7 +40,7 @@ std::string StepProfile::chrome_trace() const {
     events.push_back(
         event(fmt::format("step {}", step + 1), "step", kStepRow, start, step_ms.values()[step]));
     for (const PartProfile& part : parts) {
-      nlohmann::json one = event(part.label, category(part.pass), kPartRow, part.start_ms.values()[step],
+      nlohmann::json one = event(part.label, name_of(part.pass), kPartRow, part.start_ms.values()[step],
                                  part.duration_ms.values()[step]);
       one["args"] = {{"type", part.type}};
       events.push_back(std::move(one));
@@ -65,11 +53,7 @@ StepProfiler::StepProfiler(Backend& backend, const Step& step) : backend_(backen
 
 void StepProfiler::run_step() {
   Marks marks;
-  for (std::size_t i = 0; i < step_.parts().size(); ++i) {
-    marks.push_back(backend_.mark());
-    step_.run_part(i);
-  }
-  marks.push_back(backend_.mark());
+  step_.walk([&](std::size_t) { marks.push_back(backend_.mark()); });
   steps_.push_back(std::move(marks));
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <optional>
+
 #include "engine/core/error.h"
 #include "engine/model/state.h"
 
@@ -13,6 +16,13 @@ constexpr std::uint32_t kAugmentationStream = 1u << 15;
 
 Shape batch_shape(const Model& model, std::int64_t batch) {
   return {batch, model.input[0], model.input[1], model.input[2]};
+}
+
+const trace::Name& pass_range(Pass pass) {
+  static const std::array<trace::Name, 4> names = {
+      trace::Name(name_of(Pass::input)), trace::Name(name_of(Pass::forward)),
+      trace::Name(name_of(Pass::backward)), trace::Name(name_of(Pass::update))};
+  return names[static_cast<std::size_t>(pass)];
 }
 
 StepPart forward_of(const NamedOperation& named, Phase phase) {
@@ -29,24 +39,44 @@ StepPart backward_of(const NamedOperation& named) {
 
 }  // namespace
 
-std::string StepPart::label() const {
+const char* name_of(Pass pass) {
   switch (pass) {
+    case Pass::input:
+      return "input";
     case Pass::forward:
-      return name + ".fprop";
+      return "forward";
     case Pass::backward:
-      return name + ".bprop";
+      return "backward";
     case Pass::update:
       break;
   }
+  return "update";
+}
+
+std::string StepPart::label() const {
+  if (pass == Pass::forward) return name + ".fprop";
+  if (pass == Pass::backward) return name + ".bprop";
   return name;
 }
 
 Step::Step(Backend& backend, std::vector<StepPart> parts, FiniteCheck* check)
     : parts_(std::move(parts)), check_(check) {
   for (const StepPart& part : parts_) names_.emplace_back(part.label());
-  replay_ = backend.record([this] {
-    for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
-  });
+  replay_ = backend.record([this] { walk([](std::size_t) {}); });
+}
+
+void Step::walk(const std::function<void(std::size_t)>& before) const {
+  std::optional<trace::Range> range;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const Pass pass = parts_[i].pass;
+    if (i == 0 || pass != parts_[i - 1].pass) {
+      range.reset();  // the one before closes first: ranges nest
+      range.emplace(pass_range(pass));
+    }
+    before(i);
+    run_part(i);
+  }
+  before(parts_.size());
 }
 
 void Step::run_part(std::size_t index) const {
@@ -90,7 +120,7 @@ StepPart BatchNetwork::batch_part(ResidentDataset& dataset, Phase phase) {
   const AugmentationSource augmentation{
       state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
   std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_, augmentation);
-  return {"batch", "Batch", Pass::update, [batch, phase] { batch->forward(phase); }, {images_}};
+  return {"batch", "Batch", Pass::input, [batch, phase] { batch->forward(phase); }, {images_}};
 }
 
 void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
@@ -99,7 +129,7 @@ void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
 
 std::unique_ptr<Step> BatchNetwork::training_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
-  parts.push_back({"step", "StepCounter", Pass::update, [this] { state_.counter->increment(); }, {}});
+  parts.push_back({"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}});
   parts.push_back(batch_part(dataset, Phase::training));
   add_forward(parts, Phase::training);
   parts.push_back(forward_of(loss_, Phase::training));

@@ -14,7 +14,10 @@
 
 namespace convoy {
 
-enum class Pass { forward, backward, update };
+enum class Pass { input, forward, backward, update };
+
+/// "input", "forward", ...
+const char* name_of(Pass pass);
 
 /// One part of a step.
 struct StepPart {
@@ -39,12 +42,16 @@ class Step {
   /// Enqueues the whole step `times` times. An Error thrown by a part names it.
   void run(std::int64_t times) { replay_->run(times); }
 
+  /// Runs one step part by part, unrecorded: `before(i)` is called before part i, and a last time behind them
+  /// all. A profiler sees a range for each pass and, in it, for each part.
+  void walk(const std::function<void(std::size_t)>& before) const;
+
   std::span<const StepPart> parts() const { return parts_; }
-  /// Runs one part as it is, in a profiler's range of its label.
-  void run_part(std::size_t index) const;
   const Replay& replay() const { return *replay_; }
 
  private:
+  void run_part(std::size_t index) const;
+
   std::vector<StepPart> parts_;
   std::vector<trace::Name> names_;
   FiniteCheck* check_;

@@ -42,10 +42,13 @@ TEST(Trace, APrintedRangeIsAPlaceInTheTraining) {
   EXPECT_EQ(ranges.at(1), "  convoy:step=1");
   // The profiled steps lie in a range of their own, which a profiler can be told to wait for.
   EXPECT_THAT(from_to(ranges, "  convoy:profile", "    convoy:step=5"),
-              ElementsAre("  convoy:profile", "    convoy:step=4", "      convoy:step", "      convoy:batch",
-                          "      convoy:conv.fprop", "      convoy:conv2.fprop", "      convoy:fc.fprop",
-                          "      convoy:loss.fprop", "      convoy:loss.bprop", "      convoy:fc.bprop",
-                          "      convoy:conv2.bprop", "      convoy:conv.bprop", "      convoy:optimizer"));
+              ElementsAre("  convoy:profile", "    convoy:step=4",                              //
+                          "      convoy:input", "        convoy:step", "        convoy:batch",  //
+                          "      convoy:forward", "        convoy:conv.fprop", "        convoy:conv2.fprop",
+                          "        convoy:fc.fprop", "        convoy:loss.fprop",  //
+                          "      convoy:backward", "        convoy:loss.bprop", "        convoy:fc.bprop",
+                          "        convoy:conv2.bprop", "        convoy:conv.bprop",  //
+                          "      convoy:update", "        convoy:optimizer"));
   EXPECT_EQ(std::ranges::count(ranges, "  convoy:step=6"), 1) << "the profile has ended";
 }
 
