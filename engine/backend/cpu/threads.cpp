@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 
 #include "engine/backend/cpu/cpu.h"
 
@@ -21,7 +22,11 @@ void prepare_cpu_threads(char** argv) {
   if (std::ranges::any_of(kDecisions, [](const char* name) { return std::getenv(name) != nullptr; })) return;
   // Longer than the gaps between the parallel loops of a step, far shorter than the default.
   if (setenv("OMP_PROC_BIND", "true", 1) != 0 || setenv("GOMP_SPINCOUNT", "10000", 1) != 0) return;
-  execv("/proc/self/exe", argv);  // returns only if it failed; then the program goes on unbound
+  // By its own name, which is what ps and profilers show. Returns only if it failed; then the program goes on
+  // unbound.
+  std::error_code unknown;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (!unknown) execv(program.c_str(), argv);
 }
 
 }  // namespace convoy
