@@ -1,20 +1,48 @@
-# CUDA is found, not required. Sets CONVOY_CUDA, and enables the language where there is a toolkit; the toolkit's
-# headers alone (CUDAToolkit_FOUND) are enough for the tests that run kernels on the host.
-option(CONVOY_CUDA "Build the CUDA kernels and backend where a CUDA 13 toolkit is found (in preparation)" OFF)
-set(CONVOY_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120
-    CACHE STRING "GPU architectures to compile for; the last one brings PTX for newer GPUs")
+# CUDA is found, not required. Sets CONVOY_HAVE_CUDA (nvcc compiles the kernels) and CONVOY_HAS_CUDA_BACKEND (cuDNN is
+# there, too), or CONVOY_CUDA_MISSING: what to install. The toolkit's headers alone (CUDAToolkit_FOUND) are enough for
+# the tests that run kernels on the host.
+option(CONVOY_CUDA "Build the CUDA kernels and backend where a CUDA 13 toolkit is found" ON)
+set(CONVOY_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120"
+    CACHE STRING "GPU architectures to compile for; the last one brings PTX for newer GPUs. native: this machine's")
+set(CONVOY_HAVE_CUDA OFF)
+set(CONVOY_HAS_CUDA_BACKEND OFF)
 
 find_package(CUDAToolkit 13 QUIET)
-find_package(CUDNN 9 QUIET)
-if(CONVOY_CUDA AND CUDAToolkit_NVCC_EXECUTABLE)
+find_package(CUDNN 9.8 QUIET)
+find_package(Python3 QUIET COMPONENTS Interpreter)  # reads what ptxas says of every kernel
+if(NOT CONVOY_CUDA)
+  set(CONVOY_CUDA_MISSING "CONVOY_CUDA is off")
+elseif(NOT CUDAToolkit_NVCC_EXECUTABLE)
+  set(CONVOY_CUDA_MISSING "install the CUDA toolkit 13 and cuDNN 9.8 or newer")
+elseif(NOT Python3_FOUND)
+  set(CONVOY_CUDA_MISSING "install python3")
+else()
   if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
-    set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})  # found where it is installed, on PATH or not
-  endif()
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES ${CONVOY_CUDA_ARCHITECTURES})
+    set(ENV{CUDACXX} ${CUDAToolkit_NVCC_EXECUTABLE})  # found where it is installed, on PATH or not
   endif()
   if(NOT CMAKE_CUDA_HOST_COMPILER AND NOT DEFINED ENV{CUDAHOSTCXX})
     set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+  endif()
+  # An nvcc that does not know this C++ compiler must not stop those who want the CPU.
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(CONVOY_HAVE_CUDA ON)
+  else()
+    set(CONVOY_CUDA_MISSING "nvcc ${CUDAToolkit_VERSION} cannot compile with ${CMAKE_CUDA_HOST_COMPILER}: name another \
+compiler with -DCMAKE_CUDA_HOST_COMPILER")
+  endif()
+endif()
+
+if(CONVOY_HAVE_CUDA)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES ${CONVOY_CUDA_ARCHITECTURES})
+    if(CMAKE_CUDA_ARCHITECTURES STREQUAL native)
+      execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_gpu OUTPUT_QUIET ERROR_QUIET)
+      if(no_gpu)
+        set(CMAKE_CUDA_ARCHITECTURES 90)  # nobody is there to ask, and one is enough for the software GPU
+      endif()
+    endif()
   endif()
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc speaks C++20.
@@ -23,7 +51,13 @@ if(CONVOY_CUDA AND CUDAToolkit_NVCC_EXECUTABLE)
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   set(CMAKE_CUDA_EXTENSIONS OFF)
-  set(CONVOY_HAVE_CUDA ON)
-else()
-  set(CONVOY_HAVE_CUDA OFF)
+  # The installed program finds CUDA's libraries where they were found here.
+  set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+  if(CUDNN_FOUND)
+    set(CONVOY_HAS_CUDA_BACKEND ON)
+  elseif(CUDNN_VERSION)
+    set(CONVOY_CUDA_MISSING "cuDNN ${CUDNN_VERSION} is older than 9.8")
+  else()
+    set(CONVOY_CUDA_MISSING "install cuDNN 9.8 or newer for CUDA 13")
+  endif()
 endif()

@@ -11,5 +11,6 @@ install(EXPORT convoyTargets NAMESPACE convoy:: DESTINATION ${config_dir})
 configure_package_config_file(cmake/convoyConfig.cmake.in ${PROJECT_BINARY_DIR}/convoyConfig.cmake
   INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/convoyConfig.cmake ${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake cmake/FindOneDNN.cmake cmake/FindCUDNN.cmake
+install(FILES ${PROJECT_BINARY_DIR}/convoyConfig.cmake ${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake
+              cmake/FindOneDNN.cmake cmake/FindCUDNN.cmake
   DESTINATION ${config_dir})

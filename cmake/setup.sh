@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that building Convoy needs and that are not there yet; with `test` also those
-# for testing, with `format` the formatter. Without the right to do so it prints the one command to run.
+# for testing, with `coverage` for the coverage report, too, with `format` the formatter. Without the right to do so it
+# prints the one command to run. The CUDA toolkit and cuDNN come from NVIDIA's package source, which is for the user to
+# configure; where it is, and a GPU's driver, they are installed like the others.
 set -euo pipefail
 
 needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libcurl4-openssl-dev
         libssl-dev libzip-dev zlib1g-dev libarchive-dev libstb-dev)
-# Their absence costs a feature, not the build: the fast CPU backend, and the data set that stands in for MNIST.
-wanted=(libdnnl-dev dataset-fashion-mnist)
-if [[ "${1:-}" == test ]]; then
-  needed+=(libgtest-dev libgmock-dev)
-  wanted+=(python3 python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
-  wanted+=(libboost-context-dev)                 # for those that run CUDA kernels on the host
-fi
+# Their absence costs a feature, not the build: the fast CPU backend, the data set that stands in for MNIST, CUDA.
+wanted=(libdnnl-dev dataset-fashion-mnist python3)
+case "${1:-}" in
+  test | coverage)
+    needed+=(libgtest-dev libgmock-dev)
+    wanted+=(python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
+    wanted+=(libboost-context-dev)         # for those that run CUDA kernels on the host
+    ;;&
+  coverage) needed+=(gcovr) ;;
+  format) needed+=(clang-format) ;;
+esac
 
 missing_of() {
   for package in "$@"; do
@@ -19,17 +25,40 @@ missing_of() {
   done
 }
 
-if [[ "${1:-}" == format ]]; then
-  needed+=(clang-format)
-fi
+has_driver() { [[ -e /proc/driver/nvidia/version ]] || nvidia-smi -L >/dev/null 2>&1; }
+cuda_home=${CUDA_HOME:-/usr/local/cuda}
+has_toolkit() { command -v nvcc >/dev/null || [[ -x $cuda_home/bin/nvcc ]]; }
+has_cudnn() {
+  for folder in /usr/include /usr/include/*-linux-gnu "$cuda_home/include"; do
+    [[ ! -e $folder/cudnn_graph.h ]] || return 0
+  done
+  return 1
+}
+
+# What CUDA needs beyond what is here, if apt knows it. That is gigabytes, so only where a driver shows their use.
+cuda_packages() {
+  command -v apt-cache >/dev/null && has_driver || return 0
+  has_toolkit || apt-cache pkgnames cuda-toolkit-13- | grep -E '^cuda-toolkit-13-[0-9]+$' | sort -V | tail -n 1 || true
+  has_cudnn || apt-cache pkgnames libcudnn9-dev-cuda-13 | grep -x libcudnn9-dev-cuda-13 || true
+}
+
+say_without_cuda() {
+  has_toolkit && has_cudnn && return
+  echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.8 or newer" \
+       "(and, to test, libboost-context-dev)" >&2
+}
 
 if ! command -v dpkg-query >/dev/null; then
   echo "setup: not a Debian or Ubuntu system; install the equivalents of: ${needed[*]} ${wanted[*]}" >&2
+  say_without_cuda
   exit 0
 fi
 mapfile -t missing < <(missing_of "${needed[@]}")
-mapfile -t missing_wanted < <(missing_of "${wanted[@]}")
-[[ ${#missing[@]} -eq 0 && ${#missing_wanted[@]} -eq 0 ]] && exit 0
+mapfile -t missing_wanted < <(missing_of "${wanted[@]}"; cuda_packages)
+if [[ ${#missing[@]} -eq 0 && ${#missing_wanted[@]} -eq 0 ]]; then
+  say_without_cuda
+  exit 0
+fi
 
 commands="apt-get update && apt-get install -y --no-install-recommends"
 if [[ $EUID -eq 0 ]]; then
@@ -49,6 +78,9 @@ install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -
 echo "setup: installing" "${missing[@]}" "${missing_wanted[@]}"
 "${as_root[@]}" apt-get update || echo "setup: apt-get update failed; going on with the package lists that are here" >&2
 [[ ${#missing[@]} -eq 0 ]] || install "${missing[@]}"
+# Only fresh lists may know CUDA.
+mapfile -t missing_wanted < <(missing_of "${wanted[@]}"; cuda_packages)
 for package in "${missing_wanted[@]}"; do
   install "$package" || echo "setup: $package cannot be installed; going on without it" >&2
 done
+say_without_cuda
