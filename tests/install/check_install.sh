@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# check_install.sh BUILD_DIR OUTSIDE_SOURCE_DIR CXX CXXFLAGS: installs the build to an empty folder, then builds and
-# runs a project that finds it there.
+# check_install.sh BUILD_DIR OUTSIDE_SOURCE_DIR CXX CXXFLAGS [STAND_INS]: installs the build to an empty folder, then
+# builds and runs a project that finds it there; with the folder of the software GPU's libraries on that, too.
 set -euo pipefail
-build=$1 outside=$2 compiler=$3 flags=$4
+build=$1 outside=$2 compiler=$3 flags=$4 stand_ins=${5:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -12,3 +12,8 @@ cmake -S "$outside" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_
   -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_BUILD_TYPE=Release
 cmake --build "$work/build"
 "$work/build/outside"
+if [[ -n $stand_ins ]]; then
+  LD_LIBRARY_PATH="$stand_ins" "$work/build/outside" cuda
+  LD_LIBRARY_PATH="$stand_ins" "$work/prefix/bin/convoy" gradcheck --device cuda >"$work/log" ||
+    { cat "$work/log"; exit 1; }
+fi
