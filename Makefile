@@ -1,14 +1,16 @@
 # A thin face on the CMake presets: each target sets up whatever it needs first, then runs.
 #
 #   make train            train the ConvNet on MNIST; ARGS="--epochs 1" passes flags on
-#   make test             build and run all tests
+#   make test             build and run all tests, as many at a time as there are processors
+#   make coverage         which lines of the CUDA engine the tests here run
 #   make build            configure and build
 #   make clean            remove build folders (not data, not runs)
 PRESET ?= release
 CONFIGURE ?=
 ARGS ?=
+JOBS ?= $(shell nproc)
 
-.PHONY: train test build setup setup-test clean
+.PHONY: train test coverage build setup setup-test clean
 
 train: build
 	build/$(PRESET)/convoy train $(ARGS)
@@ -16,7 +18,11 @@ train: build
 test: setup-test
 	cmake --preset $(PRESET) $(CONFIGURE)
 	cmake --build --preset $(PRESET)
-	ctest --preset $(PRESET)
+	ctest --preset $(PRESET) -j $(JOBS)
+
+coverage:
+	@cmake/setup.sh coverage
+	tests/coverage.sh
 
 build: setup
 	cmake --preset $(PRESET) -DCONVOY_TESTS=OFF $(CONFIGURE)
