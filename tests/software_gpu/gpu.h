@@ -27,6 +27,7 @@ struct Work {
   std::string name;
   std::vector<Access> accesses;  // checked when it is enqueued, and again when it runs
   std::function<void()> run;
+  double milliseconds = 0.0;  // that events say it took, besides what the host takes for it
 };
 
 /// Held by every call of a stand-in from beginning to end.

@@ -128,6 +128,44 @@ void allocate_in_capture() {
   cudaStreamDestroy(stream);
 }
 
+// What is wrong with how two events are used, and at last what is right.
+void time_with_events() {
+  const cudaStream_t stream = make_stream();
+  void* memory = allocate();
+  cudaEvent_t untimed = nullptr, from = nullptr, to = nullptr;
+  cudaEventCreateWithFlags(&untimed, cudaEventDisableTiming);
+  cudaEventCreate(&from);
+  cudaEventCreate(&to);
+  cudaEvent_t unknown = nullptr;
+  std::printf("flags %d\n", cudaEventCreateWithFlags(&unknown, 0x80));
+  float milliseconds = -1.0f;
+  std::printf("unrecorded %d\n", cudaEventElapsedTime(&milliseconds, from, to));
+  cudaEventRecord(untimed, stream);
+  cudaEventRecord(from, stream);
+  cudaMemsetAsync(memory, 1, kBytes, stream);
+  cudaEventRecord(to, stream);
+  std::printf("not reached %d\n", cudaEventElapsedTime(&milliseconds, from, to));
+  cudaEventSynchronize(to);
+  std::printf("untimed %d\n", cudaEventElapsedTime(&milliseconds, untimed, to));
+  const cudaError_t status = cudaEventElapsedTime(&milliseconds, from, to);
+  std::printf("timed %d %s\n", status, milliseconds >= 0.0f ? "forwards" : "backwards");
+
+  cudaGraph_t graph = nullptr;
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+  cudaEventRecord(from, stream);
+  std::printf("wait in capture %d\n", cudaEventSynchronize(to));
+  cudaStreamEndCapture(stream, &graph);
+  std::printf("captured %d %d\n", cudaEventSynchronize(from), cudaEventElapsedTime(&milliseconds, from, to));
+  for (const cudaEvent_t event : {untimed, from, to}) cudaEventDestroy(event);
+  cudaFree(memory);
+  cudaStreamDestroy(stream);
+}
+
+void leak_event() {
+  cudaEvent_t event = nullptr;
+  cudaEventCreate(&event);
+}
+
 cudnnStatus_t set(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
                   cudnnBackendAttributeType_t type, std::int64_t count, const void* values) {
   return cudnnBackendSetAttribute(d, name, type, count, values);
@@ -168,6 +206,8 @@ constexpr Bug kBugs[] = {{"touch_on_the_host", touch_on_the_host},
                          {"order_streams", order_streams},
                          {"read_fresh_memory", read_fresh_memory},
                          {"allocate_in_capture", allocate_in_capture},
+                         {"time_with_events", time_with_events},
+                         {"leak_event", leak_event},
                          {"bad_descriptor", bad_descriptor}};
 
 }  // namespace

@@ -70,6 +70,21 @@ TEST(Misuse, CaptureForbidsAllocationAndWaiting) {
   EXPECT_THAT(result.output, HasSubstr("malloc 900\nend 901\nsynchronize 900\nend 901"));
 }
 
+TEST(Misuse, EventsTimeOnlyWhatWasRecordedAndReached) {
+  const Result result = plant("time_with_events");
+  EXPECT_EQ(result.code, 0) << result.output;
+  // cudaErrorInvalidResourceHandle 400, cudaErrorNotReady 600, cudaErrorCapturedEvent 907.
+  EXPECT_EQ(result.output,
+            "flags 1\nunrecorded 400\nnot reached 600\nuntimed 400\ntimed 0 forwards\n"
+            "wait in capture 900\ncaptured 907 907\ncode 0\n");
+}
+
+TEST(Misuse, EventsAreMissedAtTheEnd) {
+  const Result result = plant("leak_event");
+  EXPECT_EQ(result.code, 70);
+  EXPECT_THAT(result.output, HasSubstr("leaked 1 of events"));
+}
+
 TEST(Misuse, DescriptorsAreChecked) {
   const Result result = plant("bad_descriptor");
   EXPECT_EQ(result.code, 0) << result.output;

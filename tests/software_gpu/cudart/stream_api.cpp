@@ -36,10 +36,17 @@ cudaError_t create_stream(cudaStream_t* stream, bool blocking) {
   return cudaSuccess;
 }
 
-cudaError_t create_event(cudaEvent_t* event) {
+cudaError_t create_event(cudaEvent_t* event, unsigned flags) {
+  constexpr unsigned kKnown = cudaEventBlockingSync | cudaEventDisableTiming;
+  if (flags & ~kKnown) return remember(cudaErrorInvalidValue);
   *event = new CUevent_st;
+  (*event)->with_timing = !(flags & cudaEventDisableTiming);
   track("events", *event);
   return cudaSuccess;
+}
+
+bool can_be_timed(cudaEvent_t event) {
+  return is_alive("events", event) && event->with_timing && event->recorded;
 }
 
 }  // namespace
@@ -85,19 +92,19 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   CUDART_CALL();
   StreamState* state = find_stream(stream);
   if (!state || !is_alive("events", event)) return remember(cudaErrorInvalidResourceHandle);
-  if (state->capturing) die("capture over several streams is not simulated");
+  if (state->capturing || event->captured) die("capture over several streams is not simulated");
   state->wait_for.push_back(event->mark);
   return cudaSuccess;
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   CUDART_CALL();
-  return create_event(event);
+  return create_event(event, cudaEventDefault);
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   CUDART_CALL();
-  return create_event(event);
+  return create_event(event, flags);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -111,9 +118,15 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   CUDART_CALL();
   if (!is_alive("events", event) || !find_stream(stream)) return remember(cudaErrorInvalidResourceHandle);
   const auto state = share_stream(stream);
+  event->recorded = true;
+  event->captured = state->capturing;
+  if (state->capturing)
+    return cudaSuccess;  // orders other streams of the capture, and is no node of the graph
   event->mark = {state, state->enqueued + 1};
-  return enqueue(stream, {WorkKind::library, "event", {}, [event] {
-                            if (is_alive("events", event)) event->milliseconds = now_in_milliseconds();
+  event->milliseconds = std::make_shared<double>(0.0);
+  // By pointer and not by event: that may be destroyed or recorded again before the device gets here.
+  return enqueue(stream, {WorkKind::library, "event", {}, [time = event->milliseconds, state] {
+                            *time = now_in_milliseconds() + state->milliseconds;
                           }});
 }
 
@@ -121,15 +134,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   CUDART_WAITING_CALL();
   if (!is_alive("events", event)) return remember(cudaErrorInvalidResourceHandle);
   if (is_capturing()) return refuse_in_capture();
+  if (event->captured) return remember(cudaErrorCapturedEvent);
   run_until(event->mark);
   return cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
   CUDART_CALL();
-  if (!is_alive("events", from) || !is_alive("events", to)) return remember(cudaErrorInvalidResourceHandle);
+  if (!can_be_timed(from) || !can_be_timed(to)) return remember(cudaErrorInvalidResourceHandle);
+  if (from->captured || to->captured) return remember(cudaErrorCapturedEvent);
   if (!from->mark.reached() || !to->mark.reached()) return remember(cudaErrorNotReady);
-  *milliseconds = static_cast<float>(to->milliseconds - from->milliseconds);
+  *milliseconds = static_cast<float>(*to->milliseconds - *from->milliseconds);
   return cudaSuccess;
 }
 

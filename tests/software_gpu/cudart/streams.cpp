@@ -35,6 +35,7 @@ void run_front(StreamState& stream) {
   check_accesses(task.work.accesses);
   task.work.run();
   DeviceMemory::instance().check_slack(task.work.name.c_str());
+  stream.milliseconds += task.work.milliseconds;
   ++stream.done;
 }
 

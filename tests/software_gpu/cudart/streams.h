@@ -31,6 +31,7 @@ struct StreamState {
   std::deque<Task> queue;
   std::uint64_t enqueued = 0;
   std::uint64_t done = 0;
+  double milliseconds = 0.0;   // that its work took by Work::milliseconds
   std::vector<Mark> wait_for;  // of the next task: events
 
   bool capturing = false;
@@ -45,8 +46,11 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
+  bool with_timing = true;
+  bool recorded = false;
+  bool captured = false;  // recorded last in a stream that was being captured: it will never happen
   software_gpu::Mark mark;
-  double milliseconds = 0.0;
+  std::shared_ptr<double> milliseconds;  // when the device reached it
 };
 
 struct CUgraph_st {
