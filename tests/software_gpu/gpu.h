@@ -49,6 +49,12 @@ void track(const char* kind, const void* object);
 bool untrack(const char* kind, const void* object);
 bool is_alive(const char* kind, const void* object);
 
+/// The device's compute capability, times 10: 90, or what SOFTWARE_GPU_ARCHITECTURE says.
+int architecture();
+
+/// The number in an environment variable, or `otherwise` if it is not set. Ends the program if it is none.
+long number_from(const char* variable, long otherwise);
+
 /// Prints what a real GPU would suffer in silence, and ends the program.
 [[noreturn]] void die(const std::string& what);
 

@@ -10,8 +10,6 @@ using namespace software_gpu;
 
 namespace {
 
-constexpr int kMajor = 9;
-constexpr int kMinor = 0;
 constexpr int kMultiprocessors = 4;
 constexpr int kCudaVersion = 13000;
 
@@ -76,10 +74,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   if (device != 0) return remember(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrComputeCapabilityMajor:
-      *value = kMajor;
+      *value = architecture() / 10;
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMinor:
-      *value = kMinor;
+      *value = architecture() % 10;
       return cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
       *value = kMultiprocessors;
@@ -94,8 +92,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device != 0) return remember(cudaErrorInvalidDevice);
   *properties = {};
   std::strncpy(properties->name, "software GPU (tests only)", sizeof properties->name - 1);
-  properties->major = kMajor;
-  properties->minor = kMinor;
+  properties->major = architecture() / 10;
+  properties->minor = architecture() % 10;
   properties->multiProcessorCount = kMultiprocessors;
   properties->totalGlobalMem = DeviceMemory::kTotal;
   properties->warpSize = 32;

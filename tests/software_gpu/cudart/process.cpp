@@ -1,7 +1,10 @@
 // What concerns the whole program: the lock, the trace, injected faults, and what is left over at its end.
 //
 //   SOFTWARE_GPU_TRACE=FILE             every call of a stand-in, one a line, in order
-//   SOFTWARE_GPU_FAIL=FUNCTION:N:STATUS the N-th call (from 1) of FUNCTION does nothing and returns STATUS
+//   SOFTWARE_GPU_FAIL=FUNCTION:N:STATUS the N-th call (from 1; 0: every one) of FUNCTION does nothing and
+//   returns
+//                                       STATUS
+//   SOFTWARE_GPU_ARCHITECTURE=75        the compute capability
 #include <unistd.h>
 
 #include <cstdio>
@@ -53,7 +56,7 @@ class Process {
       std::fprintf(trace_, "%s%s%s\n", function.c_str(), detail.empty() ? "" : " ", detail.c_str());
       std::fflush(trace_);
     }
-    const bool fails = function == fault_.function && ++calls_ == fault_.call;
+    const bool fails = function == fault_.function && (++calls_ == fault_.call || fault_.call == 0);
     return fails ? fault_.status : 0;
   }
 
@@ -100,6 +103,17 @@ bool untrack(const char* kind, const void* object) {
 bool is_alive(const char* kind, const void* object) {
   return Process::instance().alive.contains({kind, object});
 }
+
+long number_from(const char* variable, long otherwise) {
+  const char* text = std::getenv(variable);
+  if (!text) return otherwise;
+  char* end = nullptr;
+  const long value = std::strtol(text, &end, 10);
+  if (end == text || *end) die(std::string(variable) + " is not a number");
+  return value;
+}
+
+int architecture() { return static_cast<int>(number_from("SOFTWARE_GPU_ARCHITECTURE", 90)); }
 
 void check_accesses(const std::vector<Access>& accesses) {
   for (const Access& access : accesses) {

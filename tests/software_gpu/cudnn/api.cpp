@@ -15,7 +15,7 @@ struct cudnnContext {
 namespace software_gpu {
 namespace {
 
-constexpr std::size_t kVersion = 91900;
+constexpr long kVersion = 91900;
 
 thread_local std::string last_error;
 
@@ -96,7 +96,8 @@ class Execution {
               if (workspace.bytes > 0)
                 std::memset(const_cast<void*>(workspace.pointer), 0xFF, workspace.bytes);
               interpret(bound);
-            }};
+            },
+            plan_.engine.milliseconds};
   }
 
  private:
@@ -162,13 +163,31 @@ using namespace software_gpu;
 
 extern "C" {
 
-std::size_t cudnnGetVersion() { return kVersion; }
+std::size_t cudnnGetVersion() {
+  return static_cast<std::size_t>(number_from("SOFTWARE_GPU_CUDNN_VERSION", kVersion));
+}
+std::size_t cudnnGetCudartVersion() {
+  return static_cast<std::size_t>(number_from("SOFTWARE_GPU_CUDNN_CUDA", 13000));
+}
+
+// SOFTWARE_GPU_FAIL makes a library of another version of one of them.
+cudnnStatus_t cudnnGraphVersionCheck() {
+  return call(__func__, [] {});
+}
+cudnnStatus_t cudnnOpsVersionCheck() {
+  return call(__func__, [] {});
+}
+cudnnStatus_t cudnnCnnVersionCheck() {
+  return call(__func__, [] {});
+}
 
 const char* cudnnGetErrorString(cudnnStatus_t status) {
   switch (CUDNN_STATUS_CATEGORY(status)) {
     case CUDNN_STATUS_SUCCESS:
       return "CUDNN_STATUS_SUCCESS";
     case CUDNN_STATUS_NOT_INITIALIZED / 1000 * 1000:
+      if (status == CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH)
+        return "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH";
       return "CUDNN_STATUS_NOT_INITIALIZED";
     case CUDNN_STATUS_BAD_PARAM:
       return "CUDNN_STATUS_BAD_PARAM";

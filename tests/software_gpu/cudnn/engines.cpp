@@ -1,7 +1,11 @@
 #include "tests/software_gpu/cudnn/engines.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/software_gpu/gpu.h"
 
 namespace software_gpu {
 namespace {
@@ -26,8 +30,10 @@ bool one_type(const Program& p, const OperationInfo& op) {
   });
 }
 
-// Vectors of four channels in fp32, of eight in bf16; inference only within the fused backward.
+// Vectors of four channels in fp32, of eight in bf16; inference only within the fused backward; nothing
+// before sm_80.
 bool norm_supported(const Program& p, const OperationInfo& op) {
+  if (architecture() < 80) return false;
   const TensorInfo& x = p.tensor(op, "x");
   const std::int64_t lanes = x.type == CUDNN_DATA_FLOAT ? 4 : 8;
   if (x.dims[1] % lanes != 0) return false;
@@ -78,7 +84,8 @@ std::vector<Engine> engines_for(const Program& program) {
     return {{.index = 10,
              .workspace = 2048,
              .numerical = {},
-             .behavior = {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION}}};
+             .behavior = {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION}},
+            {.index = 11, .workspace = 4000}};
   }
   return {{.index = 4, .workspace = 0, .finalizes = false},
           {.index = 0,
@@ -87,13 +94,25 @@ std::vector<Engine> engines_for(const Program& program) {
            .rounds_to_tf32 = true},
           {.index = 1, .workspace = 0, .numerical = {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}},
           {.index = 3, .workspace = std::int64_t{1} << 40},
-          {.index = 2, .workspace = 6000}};
+          {.index = 2, .workspace = 6000},
+          {.index = 5, .workspace = 512}};
+}
+
+double milliseconds_of(std::int64_t engine) {
+  const char* text = std::getenv("SOFTWARE_GPU_ENGINE_MS");
+  std::istringstream in(text ? text : "");
+  std::int64_t index = 0;
+  double milliseconds = 0.0;
+  for (char separator = 0; in >> index >> separator >> milliseconds; in >> separator) {
+    if (index == engine) return milliseconds;
+  }
+  return 0.0;
 }
 
 std::string device_json() {
   nlohmann::json device;
   for (const char* key : kDeviceKeys) device[key] = 1;
-  device["deviceVer"] = 900;
+  device["deviceVer"] = 10 * architecture();
   device["deviceName"] = "software GPU (tests only)";
   return device.dump();
 }

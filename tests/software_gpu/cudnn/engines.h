@@ -19,10 +19,14 @@ struct Engine {
   std::vector<cudnnBackendBehaviorNote_t> behavior;
   bool finalizes = true;  // heuristics propose some that do not
   bool rounds_to_tf32 = false;
+  double milliseconds = 0.0;  // that events say it takes: of SOFTWARE_GPU_ENGINE_MS
 };
 
 /// Best first, as heuristics rank them; empty if there is none.
 std::vector<Engine> engines_for(const Program& program);
+
+/// What SOFTWARE_GPU_ENGINE_MS=INDEX:MILLISECONDS,... says of the engine; 0 if nothing.
+double milliseconds_of(std::int64_t engine);
 
 /// The description of this device, which plans carry.
 std::string device_json();

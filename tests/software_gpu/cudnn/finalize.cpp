@@ -191,6 +191,7 @@ void load_plan(Descriptor& d) {
             CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH);
     d.engine.index = json.at("engine");
     d.engine.workspace = json.at("workspace");
+    d.engine.milliseconds = milliseconds_of(d.engine.index);
     d.engine.rounds_to_tf32 = json.at("tf32");
     d.program = std::make_shared<const Program>(program_from(json.at("program")));
   } catch (const nlohmann::json::exception& error) {
