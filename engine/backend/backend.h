@@ -189,6 +189,14 @@ struct MemoryUse {
   std::int64_t workspace = 0;
 };
 
+/// How a backend does what was made with it: a row of the table of plans.
+struct PlanRow {
+  std::string operation;    // with its shapes
+  std::string realised_by;  // a library's engine, or an own kernel and why
+  std::string notes;
+  std::int64_t workspace = 0;  // bytes
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -252,6 +260,9 @@ class Backend {
   virtual std::unique_ptr<TimeMark> mark() = 0;
   virtual std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) = 0;
   virtual MemoryUse memory() const = 0;
+  /// What was planned for the operations made so far; waits for what is still being planned. Empty where
+  /// nothing is.
+  virtual std::vector<PlanRow> plans() const = 0;
 };
 
 }  // namespace convoy

@@ -119,6 +119,7 @@ class GraphCollector final : public Backend {
   std::unique_ptr<TimeMark> mark() override { return nullptr; }
   std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter&) override { return nullptr; }
   MemoryUse memory() const override { return {}; }
+  std::vector<PlanRow> plans() const override { return {}; }
 
  private:
   OperationPtr operation(const Shape& output, bool with_gradient, std::vector<Graph> graphs) {

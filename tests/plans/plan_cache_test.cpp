@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/backend/cuda/cuda.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::cuda {
@@ -61,6 +62,15 @@ TEST_F(PlanCacheTest, TheLastStoredPlanWins) {
   EXPECT_EQ(folder_.files(), 1);
 }
 
+TEST_F(PlanCacheTest, CountsItsPlansAndNothingElse) {
+  EXPECT_EQ(PlanCache::count(folder_ / "nowhere"), 0u);
+  cache_.store(key(), plan());
+  cache_.store(key("other"), plan());
+  write_file(folder_ / "note.json", "{}");
+  EXPECT_EQ(PlanCache::count(folder_.path()), 2u);
+  EXPECT_EQ(PlanCache::count(folder_ / "note.json"), 0u);
+}
+
 TEST_F(PlanCacheTest, MakesItsFolder) {
   const PlanCache cache(folder_ / "a" / "b");
   cache.store(key(), plan());
@@ -69,13 +79,14 @@ TEST_F(PlanCacheTest, MakesItsFolder) {
 
 TEST_F(PlanCacheTest, EveryPartOfTheKeyCounts) {
   cache_.store(key(), plan());
-  std::vector<PlanKey> others(6, key());
+  std::vector<PlanKey> others(7, key());
   others[0].cudnn_version = 91901;
   others[1].device = "{\"deviceVer\": 800}";
   others[2].signature += " ";
   others[3].policy.precision = graph::Precision::tf32;
   others[4].policy.deterministic = false;
   others[5].policy.workspace_limit = 1;
+  others[6].autotuned = true;
   for (const PlanKey& other : others) EXPECT_FALSE(cache_.find(other)) << other.text();
 }
 
@@ -194,13 +205,13 @@ TEST(PlanCacheFolderTest, ComesFromTheEnvironment) {
   ASSERT_EQ(setenv("HOME", "/home/someone", 1), 0);
   ASSERT_EQ(setenv("XDG_CACHE_HOME", "/cache", 1), 0);
   ASSERT_EQ(setenv("CONVOY_CACHE", "/plans", 1), 0);
-  EXPECT_EQ(PlanCache::default_folder(), "/plans");
+  EXPECT_EQ(default_plan_cache(), "/plans");
   setenv("CONVOY_CACHE", "", 1);
-  EXPECT_EQ(PlanCache::default_folder(), "/cache/convoy");
+  EXPECT_EQ(default_plan_cache(), "/cache/convoy");
   unsetenv("XDG_CACHE_HOME");
-  EXPECT_EQ(PlanCache::default_folder(), "/home/someone/.cache/convoy");
+  EXPECT_EQ(default_plan_cache(), "/home/someone/.cache/convoy");
   unsetenv("HOME");
-  EXPECT_EQ(PlanCache::default_folder(), "");
+  EXPECT_EQ(default_plan_cache(), "");
 }
 
 }  // namespace

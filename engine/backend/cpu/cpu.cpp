@@ -148,6 +148,7 @@ class CpuBackend final : public Backend {
     return std::make_unique<HostFiniteCheck>(*this, counter);
   }
   MemoryUse memory() const override { return {}; }
+  std::vector<PlanRow> plans() const override { return {}; }
 
  private:
   mutable cpu::Device device_;  // reading a tensor reorders it, which takes the device

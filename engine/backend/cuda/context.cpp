@@ -31,15 +31,6 @@ CublasHandle make_cublas() {
   return CublasHandle(handle);
 }
 
-graph::Policy policy_of(const CudaOptions& options) {
-  graph::Policy policy;
-  policy.deterministic = options.deterministic;
-  policy.precision = options.precision == CudaPrecision::fp32   ? graph::Precision::fp32
-                     : options.precision == CudaPrecision::tf32 ? graph::Precision::tf32
-                                                                : graph::Precision::bf16;
-  return policy;
-}
-
 }  // namespace
 
 void check_cublas(cublasStatus_t status, const char* call, std::source_location where) {
@@ -53,11 +44,7 @@ Context::Context(const CudaOptions& options)
       stream_(make_stream()),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
-      planner_(graph::describe_device(cudnn_.get()), policy_of(options), options.plan_cache) {}
-
-Context::~Context() {
-  for (const PendingPlan& plan : plans_) plan.wait();  // they use the planner
-}
+      planning_(options, cudnn_.get(), stream_.get()) {}
 
 std::shared_ptr<DeviceTensor> Context::make_tensor(const Shape& shape, Storage storage) const {
   const auto bytes = static_cast<std::size_t>(shape.count()) * bytes_of(storage);
@@ -68,13 +55,6 @@ Variable Context::make_activation(const Shape& shape, bool with_gradient) const 
   return {make_tensor(shape, activation()), with_gradient ? make_tensor(shape, activation()) : nullptr};
 }
 
-PendingPlan Context::plan(graph::Graph graph) {
-  plans_.push_back(std::async(std::launch::async, [this, graph = std::move(graph)] {
-                     return planner_.try_plan(graph);
-                   }).share());
-  return plans_.back();
-}
-
 void Context::reserve_workspace(std::int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
 void* Context::workspace() {
@@ -83,26 +63,28 @@ void* Context::workspace() {
   return workspaces_.back().data();
 }
 
-std::vector<graph::PlanInfo> Context::planned() const {
-  std::vector<graph::PlanInfo> infos;
-  for (const PendingPlan& pending : plans_) {
-    if (const auto& plan = pending.get()) infos.push_back(plan->info);
-  }
-  return infos;
+std::vector<PlanRow> Context::plans() const {
+  std::vector<PlanRow> rows = planning_.rows();
+  rows.insert(rows.end(), products_.begin(), products_.end());
+  return rows;
+}
+
+void Context::add_product(const PlanRow& product) {
+  const auto same = [&](const PlanRow& row) {
+    return row.operation == product.operation && row.realised_by == product.realised_by;
+  };
+  if (std::ranges::none_of(products_, same)) products_.push_back(product);  // one row, however many layers
 }
 
 GraphOperation::GraphOperation(Context& context, graph::Graph graph, std::vector<graph::Binding> bindings)
-    : context_(context),
-      no_plan_(context.planner().no_plan(graph)),
-      plan_(context.plan(std::move(graph))),
-      bindings_(std::move(bindings)) {}
+    : context_(context), plan_(context.plan(std::move(graph))), bindings_(std::move(bindings)) {}
 
-bool GraphOperation::available() const { return plan_.get().has_value(); }
+bool GraphOperation::available() const { return plan_->get().has_value(); }
 
 void GraphOperation::execute() {
   if (!executable_) {
-    const std::optional<graph::Plan>& plan = plan_.get();
-    if (!plan) throw Error(no_plan_);
+    const std::optional<graph::Plan>& plan = plan_->get();
+    if (!plan) throw Error(plan_->no_plan());
     context_.reserve_workspace(plan->info.workspace);
     executable_.emplace(*plan, context_.cudnn(), bindings_, context_.workspace());
   }

@@ -5,7 +5,6 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
-#include <future>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -13,7 +12,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/cuda/graph/executable.h"
 #include "engine/backend/cuda/memory.h"
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/planning.h"
 #include "engine/backend/cuda/tensor.h"
 #include "engine/core/owner.h"
 
@@ -28,14 +27,10 @@ void check_cublas(cublasStatus_t status, const char* call,
                   std::source_location where = std::source_location::current());
 #define CONVOY_CUBLAS(call) ::convoy::cuda::check_cublas((call), #call)
 
-/// A plan that another thread is still working on; empty if cuDNN has none.
-using PendingPlan = std::shared_future<std::optional<graph::Plan>>;
-
 class Context {
  public:
   /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used.
   explicit Context(const CudaOptions& options);
-  ~Context();
 
   const CudaOptions& options() const { return options_; }
   cudaStream_t stream() const { return stream_.get(); }
@@ -54,8 +49,7 @@ class Context {
   Variable make_activation(const Shape& shape, bool with_gradient) const;
 
   /// Starts to plan, or takes the plan from the cache.
-  PendingPlan plan(graph::Graph graph);
-  const CachedPlanner& planner() const { return planner_; }
+  std::shared_ptr<PlanRequest> plan(graph::Graph graph) { return planning_.request(std::move(graph)); }
 
   /// Memory that all operations use in turn, in stream order: at least `bytes`, which are reserved first by
   /// whoever plans. What was handed out stays valid when a later reservation needs more.
@@ -63,18 +57,21 @@ class Context {
   std::int64_t workspace_bytes() const { return workspace_bytes_; }
   void* workspace();
 
-  /// What was planned so far, for tables.
-  std::vector<graph::PlanInfo> planned() const;
+  /// What was planned so far, and every matrix product that cuBLAS was asked for; waits for what is still
+  /// planned.
+  std::vector<graph::PlanInfo> planned() const { return planning_.infos(); }
+  std::vector<PlanRow> plans() const;
+  void add_product(const PlanRow& product);
 
  private:
   CudaOptions options_;
   Stream stream_;
   CudnnHandle cudnn_;
   CublasHandle cublas_;
-  CachedPlanner planner_;
+  Planning planning_;
   std::int64_t workspace_bytes_ = 0;
   std::vector<Buffer> workspaces_;  // the last one is in use
-  std::vector<PendingPlan> plans_;
+  std::vector<PlanRow> products_;
 };
 
 /// A graph on its way: planned in the background, loaded and bound when it is first executed.
@@ -92,8 +89,7 @@ class GraphOperation {
 
  private:
   Context& context_;
-  std::string no_plan_;  // what to say if there is none
-  PendingPlan plan_;
+  std::shared_ptr<PlanRequest> plan_;
   std::vector<graph::Binding> bindings_;
   std::optional<graph::Executable> executable_;
 };

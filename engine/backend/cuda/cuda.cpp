@@ -12,7 +12,6 @@
 namespace convoy {
 namespace {
 
-constexpr int kOldestArchitecture = 75;      // compute capability, times 10
 constexpr std::size_t kOldestCudnn = 90800;  // plans are made from a described device since then
 
 class CudaBackend final : public Backend {
@@ -129,6 +128,7 @@ class CudaBackend final : public Backend {
     return cuda::make_finite_check(context_, counter);
   }
   MemoryUse memory() const override { return {cuda::allocated_bytes(), context_.workspace_bytes()}; }
+  std::vector<PlanRow> plans() const override { return context_.plans(); }
 
  private:
   static void require_weighted(const std::string& layer, const Variable& x, const Variable& weight,
@@ -162,8 +162,9 @@ std::string architecture_problem() {
   CONVOY_CUDA(cudaGetDevice(&device));
   CONVOY_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   CONVOY_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  if (10 * major + minor >= kOldestArchitecture) return {};
-  return fmt::format("this GPU is sm_{}{}, Convoy and CUDA 13 need sm_75 (Turing) or newer", major, minor);
+  if (10 * major + minor >= kOldestCudaArchitecture) return {};
+  return fmt::format("this GPU is sm_{}{}, Convoy and CUDA 13 need sm_{} (Turing) or newer", major, minor,
+                     kOldestCudaArchitecture);
 }
 
 }  // namespace

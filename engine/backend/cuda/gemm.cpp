@@ -1,5 +1,7 @@
 #include "engine/backend/cuda/gemm.h"
 
+#include <fmt/format.h>
+
 namespace convoy::cuda {
 namespace {
 
@@ -15,6 +17,17 @@ cublasLtMatmulDesc_t make_operation(CudaPrecision precision) {
   cublasLtMatmulDesc_t operation = nullptr;
   CONVOY_CUBLAS(cublasLtMatmulDescCreate(&operation, compute, CUDA_R_32F));
   return operation;
+}
+
+// "gemm of [100, 1568] and [1568, 10] with bias"
+std::string describe(const Product& product) {
+  const auto shape_of = [](const Matrix& m) {
+    return (m.transposed ? Shape{m.columns, m.rows} : Shape{m.rows, m.columns}).str();
+  };
+  const char* epilogue = product.epilogue == Epilogue::bias            ? " with bias"
+                         : product.epilogue == Epilogue::bias_gradient ? " with bias gradient"
+                                                                       : "";
+  return fmt::format("gemm of {} and {}{}", shape_of(product.a), shape_of(product.b), epilogue);
 }
 
 }  // namespace
@@ -83,8 +96,14 @@ void Gemm::find_algorithm() {
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(context_.cublas(), operation_.get(), b_layout_.get(), a_layout_.get(),
                                      c_layout_.get(), c_layout_.get(), raw, 1, &result, &found);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return;
-  check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) found = 0;
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
+  context_.add_product(
+      {.operation = describe(product_),
+       .realised_by = found > 0 ? "cuBLASLt" : "own kernel: cuBLASLt has no algorithm for it",
+       .notes = {},
+       .workspace = found > 0 ? static_cast<std::int64_t>(result.workspaceSize) : 0});
+  if (found == 0) return;
   algorithm_ = result.algo;
   workspace_bytes_ = result.workspaceSize;
   context_.reserve_workspace(static_cast<std::int64_t>(workspace_bytes_));

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -27,27 +26,28 @@ std::uint64_t digest(const std::string& text) {
   return hash;
 }
 
-const char* environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value && *value ? value : nullptr;
-}
+constexpr const char* kExtension = ".plan.json";
 
 }  // namespace
 
 std::string PlanKey::text() const {
-  return fmt::format("{}\n{}\n{}\n{} {} {}", cudnn_version, device, signature,
-                     static_cast<int>(policy.precision), policy.deterministic, policy.workspace_limit);
+  return fmt::format("{}\n{}\n{}\n{} {} {}{}", cudnn_version, device, signature,
+                     static_cast<int>(policy.precision), policy.deterministic, policy.workspace_limit,
+                     autotuned ? " autotuned" : "");
 }
 
-std::filesystem::path PlanCache::default_folder() {
-  if (const char* folder = environment("CONVOY_CACHE")) return folder;
-  if (const char* folder = environment("XDG_CACHE_HOME")) return std::filesystem::path(folder) / "convoy";
-  if (const char* home = environment("HOME")) return std::filesystem::path(home) / ".cache" / "convoy";
-  return {};
+std::size_t PlanCache::count(const std::filesystem::path& folder) {
+  std::size_t count = 0;
+  std::error_code error;
+  std::filesystem::directory_iterator file(folder, error);
+  for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
+    if (file->path().filename().string().ends_with(kExtension)) ++count;
+  }
+  return count;
 }
 
 std::filesystem::path PlanCache::file_of(const PlanKey& key) const {
-  return folder_ / fmt::format("{:016x}.plan.json", digest(key.text()));
+  return folder_ / fmt::format("{:016x}{}", digest(key.text()), kExtension);
 }
 
 std::optional<graph::Plan> PlanCache::find(const PlanKey& key) const {
@@ -99,15 +99,22 @@ void PlanCache::store(const PlanKey& key, const graph::Plan& plan) const {
   }
 }
 
-CachedPlanner::CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder)
-    : device_(std::move(device)), planner_(device_, policy), cache_(std::move(folder)) {}
+CachedPlanner::CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder,
+                             bool autotuned)
+    : device_(std::move(device)),
+      planner_(device_, policy),
+      cache_(std::move(folder)),
+      autotuned_(autotuned) {}
+
+PlanKey CachedPlanner::key_of(const graph::Graph& graph) const {
+  return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), autotuned_};
+}
 
 std::optional<graph::Plan> CachedPlanner::try_plan(const graph::Graph& graph) const {
-  const PlanKey key{cudnnGetVersion(), device_, graph.signature(), planner_.policy()};
-  std::optional<graph::Plan> plan = cache_.find(key);
+  std::optional<graph::Plan> plan = find(graph);
   if (plan) return plan;
   plan = planner_.try_plan(graph);
-  if (plan) cache_.store(key, *plan);
+  if (plan) store(graph, *plan);
   return plan;
 }
 

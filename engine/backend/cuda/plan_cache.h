@@ -16,6 +16,7 @@ struct PlanKey {
   std::string device;     // cuDNN's description
   std::string signature;  // Graph::signature()
   graph::Policy policy;
+  bool autotuned = false;  // the fastest when it was timed, else the heuristics' first
 
   std::string text() const;
 };
@@ -33,8 +34,8 @@ class PlanCache {
   /// threads and processes may store at once: files appear whole. Never throws.
   void store(const PlanKey& key, const graph::Plan& plan) const;
 
-  /// $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if there is no home.
-  static std::filesystem::path default_folder();
+  /// How many plans are in a folder; 0 if there is none. Never throws.
+  static std::size_t count(const std::filesystem::path& folder);
 
  private:
   std::filesystem::path file_of(const PlanKey& key) const;
@@ -45,18 +46,30 @@ class PlanCache {
 /// Plans for one described GPU, from the cache where it has them.
 class CachedPlanner {
  public:
-  /// As Planner's.
-  CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder);
+  /// As Planner's. Autotuned plans are kept apart from those that the heuristics rank first.
+  CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder,
+                bool autotuned = false);
 
   /// As Planner::try_plan; what is planned anew is stored.
   std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
 
+  /// Its parts, for who chooses among several plans: what the cache has; as Planner::plans; storing the
+  /// choice.
+  std::optional<graph::Plan> find(const graph::Graph& graph) const { return cache_.find(key_of(graph)); }
+  std::vector<graph::Plan> plans(const graph::Graph& graph, std::size_t limit) const {
+    return planner_.plans(graph, limit);
+  }
+  void store(const graph::Graph& graph, const graph::Plan& plan) const { cache_.store(key_of(graph), plan); }
+
   std::string no_plan(const graph::Graph& graph) const { return planner_.no_plan(graph); }
 
  private:
+  PlanKey key_of(const graph::Graph& graph) const;
+
   std::string device_;
   graph::Planner planner_;
   PlanCache cache_;
+  bool autotuned_;
 };
 
 }  // namespace convoy::cuda

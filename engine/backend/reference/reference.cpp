@@ -129,6 +129,7 @@ class ReferenceBackend final : public Backend {
     return std::make_unique<HostFiniteCheck>(*this, counter);
   }
   MemoryUse memory() const override { return {}; }
+  std::vector<PlanRow> plans() const override { return {}; }
 
  private:
   static constexpr bool kDouble = std::is_same_v<T, double>;

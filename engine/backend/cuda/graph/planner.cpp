@@ -18,9 +18,6 @@ std::string describe(const Policy& policy) {
                      policy.deterministic ? ", deterministic" : "", policy.workspace_limit);
 }
 
-// Older tensor cores know no bf16: of a whole model cuDNN 9.19 plans a few weight gradients for sm_75.
-constexpr int kOldestForBf16 = 80;
-
 // What strict fp32 excludes: engines that round inputs or partial sums, and transforms that lose bits.
 bool is_inexact(cudnnBackendNumericalNote_t note) {
   switch (note) {

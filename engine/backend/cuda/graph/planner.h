@@ -19,6 +19,10 @@ enum class Precision {
   bf16,
 };
 
+/// Compute capability, times 10. Older tensor cores know no bf16: of a whole model cuDNN 9.19 plans a few
+/// weight gradients for sm_75.
+inline constexpr int kOldestForBf16 = 80;
+
 /// What a plan must fulfil.
 struct Policy {
   Precision precision = Precision::fp32;

@@ -1,0 +1,135 @@
+#include "engine/backend/cuda/autotune.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <list>
+
+#include "engine/backend/cuda/graph/executable.h"
+#include "engine/backend/cuda/memory.h"
+#include "engine/core/owner.h"
+#include "kernels/cuda_error.h"
+
+namespace convoy::cuda {
+namespace {
+
+constexpr int kRunsPerLaunch = 4;  // more than one, so that the launch itself counts for less
+constexpr int kLaunches = 5;       // timed, after one that is not
+
+using Event = Owner<cudaEvent_t, cudaEventDestroy>;
+using CapturedGraph = Owner<cudaGraph_t, cudaGraphDestroy>;
+using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
+
+std::size_t bytes_of(const graph::TensorSpec& tensor) {
+  const std::size_t element = tensor.type == graph::DataType::float32    ? 4
+                              : tensor.type == graph::DataType::bfloat16 ? 2
+                                                                         : 1;
+  return static_cast<std::size_t>(tensor.shape.count()) * element;
+}
+
+/// Memory for everything that a graph reads or writes, zeroed, and the largest workspace of its plans.
+class Scratch {
+ public:
+  Scratch(const graph::Graph& graph, const std::vector<graph::Plan>& plans) {
+    for (const graph::TensorSpec& tensor : graph.tensors()) {
+      if (tensor.role == graph::Role::none) continue;
+      if (tensor.by_value) {
+        bindings_.push_back({tensor.role, &scalars_.emplace_back(0.1f)});  // an epsilon or a momentum
+      } else {
+        bindings_.push_back({tensor.role, buffers_.emplace_back(bytes_of(tensor)).data()});
+      }
+    }
+    std::int64_t workspace = 0;
+    for (const graph::Plan& plan : plans) workspace = std::max(workspace, plan.info.workspace);
+    workspace_ = Buffer(static_cast<std::size_t>(workspace));
+  }
+
+  const std::vector<graph::Binding>& bindings() const { return bindings_; }
+  void* workspace() const { return workspace_.data(); }
+
+ private:
+  std::list<Buffer> buffers_;
+  std::list<float> scalars_;  // a list: bindings point into it
+  std::vector<graph::Binding> bindings_;
+  Buffer workspace_;
+};
+
+/// Times what is enqueued on a stream between two events.
+class Stopwatch {
+ public:
+  explicit Stopwatch(cudaStream_t stream) : stream_(stream), from_(make_event()), to_(make_event()) {}
+
+  /// Milliseconds.
+  template <typename Run>
+  double time(Run run) const {
+    CONVOY_CUDA(cudaEventRecord(from_.get(), stream_));
+    run();
+    CONVOY_CUDA(cudaEventRecord(to_.get(), stream_));
+    CONVOY_CUDA(cudaEventSynchronize(to_.get()));
+    float milliseconds = 0.0f;
+    CONVOY_CUDA(cudaEventElapsedTime(&milliseconds, from_.get(), to_.get()));
+    return milliseconds;
+  }
+
+ private:
+  static Event make_event() {
+    cudaEvent_t event = nullptr;
+    CONVOY_CUDA(cudaEventCreate(&event));
+    return Event(event);
+  }
+
+  cudaStream_t stream_;
+  Event from_, to_;
+};
+
+GraphExec capture_runs(const graph::Executable& executable, cudaStream_t stream) {
+  cudaGraph_t raw = nullptr;
+  CONVOY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  try {
+    for (int run = 0; run < kRunsPerLaunch; ++run) executable.execute();
+  } catch (...) {
+    cudaStreamEndCapture(stream, &raw);  // the capture must end, whatever it holds
+    if (raw) cudaGraphDestroy(raw);
+    throw;
+  }
+  CONVOY_CUDA(cudaStreamEndCapture(stream, &raw));
+  const CapturedGraph graph(raw);
+  cudaGraphExec_t exec = nullptr;
+  CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
+  return GraphExec(exec);
+}
+
+}  // namespace
+
+Tuned Autotuner::fastest(const graph::Graph& graph, const std::vector<graph::Plan>& plans) const {
+  const Scratch scratch(graph, plans);
+  const Stopwatch stopwatch(stream_);
+  const auto time = [&](const graph::Plan& plan) {
+    const graph::Executable executable(plan, handle_, scratch.bindings(), scratch.workspace());
+    executable.execute();  // outside of a capture: the first run loads kernels
+    CONVOY_CUDA(cudaStreamSynchronize(stream_));
+    const GraphExec runs = capture_runs(executable, stream_);
+    const auto launch = [&] { CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_)); };
+    stopwatch.time(launch);
+    std::vector<double> times;
+    for (int i = 0; i < kLaunches; ++i) times.push_back(stopwatch.time(launch));
+    std::ranges::nth_element(times, times.begin() + kLaunches / 2);
+    return times[kLaunches / 2] / kRunsPerLaunch;
+  };
+
+  Tuned best{.plan = plans.at(0)};
+  for (const graph::Plan& plan : plans) {
+    try {
+      const double milliseconds = time(plan);
+      if (best.timed++ > 0 && milliseconds >= best.milliseconds) continue;
+      best.plan = plan;
+      best.milliseconds = milliseconds;
+    } catch (const Error& error) {  // this one does not run here; another may
+      cudaGetLastError();
+      best.error = error.what();
+    }
+  }
+  return best;
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,153 @@
+#include "engine/backend/cuda/planning.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+namespace convoy::cuda {
+namespace {
+
+constexpr std::size_t kCandidates = 8;  // that autotuning times; the heuristics rank the best ones first
+
+graph::Policy policy_of(const CudaOptions& options) {
+  graph::Policy policy;
+  policy.deterministic = options.deterministic;
+  policy.precision = options.precision == CudaPrecision::fp32   ? graph::Precision::fp32
+                     : options.precision == CudaPrecision::tf32 ? graph::Precision::tf32
+                                                                : graph::Precision::bf16;
+  return policy;
+}
+
+// kernels/batch_norm.h: batch norm is what cuDNN may lack an engine for without an error.
+bool has_own_kernel(const graph::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [](const graph::Node& node) {
+    return node.op == graph::Operator::batch_norm_training || node.op == graph::Operator::batch_norm_backward;
+  });
+}
+
+class CoreInUse {
+ public:
+  explicit CoreInUse(std::counting_semaphore<>& cores) : cores_(cores) { cores_.acquire(); }
+  ~CoreInUse() { cores_.release(); }
+  CoreInUse(const CoreInUse&) = delete;
+  CoreInUse& operator=(const CoreInUse&) = delete;
+
+ private:
+  std::counting_semaphore<>& cores_;
+};
+
+}  // namespace
+
+PlanRequest::PlanRequest(Planning& planning, graph::Graph graph)
+    : planning_(planning),
+      graph_(std::move(graph)),
+      candidates_(std::async(std::launch::async, [this] { return find_candidates(); }).share()) {}
+
+Candidates PlanRequest::find_candidates() const {
+  const CachedPlanner& planner = planning_.planner_;
+  if (auto plan = planner.find(graph_)) return {.plans = {std::move(*plan)}};
+  // A thread a graph is cheap, but not so many compilers at once.
+  const CoreInUse core(planning_.cores_);
+  const auto start = std::chrono::steady_clock::now();
+  Candidates found;
+  if (planning_.options_.autotune) {
+    found.plans = planner.plans(graph_, kCandidates);
+  } else if (auto plan = planner.try_plan(graph_)) {
+    found.plans.push_back(std::move(*plan));
+  }
+  found.milliseconds =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return found;
+}
+
+const std::optional<graph::Plan>& PlanRequest::get() {
+  if (decided_) return plan_;
+  const std::vector<graph::Plan>& plans = candidates_.get().plans;
+  if (!plans.empty()) {
+    if (planning_.options_.autotune && !plans.front().info.from_cache) {
+      tune(plans);
+    } else {
+      plan_ = plans.front();
+    }
+  }
+  decided_ = true;
+  return plan_;
+}
+
+void PlanRequest::tune(const std::vector<graph::Plan>& plans) {
+  if (plans.size() == 1) {
+    plan_ = plans.front();
+    return planning_.planner_.store(graph_, *plan_);
+  }
+  Tuned tuned = planning_.autotuner_.fastest(graph_, plans);
+  plan_ = std::move(tuned.plan);
+  if (tuned.timed == 0) {
+    const auto& say = planning_.options_.say;
+    if (say)
+      say(fmt::format("no plan for {} could be timed, the first is taken: {}", graph_.str(), tuned.error));
+    return;
+  }
+  planning_.planner_.store(graph_, *plan_);
+  tuned_ = fmt::format("fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
+}
+
+std::string PlanRequest::no_plan() const { return planning_.planner_.no_plan(graph_); }
+
+PlanRow PlanRequest::row() {
+  if (!get()) {
+    return {.operation = graph_.str(),
+            .realised_by = has_own_kernel(graph_) ? "own kernel: cuDNN has no engine for it" : "nothing",
+            .notes = {},
+            .workspace = 0};
+  }
+  const graph::PlanInfo& info = plan_->info;
+  std::vector<std::string> notes;
+  if (info.tensor_core) notes.push_back("tensor cores");
+  notes.push_back(info.deterministic ? "deterministic" : "not deterministic");
+  if (info.runtime_compiled) notes.push_back("runtime compiled");
+  notes.push_back(info.from_cache ? "from the cache"
+                                  : fmt::format("planned in {:.0f} ms", candidates_.get().milliseconds));
+  if (!tuned_.empty()) notes.push_back(tuned_);
+  return {.operation = graph_.str(),
+          .realised_by = fmt::format("cuDNN engine {}", info.engine),
+          .notes = fmt::format("{}", fmt::join(notes, ", ")),
+          .workspace = info.workspace};
+}
+
+Planning::Planning(const CudaOptions& options, cudnnHandle_t handle, cudaStream_t stream)
+    : options_(options),
+      planner_(graph::describe_device(handle), policy_of(options), options.plan_cache, options.autotune),
+      autotuner_(handle, stream),
+      cores_(std::max(1u, std::thread::hardware_concurrency())) {}
+
+Planning::~Planning() {
+  for (const auto& request : requests_) request->wait();  // they use the planner
+}
+
+std::shared_ptr<PlanRequest> Planning::request(graph::Graph graph) {
+  std::shared_ptr<PlanRequest>& request = by_signature_[graph.signature()];
+  if (!request) {
+    request = std::make_shared<PlanRequest>(*this, std::move(graph));
+    requests_.push_back(request);
+  }
+  return request;
+}
+
+std::vector<graph::PlanInfo> Planning::infos() const {
+  std::vector<graph::PlanInfo> infos;
+  for (const auto& request : requests_) {
+    if (const auto& plan = request->get()) infos.push_back(plan->info);
+  }
+  return infos;
+}
+
+std::vector<PlanRow> Planning::rows() const {
+  std::vector<PlanRow> rows;
+  for (const auto& request : requests_) rows.push_back(request->row());
+  return rows;
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,83 @@
+// The graphs that operations ask for, on their way to plans: each distinct one is planned once, in the
+// background, on all cores, and its row in the table of plans says what became of it.
+#pragma once
+
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <semaphore>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/autotune.h"
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/plan_cache.h"
+
+namespace convoy::cuda {
+
+/// What planning found for a graph.
+struct Candidates {
+  std::vector<graph::Plan> plans;  // best first; none if cuDNN has none; the one from the cache is alone
+  double milliseconds = 0.0;       // that it took
+};
+
+class Planning;
+
+/// A graph that another thread is still planning.
+class PlanRequest {
+ public:
+  PlanRequest(Planning& planning, graph::Graph graph);
+
+  /// The plan, or nothing if cuDNN has none. It waits; with autotuning the first call times the candidates,
+  /// so it may not happen while a stream is captured. Throws CudnnError if cuDNN refuses the graph.
+  const std::optional<graph::Plan>& get();
+
+  /// What to say if there is no plan.
+  std::string no_plan() const;
+
+  /// As `get`.
+  PlanRow row();
+
+  void wait() const { candidates_.wait(); }
+
+ private:
+  Candidates find_candidates() const;
+  void tune(const std::vector<graph::Plan>& plans);
+
+  Planning& planning_;
+  graph::Graph graph_;
+  bool decided_ = false;
+  std::optional<graph::Plan> plan_;
+  std::string tuned_;  // how it won, for the table
+  std::shared_future<Candidates> candidates_;
+};
+
+class Planning {
+ public:
+  /// For the GPU of `handle`. Throws what CachedPlanner throws.
+  Planning(const CudaOptions& options, cudnnHandle_t handle, cudaStream_t stream);
+  ~Planning();
+  Planning(const Planning&) = delete;  // requests refer to it
+  Planning& operator=(const Planning&) = delete;
+
+  /// Starts to plan, unless the same graph was asked for before.
+  std::shared_ptr<PlanRequest> request(graph::Graph graph);
+
+  /// In the order in which they were asked for; waits for all of them.
+  std::vector<graph::PlanInfo> infos() const;
+  std::vector<PlanRow> rows() const;
+
+ private:
+  friend class PlanRequest;
+
+  CudaOptions options_;
+  CachedPlanner planner_;
+  Autotuner autotuner_;
+  std::counting_semaphore<> cores_;
+  std::map<std::string, std::shared_ptr<PlanRequest>> by_signature_;
+  std::vector<std::shared_ptr<PlanRequest>> requests_;
+};
+
+}  // namespace convoy::cuda

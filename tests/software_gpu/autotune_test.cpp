@@ -1,0 +1,176 @@
+// Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
+// engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
+#include "engine/backend/cuda/autotune.h"
+
+#include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include "engine/backend/cuda/context.h"
+#include "engine/core/error.h"
+#include "engine/model/builtin.h"
+#include "engine/model/state.h"
+#include "engine/train/trainer.h"
+#include "tests/cli/program.h"
+#include "tests/software_gpu/support.h"
+
+namespace convoy::cuda {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr std::int64_t kFirst = 2;   // of the heuristics, for a convolution in fp32
+constexpr std::int64_t kSecond = 5;  // the one behind it
+
+graph::Graph convolution() {
+  graph::Graph g("conv");
+  g.output(g.convolve(g.input(graph::Role::x, {2, 4, 5, 5}), g.input(graph::Role::weight, {4, 4, 3, 3}), {}),
+           graph::Role::y);
+  return g;
+}
+
+graph::PlanInfo chosen(const CudaOptions& options) {
+  Context context(options);
+  context.plan(convolution());
+  return context.planned().at(0);
+}
+
+TEST(Autotune, TakesTheFastestAndNotTheFirst) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
+  EXPECT_EQ(chosen({}).engine, kFirst);
+  EXPECT_EQ(chosen({.autotune = true}).engine, kSecond);
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:1,5:50", 1);
+  EXPECT_EQ(chosen({.autotune = true}).engine, kFirst);
+}
+
+TEST(Autotune, SaysWhatItMeasured) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,5:10", 1);
+  Context context({.autotune = true});
+  context.plan(convolution());
+  context.plan(convolution());  // the same graph again is the same row
+  const auto rows = context.plans();
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].operation, "conv of [2, 4, 5, 5] and [4, 4, 3, 3]");
+  EXPECT_EQ(rows[0].realised_by, "cuDNN engine 5");
+  // An execution takes 10 ms by the stand-in's clock, and what the host takes for it besides.
+  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 2: 1")));
+}
+
+// CTest gives each case a process of its own: the trace and the faults are read when the first call is made.
+class TracedAutotune : public testing::Test {
+ protected:
+  TracedAutotune() { setenv("SOFTWARE_GPU_TRACE", (folder_ / "trace").c_str(), 1); }
+
+  std::ptrdiff_t calls(const std::string& function) const {
+    return std::ranges::count(test::lines(test::content_of(folder_ / "trace")), function);
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
+  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  EXPECT_FALSE(chosen(options).from_cache);
+  EXPECT_GT(calls("cudaEventRecord"), 0);
+  const std::ptrdiff_t records = calls("cudaEventRecord");
+  const std::ptrdiff_t finalised = calls("cudnnBackendFinalize");
+  unsetenv("SOFTWARE_GPU_ENGINE_MS");  // the choice was made
+  const graph::PlanInfo warm = chosen(options);
+  EXPECT_TRUE(warm.from_cache);
+  EXPECT_EQ(warm.engine, kSecond);
+  EXPECT_EQ(calls("cudaEventRecord"), records);
+  EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 2)
+      << "two descriptions of the device, and nothing else";
+  // Who does not tune gets what the heuristics rank first.
+  EXPECT_EQ(chosen({.plan_cache = folder_ / "plans"}).engine, kFirst);
+}
+
+TEST(Autotune, ACandidateThatFailsIsDropped) {
+  setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:1:4000", 1);
+  setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
+  EXPECT_EQ(chosen({.autotune = true}).engine, kSecond) << "slower, but it runs";
+}
+
+TEST(Autotune, ACandidateThatCannotBeCapturedIsDropped) {
+  setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:3:4000", 1);  // the second run of the capture
+  setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
+  EXPECT_EQ(chosen({.autotune = true}).engine, kSecond);
+}
+
+TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
+  setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719", 1);
+  const test::TempFolder folder;
+  std::vector<std::string> said;
+  const graph::PlanInfo info =
+      chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line) {
+                said.push_back(line);
+              }});
+  EXPECT_EQ(info.engine, kFirst);
+  ASSERT_THAT(said, SizeIs(1));
+  EXPECT_THAT(said[0],
+              AllOf(HasSubstr("no plan for conv of [2, 4, 5, 5]"), HasSubstr("cudaGraphInstantiate")));
+  EXPECT_EQ(PlanCache::count(folder / "plans"), 0u);
+}
+
+TEST(Autotune, OutOfMemoryIsNoReasonToGuess) {
+  setenv("SOFTWARE_GPU_FAIL", "cudaMalloc:1:2", 1);
+  Context context({.autotune = true});
+  context.plan(convolution());
+  try {
+    context.planned();
+    FAIL() << "timed without memory";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("out of device memory"));
+  }
+}
+
+TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
+  const auto backend = make_cuda_backend({.autotune = true});
+  const Shape shapes[] = {{4}, {4}};
+  const auto parameters = backend->make_parameters(shapes, /*with_gradients=*/true);
+  const auto made = [&](const Shape& shape, double value) {
+    const TensorPtr tensor = backend->make_tensor(shape, DType::float32);
+    backend->write(*tensor, std::vector<double>(static_cast<std::size_t>(shape.count()), value));
+    return tensor;
+  };
+  const Shape image{2, 4, 3, 3};
+  const Variable x{made(image, 1.0), made(image, 2.0)};
+  const BatchNormTensors tensors{parameters->variables()[0], parameters->variables()[1], made({4}, 3.0),
+                                 made({4}, 4.0)};
+  const OperationPtr norm = backend->make_batch_norm({.num_features = 4}, /*fuse_relu=*/true, x, tensors);
+  std::size_t before = 0, after = 0, total = 0;
+  ASSERT_EQ(cudaMemGetInfo(&before, &total), cudaSuccess);
+  const auto rows = backend->plans();
+  ASSERT_EQ(cudaMemGetInfo(&after, &total), cudaSuccess);
+  ASSERT_THAT(rows, SizeIs(2));
+  for (const PlanRow& row : rows) EXPECT_THAT(row.notes, HasSubstr("fastest of 2"));
+  EXPECT_EQ(before, after);
+  EXPECT_THAT(backend->read(*x.value), Each(1.0));
+  EXPECT_THAT(backend->read(*x.grad), Each(2.0));
+  EXPECT_THAT(backend->read(*tensors.running_mean), Each(3.0));
+  EXPECT_THAT(backend->read(*tensors.running_var), Each(4.0));
+  EXPECT_THAT(backend->read(*norm->output().value), Each(0.0));
+  EXPECT_THAT(backend->read(*tensors.weight.grad), Each(0.0));
+}
+
+// The stand-in's engines compute alike, so tuning may change nothing: no weight, no running statistic.
+TEST(Autotune, TrainsToTheSameBits) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,10:50", 1);
+  Dataset data{.name = "ramp", .image = {1, 8, 8}, .classes = 2};
+  for (int i = 0; i < 18 * 64; ++i) data.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
+  for (int i = 0; i < 18; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 2));
+  const auto train = [&](const CudaOptions& options) {
+    const auto backend = make_cuda_backend(options);
+    const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+    Trainer trainer(*backend, model, initial_state(model, 3), {.batch_size = 4, .epochs = 2});
+    trainer.fit(data);
+    return trainer.state();
+  };
+  EXPECT_EQ(train({.autotune = true}), train({}));
+}
+
+}  // namespace
+}  // namespace convoy::cuda
