@@ -21,7 +21,7 @@ namespace {
 
 struct BenchFlags {
   DataFlags data;
-  std::string device = "auto";
+  DeviceFlags device;
   std::string model = "convnet";
   StepTimingOptions timing;
   bool json = false;
@@ -150,6 +150,7 @@ int run_bench(const BenchFlags& flags) {
                      .device = device.backend->name(),
                      .batch = batch,
                      .timing = time_step(*device.backend, model, dataset, flags.timing)};
+  report_plans(flags.device, *device.backend);
   if (result.device != "cuda") result.peak = measure_fma_peak();
   const double seconds = result.timing.step_ms.quantile(0.5) / 1e3;
   result.images_per_second = static_cast<double>(batch) / seconds;
@@ -163,7 +164,7 @@ int run_bench(const BenchFlags& flags) {
 Command add_bench(CLI::App& program) {
   const auto flags = std::make_shared<BenchFlags>();
   CLI::App& command = *program.add_subcommand("bench", "Time a training step and its operations");
-  add_device_flag(command, flags->device);
+  add_device_flags(command, flags->device);
   add_model_flag(command, flags->model, "convnet");
   command.add_option("--batch-size", flags->timing.batch_size, "Images a step")
       ->check(at_least(1))

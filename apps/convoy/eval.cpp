@@ -18,7 +18,7 @@ namespace {
 
 struct EvalFlags {
   CheckpointFlags trained;
-  std::string device = "auto";
+  DeviceFlags device;
   std::int64_t batch_size = 100;
   bool json = false;
 };
@@ -82,6 +82,7 @@ int run_eval(const EvalFlags& flags) {
   TrainOptions options;
   options.batch_size = std::min(flags.batch_size, test.count());
   Trainer trainer(*device.backend, trained.model, trained.state, options);
+  report_plans(flags.device, *device.backend);
   const auto start = std::chrono::steady_clock::now();
   const Classification result(trainer.predict(test), test.labels, classes);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
@@ -108,7 +109,7 @@ Command add_eval(CLI::App& program) {
       ->required();
   add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
   add_data_flags(command, flags->trained.data);
-  add_device_flag(command, flags->device);
+  add_device_flags(command, flags->device);
   command.add_option("--batch-size", flags->batch_size, "Images a step")
       ->check(at_least(1))
       ->capture_default_str();

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <functional>
 #include <limits>
 
 #include "engine/data/catalog.h"
@@ -19,11 +20,55 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
                      "Folder of the data set; without it CONVOY_DATA, then data/DATASET, then a download");
 }
 
-void add_device_flag(CLI::App& command, std::string& device) {
+void add_device_flags(CLI::App& command, DeviceFlags& flags) {
+  flags.cuda.plan_cache = default_plan_cache();
   command
-      .add_option("--device", device,
+      .add_option("--device", flags.device,
                   "auto (CUDA if there is a usable GPU, else CPU), cuda, cpu or reference")
       ->capture_default_str();
+  const auto option = [&](const char* name, const char* type, const char* help,
+                          std::function<bool(const std::string&)> changes) {
+    const auto take = [&flags, name, changes](const std::string& value) {
+      if (changes(value)) flags.cuda_flags.push_back(fmt::format("{} {}", name, value));
+    };
+    return command.add_option_function<std::string>(name, take, help)->type_name(type)->group("CUDA");
+  };
+  const auto flag = [&](const char* name, const char* help, std::function<void(CudaOptions&)> change) {
+    const auto take = [&flags, name, change] {
+      change(flags.cuda);
+      flags.cuda_flags.emplace_back(name);
+    };
+    command.add_flag_callback(name, take, help)->group("CUDA");
+  };
+  option("--precision", "TEXT",
+         "fp32 (without it; no TF32), tf32 (products with 10 bits of mantissa on tensor cores), or bf16 "
+         "(activations in bf16, parameters in fp32)",
+         [&flags](const std::string& value) {
+           flags.cuda.precision = value == "tf32"   ? CudaPrecision::tf32
+                                  : value == "bf16" ? CudaPrecision::bf16
+                                                    : CudaPrecision::fp32;
+           return flags.cuda.precision != CudaPrecision::fp32;
+         })
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+  flag("--no-graph", "Launch the kernels of a step one by one instead of as a CUDA graph",
+       [](CudaOptions& cuda) { cuda.use_graphs = false; });
+  flag("--nondeterministic", "Allow algorithms whose results differ in the last bits from run to run",
+       [](CudaOptions& cuda) { cuda.deterministic = false; });
+  flag("--autotune",
+       "Time cuDNN's plans for each operation on the GPU and keep the fastest, also in the cache",
+       [](CudaOptions& cuda) { cuda.autotune = true; });
+  auto* const folder =
+      option("--plan-cache", "FOLDER",
+             "Where finished plans are kept for the next start; without it CONVOY_CACHE, then "
+             "XDG_CACHE_HOME/convoy, then ~/.cache/convoy",
+             [&flags](const std::string& value) {
+               flags.cuda.plan_cache = value;
+               return true;
+             });
+  flag("--no-plan-cache", "Keep no plans and take none", [](CudaOptions& cuda) { cuda.plan_cache.clear(); });
+  command.get_option("--no-plan-cache")->excludes(folder);
+  command.add_flag("--verbose", flags.verbose,
+                   "List on standard error what was planned: engines, notes, workspaces, own kernels");
 }
 
 void add_json_flag(CLI::App& command, bool& json) {

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
+
+#include "engine/backend/cuda/cuda.h"
 
 namespace convoy {
 
@@ -18,8 +21,17 @@ struct DataFlags {
   std::filesystem::path folder;
 };
 
+/// --device, and how the CUDA backend is to work.
+struct DeviceFlags {
+  std::string device = "auto";
+  CudaOptions cuda;
+  std::vector<std::string> cuda_flags;  // those given that change `cuda`: "--precision bf16"
+  bool verbose = false;
+};
+
 void add_data_flags(CLI::App& command, DataFlags& flags);
-void add_device_flag(CLI::App& command, std::string& device);
+/// `flags` must outlive `command`. Plans are kept in default_plan_cache() unless a flag says otherwise.
+void add_device_flags(CLI::App& command, DeviceFlags& flags);
 void add_json_flag(CLI::App& command, bool& json);
 
 /// --model, with what happens when it is not given.

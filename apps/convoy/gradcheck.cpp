@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "apps/convoy/commands.h"
-#include "apps/convoy/flags.h"
+#include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "engine/backend/registry.h"
 
@@ -16,19 +16,28 @@ namespace convoy {
 namespace {
 
 struct GradcheckFlags {
-  std::string device;  // empty: all
+  DeviceFlags device;  // named "": all
   bool json = false;
 };
 
 /// The backends to check; finite differences belong to the reference.
 std::vector<std::string> devices(const GradcheckFlags& flags) {
-  if (flags.device == "auto") return {make_backend("auto").backend->name()};
-  if (!flags.device.empty()) return {flags.device};
+  const std::string& device = flags.device.device;
+  if (device == "auto") return {make_backend(device).backend->name()};
+  if (!device.empty()) return {device};
   std::vector<std::string> names;
   for (const BackendStatus& status : backend_statuses()) {
     if (status.usable) names.push_back(status.name);
   }
   return names;
+}
+
+/// Where all are checked, CUDA's flags are CUDA's; they are refused only if it is not among them.
+BackendChoice make(const std::string& name, const GradcheckFlags& flags, bool cuda_is_among_all) {
+  DeviceFlags device = flags.device;
+  device.device = name;
+  if (cuda_is_among_all && name != "cuda") device.cuda_flags.clear();
+  return make_backend(device);
 }
 
 int run_gradcheck(const GradcheckFlags& flags) {
@@ -54,12 +63,15 @@ int run_gradcheck(const GradcheckFlags& flags) {
 
   const auto names = devices(flags);
   std::vector<BackendChoice> backends;
-  for (const std::string& name : names) backends.push_back(make_backend(name));
+  const bool cuda_is_among_all =
+      flags.device.device.empty() && std::find(names.begin(), names.end(), "cuda") != names.end();
+  for (const std::string& name : names) backends.push_back(make(name, flags, cuda_is_among_all));
   const bool differences = std::find(names.begin(), names.end(), "reference") != names.end();
   for (const GradcheckCase& c : gradcheck_cases()) {
     if (differences) record(check_against_differences(c));
     for (const BackendChoice& choice : backends) record(check_against_reference(c, *choice.backend));
   }
+  for (const BackendChoice& choice : backends) report_plans(flags.device, *choice.backend);
   if (!flags.json) {
     fmt::print("{}\n{}\n", table.str(),
                failures == 0 ? green(fmt::format("All {} checks passed.", checks))
@@ -74,7 +86,11 @@ Command add_gradcheck(CLI::App& program) {
   const auto flags = std::make_shared<GradcheckFlags>();
   CLI::App& command = *program.add_subcommand(
       "gradcheck", "Check the gradients: finite differences in double, and every device against that");
-  command.add_option("--device", flags->device, "cuda, cpu or reference; without it every one present");
+  add_device_flags(command, flags->device);
+  flags->device.device.clear();
+  command.get_option("--device")
+      ->description("cuda, cpu or reference; without it every one present")
+      ->default_str("");
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy gradcheck\n"

@@ -18,7 +18,7 @@ namespace {
 struct PredictFlags {
   CheckpointFlags trained;
   std::vector<std::filesystem::path> pictures;
-  std::string device = "auto";
+  DeviceFlags device;
   bool json = false;
 };
 
@@ -64,6 +64,7 @@ int run_predict(const PredictFlags& flags) {
   TrainOptions options;
   options.batch_size = std::min<std::int64_t>(100, pictures.count());
   Trainer trainer(*device.backend, trained.model, trained.state, options);
+  report_plans(flags.device, *device.backend);
   const std::vector<double> logits = trainer.predict(pictures);
 
   const auto classes = static_cast<std::size_t>(pictures.classes);
@@ -90,7 +91,7 @@ Command add_predict(CLI::App& program) {
   command.add_option("--dataset", flags->trained.data.dataset,
                      "What the model was trained on: names the classes; without it the run.json beside the "
                      "checkpoint, else mnist");
-  add_device_flag(command, flags->device);
+  add_device_flags(command, flags->device);
   add_json_flag(command, flags->json);
   set_footer(command, "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt digit.png photo.jpg\n");
   return {&command, [flags] { return run_predict(*flags); }};

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <memory>
+#include <set>
 
+#include "apps/convoy/plan_table.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/terminal.h"
 #include "engine/core/error.h"
@@ -29,6 +32,24 @@ bool is_known(std::span<const std::string_view> names, const std::string& name) 
 }
 
 }  // namespace
+
+BackendChoice make_backend(const DeviceFlags& flags) {
+  CudaOptions cuda = flags.cuda;
+  cuda.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line) {
+    if (told->insert(line).second) say("note: " + line);
+  };
+  BackendChoice choice = make_backend(flags.device, cuda);
+  if (choice.backend->name() != "cuda" && !flags.cuda_flags.empty()) {
+    throw UsageError(fmt::format(
+        "{} {} the CUDA backend's; this is the {} backend ({})", fmt::join(flags.cuda_flags, ", "),
+        flags.cuda_flags.size() == 1 ? "is" : "are", choice.backend->name(), choice.reason));
+  }
+  return choice;
+}
+
+void report_plans(const DeviceFlags& flags, const Backend& backend) {
+  if (flags.verbose) std::fputs(plan_table(backend.name(), backend.plans()).c_str(), stderr);
+}
 
 DataSearch data_search(const DataFlags& flags) {
   const char* environment = std::getenv("CONVOY_DATA");

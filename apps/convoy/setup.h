@@ -11,6 +11,13 @@
 
 namespace convoy {
 
+/// The device asked for; its notes go to standard error, each once. Throws UsageError for an unknown name or
+/// for CUDA flags with another backend, Error if the device cannot be used.
+BackendChoice make_backend(const DeviceFlags& flags);
+
+/// With --verbose: the table of plans, on standard error.
+void report_plans(const DeviceFlags& flags, const Backend& backend);
+
 /// Where `flags` and the environment say that data may be.
 DataSearch data_search(const DataFlags& flags);
 

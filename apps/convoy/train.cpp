@@ -20,7 +20,7 @@ namespace {
 
 struct TrainFlags {
   DataFlags data = {"mnist", {}};
-  std::string device = "auto";
+  DeviceFlags device;
   std::string model = "convnet";
   TrainOptions options;
   double learning_rate = 1e-3;
@@ -148,6 +148,7 @@ int run_train(const TrainFlags& flags) {
   options.optimizer = AdamOptions{.learning_rate = static_cast<float>(flags.learning_rate)};
   Trainer trainer(*device.backend, model, first_state(flags, model), options);
 
+  report_plans(flags.device, *device.backend);
   const auto report = flags.json ? make_json_report() : make_text_report();
   report->run(record);
   const auto start = std::chrono::steady_clock::now();
@@ -187,7 +188,7 @@ Command add_train(CLI::App& program) {
   CLI::App& command = *program.add_subcommand("train", "Train a model and write its checkpoint");
   TrainOptions& options = flags->options;
   add_data_flags(command, flags->data);
-  add_device_flag(command, flags->device);
+  add_device_flags(command, flags->device);
   add_model_flag(command, flags->model, "convnet");
   command.add_option("--epochs", options.epochs, "Passes over the training images")
       ->check(at_least(1))

@@ -59,6 +59,12 @@ TEST_F(BadInputTest, CommandLine) {
   expect_refused({"fetch"}, kUsage, "dataset");
   expect_refused({"fetch", "emnist"}, kUsage, "emnist");
   expect_refused({"gradcheck", "--device", "tpu"}, kUsage, "tpu");
+  expect_refused({"gradcheck", "--device", "reference", "--precision", "bf16"}, kUsage,
+                 "--precision bf16 is the CUDA backend's; this is the reference backend");
+  expect_refused({"bench", "--device", "reference", "--autotune"}, kUsage,
+                 "--autotune is the CUDA backend's");
+  expect_refused({"bench", "--precision", "fp16"}, kUsage, "fp16 not in {fp32,tf32,bf16}");
+  expect_refused({"bench", "--no-plan-cache", "--plan-cache", "plans"}, kUsage, "excludes");
   expect_refused({"bench", "--steps", "0"}, kUsage, "--steps");
   expect_refused({"bench", "--model", "nonet"}, kUsage, "nonet");
 }

@@ -35,8 +35,12 @@ std::vector<std::string> environment_of(const Surroundings& surroundings) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string variable = *entry;
     const std::string name = variable.substr(0, variable.find('='));
-    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM") result.push_back(variable);
+    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM" && name != "CONVOY_CACHE") {
+      result.push_back(variable);
+    }
   }
+  // Nothing can be kept there: a test shall neither find another's plans nor leave its own.
+  if (!surroundings.environment.contains("CONVOY_CACHE")) result.push_back("CONVOY_CACHE=/dev/null/none");
   for (const auto& [name, value] : surroundings.environment) result.push_back(name + "=" + value);
   return result;
 }

@@ -17,13 +17,17 @@ struct Machine {
   const char* name;
   const char* libraries;  // LD_LIBRARY_PATH
   const char* why;
+  const char* finding;  // the doctor's
+  const char* subject;  // of his advice
 };
 
 const Machine kMachines[] = {
     {"no driver", "",
-     "no NVIDIA driver, or one older than this CUDA runtime: install a driver for CUDA 13 (580 or newer)"},
+     "no NVIDIA driver, or one older than this CUDA runtime: install a driver for CUDA 13 (580 or newer)",
+     "CUDA driver      none (error 35)", "  CUDA driver: "},
     {"no GPU", CONVOY_NO_DEVICE_DRIVER,
-     "the NVIDIA driver reports no GPU: see nvidia-smi and CUDA_VISIBLE_DEVICES"},
+     "the NVIDIA driver reports no GPU: see nvidia-smi and CUDA_VISIBLE_DEVICES",
+     "GPUs             none (error 100)", "  GPUs: "},
 };
 
 void PrintTo(const Machine& machine, std::ostream* out) { *out << machine.name; }
@@ -61,9 +65,20 @@ TEST_P(NoGpuTest, AutoTakesTheNextBestDeviceAndSaysWhy) {
   EXPECT_THAT(outcome.out, HasSubstr(std::string("because ") + GetParam().why));
 }
 
+TEST_P(NoGpuTest, FlagsOfCudaAreRefusedWhereAutoFindsNone) {
+  const Outcome outcome = run({"gradcheck", "--device", "auto", "--precision", "tf32"},
+                              {folder_.path(), {{"LD_LIBRARY_PATH", GetParam().libraries}}});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              testing::StartsWith("convoy: error: --precision tf32 is the CUDA backend's; this is the "));
+}
+
 TEST_P(NoGpuTest, TheDoctorSaysWhatIsMissing) {
   const Outcome outcome = run({"doctor"}, {folder_.path(), {{"LD_LIBRARY_PATH", GetParam().libraries}}});
-  EXPECT_THAT(outcome.out, HasSubstr(GetParam().why)) << outcome.err;
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr(GetParam().finding));
+  EXPECT_THAT(outcome.out, HasSubstr(std::string(GetParam().subject) + GetParam().why));
+  EXPECT_THAT(outcome.out, HasSubstr("unknown without a usable GPU"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, NoGpuTest, testing::ValuesIn(kMachines), [](const auto& test) {

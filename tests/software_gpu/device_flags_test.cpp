@@ -1,0 +1,170 @@
+// The program's flags for the CUDA backend, and what `convoy doctor` says of one GPU and another.
+#include <gmock/gmock.h>
+
+#include "engine/backend/cuda/plan_cache.h"
+#include "tests/software_gpu/support.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class DeviceFlagsTest : public GpuProgram {
+ protected:
+  Outcome train_short(std::vector<std::string> more, std::map<std::string, std::string> environment = {}) {
+    more.insert(more.end(), {"--limit-train", "8", "--limit-test", "4", "--settle", "0"});
+    Outcome outcome = train(more, std::move(environment));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    json_lines(outcome.out);  // fails the test if anything else is on standard output
+    return outcome;
+  }
+  std::string plans() const { return (folder_ / "plans").string(); }
+};
+
+TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
+  const Outcome cold = train_short({"--verbose", "--plan-cache", plans()});
+  for (const char* text :
+       {"operation", "conv2d.fprop of [4, 1, 8, 8] and [4, 1, 3, 3]", "cuDNN engine 2", "deterministic",
+        "runtime compiled", "batch_norm+relu.training of [4, 4, 8, 8]", "planned in",
+        "batch_norm.training of [4, 3, 2, 2]", "own kernel: cuDNN has no engine for it",
+        "gemm of [4, 12] and [12, 10] with bias", "cuBLASLt", ", 0 from the cache, 2 own kernels, "}) {
+    EXPECT_THAT(cold.err, HasSubstr(text));
+  }
+  const std::size_t count = cuda::PlanCache::count(plans());
+  EXPECT_GE(count, 8u);
+  const Outcome warm = train_short({"--verbose", "--plan-cache", plans()});
+  EXPECT_THAT(warm.err, AllOf(HasSubstr("\n0 planned, " + std::to_string(count) + " from the cache"),
+                              Not(HasSubstr("planned in"))));
+  EXPECT_EQ(cuda::PlanCache::count(plans()), count);
+}
+
+TEST_F(DeviceFlagsTest, PlansAreKeptUnlessToldOtherwise) {
+  const std::map<std::string, std::string> environment = {{"CONVOY_CACHE", plans()}};
+  train_short({"--no-plan-cache"}, environment);
+  EXPECT_EQ(cuda::PlanCache::count(plans()), 0u);
+  const Outcome outcome = train_short({}, environment);
+  EXPECT_GE(cuda::PlanCache::count(plans()), 8u);
+  EXPECT_EQ(outcome.err, "") << "nothing is said without --verbose";
+}
+
+TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
+  const Outcome tf32 = train_short({"--verbose", "--precision", "tf32"});
+  EXPECT_THAT(tf32.err, HasSubstr("tensor cores"));
+  const Outcome bf16 = train_short({"--verbose", "--precision", "bf16"});
+  EXPECT_THAT(bf16.err, HasSubstr("own kernel: cuBLASLt has no algorithm for it"));
+  const Outcome old = train({"--precision", "bf16"}, {{"SOFTWARE_GPU_ARCHITECTURE", "75"}});
+  EXPECT_EQ(old.code, 1);
+  EXPECT_EQ(
+      old.err,
+      "convoy: error: bf16 needs a GPU of sm_80 (Ampere) or newer, software GPU (tests only) is sm_75: take "
+      "fp32\n");
+}
+
+TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
+  EXPECT_THAT(train_short({"--verbose"}).err, Not(HasSubstr("not deterministic")));
+  EXPECT_THAT(train_short({"--verbose", "--nondeterministic"}).err,
+              AllOf(HasSubstr("cuDNN engine 1 "), HasSubstr("not deterministic")));
+}
+
+TEST_F(DeviceFlagsTest, AutotuneTimes) {
+  const Outcome outcome = train_short({"--verbose", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 2: ")));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("cuDNN engine 2 ")));
+}
+
+TEST_F(DeviceFlagsTest, NoGraphLaunchesOneByOne) {
+  for (const std::string& call : trace({"--no-graph", "--limit-train", "16"})) {
+    EXPECT_NE(function_of(call), "cudaGraphLaunch");
+    EXPECT_NE(function_of(call), "cudaStreamBeginCapture");
+  }
+}
+
+TEST_F(DeviceFlagsTest, ANoteIsSaidOnce) {
+  // Each of two networks, of the batch and of the ragged rest, finds that it cannot be captured.
+  const Outcome outcome = train({"--limit-train", "14", "--epochs", "3", "--settle", "0"},
+                                {{"SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719"}});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto notes = lines(outcome.err);
+  ASSERT_EQ(notes.size(), 1u) << outcome.err;
+  EXPECT_THAT(notes[0], testing::StartsWith("convoy: note: no CUDA graph"));
+}
+
+TEST_F(DeviceFlagsTest, TheyAreTheCudaBackendsAlone) {
+  const Outcome cpu = run({"gradcheck", "--device", "reference", "--precision", "bf16"}, {folder_.path()});
+  EXPECT_EQ(cpu.code, 2);
+  EXPECT_EQ(
+      cpu.err,
+      "convoy: error: --precision bf16 is the CUDA backend's; this is the reference backend (reference, as "
+      "asked)\n");
+  const Outcome both = run({"bench", "--device", "reference", "--no-graph", "--autotune"}, {folder_.path()});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--no-graph, --autotune are the CUDA backend's"));
+}
+
+TEST_F(DeviceFlagsTest, VerboseIsForEveryBackend) {
+  EXPECT_EQ(train_short({"--device", "reference", "--verbose"}).err,
+            "Nothing was planned: the reference backend needs no plans here.\n");
+}
+
+// What the doctor says in the section CUDA, and his advice.
+std::string doctor(std::map<std::string, std::string> environment) {
+  const TempFolder folder;
+  const Outcome outcome = run({"doctor"}, {folder.path(), std::move(environment)});
+  EXPECT_EQ(outcome.code, 0) << "a report is no failure: " << outcome.err;
+  return outcome.out;
+}
+
+TEST(DoctorCuda, DescribesAGoodGpu) {
+  const std::string out = doctor({});
+  for (const char* text :
+       {"CUDA driver      for CUDA up to 13.0", "cuDNN            9.19.0", "all of one version", "cuBLASLt",
+        "1, the first is used", "software GPU (tests only), sm_90, 16.0 GiB; fp32, tf32, bf16",
+        "none stand in for cuDNN or cuBLAS", "plan cache", "0 plans"}) {
+    EXPECT_THAT(out, HasSubstr(text));
+  }
+  for (const char* advice :
+       {"  cuDNN:", "  cuDNN libraries:", "  GPU 0:", "  CUDA driver:", "  own kernels:"}) {
+    EXPECT_THAT(out, Not(HasSubstr(advice)));
+  }
+}
+
+TEST(DoctorCuda, NamesTheOwnKernelsOfTuring) {
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_ARCHITECTURE", "75"}}),
+              AllOf(HasSubstr("sm_75, 16.0 GiB; fp32 (tf32 and bf16 need sm_80)"),
+                    HasSubstr("stand in for batch_norm+relu.backward, batch_norm+relu.training\n")));
+}
+
+TEST(DoctorCuda, RefusesAnOldArchitecture) {
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_ARCHITECTURE", "61"}}),
+              AllOf(HasSubstr("sm_61, 16.0 GiB, not supported"),
+                    HasSubstr("  GPU 0: Convoy and CUDA 13 need sm_75 (Turing) or newer"),
+                    HasSubstr("unknown without a usable GPU")));
+}
+
+TEST(DoctorCuda, FindsMixedLibraries) {
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_FAIL", "cudnnCnnVersionCheck:1:1002"}}),
+              AllOf(HasSubstr("libcudnn_cnn: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"),
+                    HasSubstr("  cuDNN libraries: they are of different versions")));
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "90801"}}),
+              AllOf(HasSubstr("9.8.1 (built with the headers of "),
+                    HasSubstr("it is older than this build's headers")));
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_CUDA", "12090"}}),
+              HasSubstr("  cuDNN: it was made for CUDA 12, this build for 13: install libcudnn9-cuda-13"));
+}
+
+TEST(DoctorCuda, FindsNoPlaceForPlans) {
+  EXPECT_THAT(doctor({{"CONVOY_CACHE", ""}, {"XDG_CACHE_HOME", ""}, {"HOME", ""}}),
+              HasSubstr("  plan cache: without HOME every start plans anew"));
+}
+
+TEST(DoctorCuda, SurvivesWhatDoesNotWork) {
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_FAIL", "cudaGetDeviceProperties:0:999"}}),
+              AllOf(HasSubstr("cannot be found out"), HasSubstr("  GPUs: cudaGetDeviceProperties")));
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_FAIL", "cudaGetDeviceCount:0:35"}}),
+              HasSubstr("for CUDA up to 13.0, too old (error 35)"));
+}
+
+}  // namespace
+}  // namespace convoy::test
