@@ -9,14 +9,15 @@
 namespace convoy {
 
 /// Adam (Kingma and Ba, 2015) with PyTorch's conventions: epsilon is added after the square root of the
-/// bias-corrected second moment. `weight_decay` is decoupled (AdamW; Loshchilov and Hutter, 2019), off by
-/// default.
+/// bias-corrected second moment. `weight_decay` is added to the gradient, as torch.optim.Adam does, or
+/// decoupled from it (AdamW; Loshchilov and Hutter, 2019), as torch.optim.AdamW does.
 struct AdamOptions {
   float learning_rate = 1e-3f;
   float beta1 = 0.9f;
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
   float weight_decay = 0.0f;
+  bool decoupled_weight_decay = false;
 };
 
 /// The factors of a step that no parameter changes.
@@ -36,10 +37,14 @@ HOST_DEVICE inline AdamFactors adam_factors(const AdamOptions& options, std::int
 /// Updates the moments in place and returns the new parameter.
 HOST_DEVICE inline float adam_update(float parameter, float gradient, float& first, float& second,
                                      const AdamFactors& factors, const AdamOptions& options) {
+  if (options.decoupled_weight_decay) {
+    parameter *= 1.0f - options.learning_rate * options.weight_decay;
+  } else {
+    gradient += options.weight_decay * parameter;
+  }
   first += (1.0f - options.beta1) * (gradient - first);
   second += (1.0f - options.beta2) * (gradient * gradient - second);
-  const float decayed = parameter * (1.0f - options.learning_rate * options.weight_decay);
-  return decayed -
+  return parameter -
          factors.step_size * first / (std::sqrt(second) * factors.inverse_sqrt_bias2 + options.epsilon);
 }
 

@@ -23,7 +23,7 @@ struct AdamArenas {
   std::int64_t count = 0;
 };
 
-/// Enqueues one update of Adam (AdamW with a weight decay); an empty arena enqueues nothing. `step` is the
+/// Enqueues one update of Adam or AdamW; an empty arena enqueues nothing. `step` is the
 /// device-side step counter, 1 at the first update, so that a captured graph can be replayed unchanged.
 /// Throws CudaError.
 void adam_step(const AdamArenas& arenas, const AdamOptions& options, const std::int64_t* step,

@@ -127,7 +127,7 @@ class ResidentDataset {
   virtual void set_order(std::span<const std::uint32_t> order) = 0;
 };
 
-/// What every training batch draws anew, by the counter's step; without a counter nothing is.
+/// What every training batch draws anew, by the counter's step: it must be there if anything is drawn.
 struct AugmentationSource {
   AugmentationOptions options;
   RandomStream random;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "engine/core/error.h"
@@ -164,6 +165,61 @@ void check_dataset(const Dataset& dataset) {
   if (!std::ranges::all_of(normalization.std, [](float deviation) { return deviation > 0.0f; })) {
     throw UsageError(fmt::format("{}: a deviation to normalise by is not positive", dataset.name));
   }
+}
+
+void check_augmentation(const AugmentationOptions& options, const Shape& image) {
+  const std::int64_t smaller = std::min(image[1], image[2]);
+  if (options.max_shift >= 0 && options.max_shift < smaller) return;
+  throw UsageError(
+      fmt::format("augmentation: a shift of up to {} pixels does not fit images of {}: 0 to {} do",
+                  options.max_shift, image.str(), smaller - 1));
+}
+
+bool augments(const AugmentationSource& augmentation, const Shape& image) {
+  check_augmentation(augmentation.options, image);
+  if (augmentation.options.max_shift == 0 && !augmentation.options.flip) return false;
+  if (!augmentation.counter) throw UsageError("augmentation: it draws by a step counter, and there is none");
+  return true;
+}
+
+namespace {
+
+void require_option(bool fits, const char* optimizer, const char* option, double value,
+                    const char* expected) {
+  if (fits) return;
+  throw UsageError(fmt::format("{}: {} {:g} is not {}", optimizer, option, value, expected));
+}
+
+void check_rate_and_decay(const char* optimizer, float learning_rate, float weight_decay) {
+  require_option(std::isfinite(learning_rate) && learning_rate > 0.0f, optimizer, "learning rate",
+                 learning_rate, "a positive number");
+  require_option(std::isfinite(weight_decay) && weight_decay >= 0.0f, optimizer, "weight decay", weight_decay,
+                 "a number of at least 0");
+}
+
+void check(const AdamOptions& options) {
+  const char* const name = options.decoupled_weight_decay ? "AdamW" : "Adam";
+  check_rate_and_decay(name, options.learning_rate, options.weight_decay);
+  require_option(options.beta1 >= 0.0f && options.beta1 < 1.0f, name, "beta1", options.beta1,
+                 "in the range [0, 1)");
+  require_option(options.beta2 >= 0.0f && options.beta2 < 1.0f, name, "beta2", options.beta2,
+                 "in the range [0, 1)");
+  require_option(std::isfinite(options.epsilon) && options.epsilon >= 0.0f, name, "epsilon", options.epsilon,
+                 "a number of at least 0");
+}
+
+void check(const SgdOptions& options) {
+  check_rate_and_decay("SGD", options.learning_rate, options.weight_decay);
+  require_option(std::isfinite(options.momentum) && options.momentum >= 0.0f, "SGD", "momentum",
+                 options.momentum, "a number of at least 0");
+  require_option(!options.nesterov || options.momentum > 0.0f, "SGD", "momentum", options.momentum,
+                 "above 0, as nesterov needs it");
+}
+
+}  // namespace
+
+void check_optimizer(const OptimizerOptions& options) {
+  std::visit([](const auto& optimizer) { check(optimizer); }, options);
 }
 
 }  // namespace convoy

@@ -1,9 +1,10 @@
-// What every operation demands of its shapes, and the shape that it puts out. All functions throw UsageError
-// with the layer and the shapes that do not fit; nothing here depends on how a backend stores a tensor.
+// What every operation demands of its shapes and options, and the shape that it puts out. All functions throw
+// UsageError with the layer and what does not fit; nothing here depends on how a backend stores a tensor.
 #pragma once
 
 #include <string>
 
+#include "engine/backend/backend.h"
 #include "engine/core/shape.h"
 #include "engine/data/dataset.h"
 #include "engine/model/layers.h"
@@ -48,5 +49,14 @@ std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 /// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every
 /// channel.
 void check_dataset(const Dataset& dataset);
+
+/// An image [C, H, W] may move by no more than leaves a part of it in sight.
+void check_augmentation(const AugmentationOptions& options, const Shape& image);
+
+/// True if training batches of `image` are to be augmented, which takes a counter.
+bool augments(const AugmentationSource& augmentation, const Shape& image);
+
+/// A learning rate above 0, betas and decays that make sense, all of them finite; nesterov with a momentum.
+void check_optimizer(const OptimizerOptions& options);
 
 }  // namespace convoy

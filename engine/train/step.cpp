@@ -37,6 +37,12 @@ StepPart backward_of(const NamedOperation& named) {
   return {named.name, named.type, Pass::backward, [operation] { operation->backward(); }, named.gradients};
 }
 
+std::string optimizer_type(const OptimizerOptions& options) {
+  const auto* adam = std::get_if<AdamOptions>(&options);
+  if (!adam) return "SGD";
+  return adam->decoupled_weight_decay ? "AdamW" : "Adam";
+}
+
 }  // namespace
 
 const char* name_of(Pass pass) {
@@ -141,9 +147,8 @@ std::unique_ptr<Step> BatchNetwork::training_step(ResidentDataset& dataset) {
   std::vector<TensorPtr> parameters;
   for (const Variable& parameter : state_.parameters.arena().variables())
     parameters.push_back(parameter.value);
-  parts.push_back({"optimizer",
-                   std::holds_alternative<AdamOptions>(state_.options.optimizer) ? "Adam" : "SGD",
-                   Pass::update, [this] { state_.optimizer->step(); }, std::move(parameters)});
+  parts.push_back({"optimizer", optimizer_type(state_.options.optimizer), Pass::update,
+                   [this] { state_.optimizer->step(); }, std::move(parameters)});
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
 }
 

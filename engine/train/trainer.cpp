@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <memory>
 
+#include "engine/backend/checks.h"
 #include "engine/core/error.h"
 #include "engine/data/order.h"
 #include "engine/model/state.h"
@@ -28,11 +28,7 @@ void check(const TrainOptions& options) {
     throw UsageError(fmt::format("profile_steps {} is negative", options.profile_steps));
   }
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
-  const float lr =
-      std::visit([](const auto& optimizer) { return optimizer.learning_rate; }, options.optimizer);
-  if (!std::isfinite(lr) || lr <= 0.0f) {
-    throw UsageError(fmt::format("learning rate {} is not a positive number", lr));
-  }
+  check_optimizer(options.optimizer);
 }
 
 void check(const Dataset& dataset, const Model& model) {

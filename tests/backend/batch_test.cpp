@@ -1,4 +1,4 @@
-// Batch assembly: the resident data set, its order and cursor, normalisation.
+// Batch assembly: the resident data set, its order and cursor, normalisation, augmentation.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,10 +20,11 @@ class BatchTest : public BackendTest {
     OperationPtr operation;
   };
 
-  Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image) {
+  Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image,
+                   const AugmentationSource& augmentation = {}) {
     Batch batch{backend().make_tensor({count, image[0], image[1], image[2]}, DType::float32),
                 backend().make_tensor({count}, DType::int32), nullptr};
-    batch.operation = backend().make_batch(dataset, batch.images, batch.labels, {});
+    batch.operation = backend().make_batch(dataset, batch.images, batch.labels, augmentation);
     return batch;
   }
 
@@ -171,6 +172,97 @@ TEST_P(BatchTest, SaysWhenTheOrderIsUsedUp) {
   batch.operation->forward(Phase::training);
   if (!GetParam().sees_device_data) GTEST_SKIP() << "the device goes on at the order's beginning";
   EXPECT_THROW(batch.operation->forward(Phase::training), Error);
+}
+
+constexpr RandomStream kRandom{.seed = 0x123456789abcull, .stream = 77};
+
+/// normalised() of images that were flipped, then shifted, as the words of their draws say: dy = floor(word 0
+/// / 2^32 (2 max_shift + 1)) - max_shift, dx likewise of word 1, and a flip if word 2 is in its upper half.
+Values augmented(const Dataset& dataset, const std::vector<std::uint32_t>& order,
+                 const AugmentationOptions& options, std::uint32_t step) {
+  Dataset moved = dataset;
+  const std::int64_t channels = dataset.image[0], height = dataset.image[1], width = dataset.image[2];
+  std::vector<std::uint32_t> rows(order.size());
+  std::iota(rows.begin(), rows.end(), 0u);
+  moved.pixels.clear();
+  for (const std::uint32_t row : rows) {
+    const Philox4 draw = philox(kRandom.seed, {{row, 0, step, kRandom.stream}});
+    const auto shift = [&](unsigned word) {
+      return static_cast<std::int64_t>(draw.word[word] / 4294967296.0 * (2 * options.max_shift + 1)) -
+             options.max_shift;
+    };
+    const bool flip = options.flip && draw.word[2] / 4294967296.0 >= 0.5;
+    for (std::int64_t i = 0; i < channels * height * width; ++i) {
+      const std::int64_t c = i / width / height, y = i / width % height + shift(0), x = i % width + shift(1);
+      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+      const std::int64_t from = flip ? width - 1 - x : x;
+      const std::int64_t at = ((order[row] * channels + c) * height + y) * width + from;
+      moved.pixels.push_back(inside ? dataset.pixels[static_cast<std::size_t>(at)] : std::uint8_t{0});
+    }
+  }
+  return normalised(moved, rows);
+}
+
+TEST_P(BatchTest, AugmentsTrainingBatches) {
+  Dataset dataset = small_dataset(9, {2, 5, 7});
+  dataset.normalization = {{0.5f, 0.25f}, {0.25f, 0.5f}};
+  const std::vector<std::uint32_t> order = {4, 8, 0, 3, 1, 1, 7, 6};
+  const double allowed = tolerance(backend().epsilon(), dataset.normalization);
+  const auto resident = backend().upload(dataset);
+  const auto counter = backend().make_counter();
+  const AugmentationOptions cases[] = {
+      {.max_shift = 2}, {.flip = true}, {.max_shift = 2, .flip = true}, {.max_shift = 4, .flip = true}};
+  for (const AugmentationOptions& options : cases) {
+    SCOPED_TRACE(testing::Message() << "shift " << options.max_shift << ", flip " << options.flip);
+    const Batch batch = make_batch(*resident, 8, dataset.image, {options, kRandom, counter.get()});
+    const Values plain = normalised(dataset, order);
+    Values last = plain;
+    for (const std::uint32_t step : {1u, 2u, 1000000u}) {  // the counter is read when the batch is made
+      counter->write(step);
+      resident->set_order(order);
+      batch.operation->forward(Phase::training);
+      const Values expected = augmented(dataset, order, options, step);
+      EXPECT_NE(expected, last) << "another step draws anew";
+      EXPECT_THAT(images(batch), Near(expected, allowed));
+      EXPECT_THAT(labels(batch), Exactly({4, 8, 0, 3, 1, 1, 7, 6}));
+      last = expected;
+    }
+    resident->set_order(order);
+    batch.operation->forward(Phase::evaluation);
+    EXPECT_THAT(images(batch), Near(plain, allowed)) << "evaluation sees the images as they are";
+  }
+}
+
+TEST_P(BatchTest, ReplaysDrawByTheCounter) {
+  const Dataset dataset = small_dataset(6, {1, 4, 4});
+  const auto resident = backend().upload(dataset);
+  const auto counter = backend().make_counter();
+  const AugmentationOptions options{.max_shift = 1, .flip = true};
+  const Batch batch = make_batch(*resident, 2, dataset.image, {options, kRandom, counter.get()});
+  resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
+  const auto step = backend().record([&] {
+    counter->increment();
+    batch.operation->forward(Phase::training);
+  });
+  for (const std::uint32_t count : {1u, 2u, 3u}) {
+    step->run(1);
+    const std::vector<std::uint32_t> samples = {2 * count - 2, 2 * count - 1};
+    EXPECT_THAT(images(batch),
+                Near(augmented(dataset, samples, options, count), tolerance(backend().epsilon(), {})));
+  }
+}
+
+TEST_P(BatchTest, RefusesAugmentationsThatCannotBe) {
+  const Shape image{1, 4, 6};
+  const auto resident = backend().upload(small_dataset(3, image));
+  const auto counter = backend().make_counter();
+  const auto message = [&](const AugmentationOptions& options, const StepCounter* drawn_by) {
+    return usage_error([&] { make_batch(*resident, 2, image, {options, kRandom, drawn_by}); });
+  };
+  EXPECT_THAT(message({.max_shift = -1}, counter.get()), HasSubstr("-1 pixels"));
+  EXPECT_THAT(message({.max_shift = 4}, counter.get()), AllOf(HasSubstr("4 pixels"), HasSubstr("[1, 4, 6]")));
+  EXPECT_THAT(message({.flip = true}, nullptr), HasSubstr("counter"));
+  make_batch(*resident, 2, image, {{.max_shift = 3}, kRandom, counter.get()});
 }
 
 INSTANTIATE_TEST_SUITE_P(, BatchTest, testing::ValuesIn(available_backends()), backend_name);

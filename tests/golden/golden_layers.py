@@ -145,14 +145,16 @@ def as_float(value: float) -> float:
     return float(torch.tensor(value, dtype=torch.float32))
 
 
-def adam_case(name: str, weight_decay: float) -> Json:
-    """Ten steps with given gradients, from 1 down to far below epsilon. AdamW without decay is Adam."""
+def optimizer_case(name: str, optimizer_type: type[torch.optim.Optimizer], **options: float | bool) -> Json:
+    """Ten steps with given gradients, from 1 down to far below Adam's epsilon."""
     lcg = Lcg(9)
     parameter = nn.Parameter(lcg.tensor(12))
-    options = {"lr": as_float(1e-2), "betas": (as_float(0.9), as_float(0.999)), "eps": as_float(1e-8)}
-    optimizer = torch.optim.AdamW([parameter], weight_decay=as_float(weight_decay), **options)
+    rounded = {key: value if isinstance(value, bool) else as_float(value) for key, value in options.items()}
+    if optimizer_type is not torch.optim.SGD:
+        rounded |= {"betas": (as_float(0.9), as_float(0.999)), "eps": as_float(1e-8)}
+    optimizer = optimizer_type([parameter], **rounded)
     scale = 10.0 ** -torch.arange(12, dtype=torch.float64)
-    case: Json = {"name": name, "learning_rate": 1e-2, "weight_decay": weight_decay, "initial": stored(parameter)}
+    case: Json = {"name": name, "optimizer": optimizer_type.__name__, "options": options, "initial": stored(parameter)}
     gradients = []
     for _ in range(10):
         parameter.grad = (lcg.tensor(12) * scale).float().double()
@@ -161,5 +163,17 @@ def adam_case(name: str, weight_decay: float) -> Json:
     return {**case, "gradients": gradients, "final": stored(parameter)}
 
 
+def optimizer_cases() -> list[Json]:
+    adam, adamw, sgd = torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD
+    return [
+        optimizer_case("adam", adam, lr=1e-2, weight_decay=0.0),
+        optimizer_case("adam_decay", adam, lr=1e-2, weight_decay=0.1),
+        optimizer_case("adamw", adamw, lr=1e-2, weight_decay=0.1),
+        optimizer_case("sgd", sgd, lr=0.1, momentum=0.0, weight_decay=0.1, nesterov=False),
+        optimizer_case("sgd_momentum", sgd, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=False),
+        optimizer_case("sgd_nesterov", sgd, lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=True),
+    ]
+
+
 def cases() -> list[Json]:
-    return [*layer_cases(), cross_entropy_case(), adam_case("adam", 0.0), adam_case("adamw", 0.1)]
+    return [*layer_cases(), cross_entropy_case(), *optimizer_cases()]

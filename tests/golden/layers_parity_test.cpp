@@ -110,7 +110,7 @@ class LayerParity : public ParityTest {
   }
 
   void run(const LayerCase& layer_case);
-  void run_adam(const std::string& name);
+  void run_optimizer(const std::string& name);
 };
 
 void LayerParity::run(const LayerCase& layer_case) {
@@ -172,7 +172,20 @@ TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
             std::max(tolerance(), 5000 * 0x1p-52));
 }
 
-void LayerParity::run_adam(const std::string& name) {
+OptimizerOptions optimizer_from(const nlohmann::json& expected) {
+  const nlohmann::json& options = expected.at("options");
+  const auto rate = options.at("lr").get<float>(), decay = options.at("weight_decay").get<float>();
+  const std::string type = expected.at("optimizer");
+  if (type == "SGD") {
+    return SgdOptions{.learning_rate = rate,
+                      .momentum = options.at("momentum").get<float>(),
+                      .weight_decay = decay,
+                      .nesterov = options.at("nesterov").get<bool>()};
+  }
+  return AdamOptions{.learning_rate = rate, .weight_decay = decay, .decoupled_weight_decay = type == "AdamW"};
+}
+
+void LayerParity::run_optimizer(const std::string& name) {
   const nlohmann::json expected = golden(name);
   ASSERT_FALSE(expected.is_null());
   const HostTensor initial = tensor_from(expected.at("initial"));
@@ -181,15 +194,12 @@ void LayerParity::run_adam(const std::string& name) {
   backend().write(*parameter.value, initial.values);
 
   const auto counter = backend().make_counter();
-  const auto adam =
-      backend().make_optimizer(*parameters, *counter,
-                               AdamOptions{.learning_rate = expected.at("learning_rate").get<float>(),
-                                           .weight_decay = expected.at("weight_decay").get<float>()});
+  const auto optimizer = backend().make_optimizer(*parameters, *counter, optimizer_from(expected));
   const nlohmann::json& gradients = expected.at("gradients");
   for (const nlohmann::json& gradient : gradients) {
     backend().write(*parameter.grad, tensor_from(gradient).values);
     counter->increment();
-    adam->step();
+    optimizer->step();
   }
   // Each step rounds a parameter of up to 2 once or twice. In float on every backend: so are the options.
   const double absolute = 2.0 * 2.0 * 0x1p-23 * static_cast<double>(gradients.size());
@@ -197,9 +207,12 @@ void LayerParity::run_adam(const std::string& name) {
             absolute);
 }
 
-TEST_P(LayerParity, Adam) { run_adam("adam"); }
-
-TEST_P(LayerParity, AdamW) { run_adam("adamw"); }
+TEST_P(LayerParity, Optimizers) {
+  for (const char* name : {"adam", "adam_decay", "adamw", "sgd", "sgd_momentum", "sgd_nesterov"}) {
+    SCOPED_TRACE(name);
+    run_optimizer(name);
+  }
+}
 
 INSTANTIATE_TEST_SUITE_P(, LayerParity, testing::ValuesIn(backends()), test_name);
 

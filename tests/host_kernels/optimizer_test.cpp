@@ -56,9 +56,11 @@ std::vector<double> adam_reference(std::int64_t count, const AdamOptions& o) {
   for (int step = 1; step <= kSteps; ++step) {
     const auto g = gradients_of(count, step);
     for (std::size_t i = 0; i < p.size(); ++i) {
-      p[i] -= o.learning_rate * static_cast<double>(o.weight_decay) * p[i];
-      m[i] = o.beta1 * m[i] + (1.0 - o.beta1) * g[i];
-      v[i] = o.beta2 * v[i] + (1.0 - o.beta2) * g[i] * g[i];
+      const double decay = static_cast<double>(o.weight_decay) * p[i];
+      const double gradient = g[i] + (o.decoupled_weight_decay ? 0.0 : decay);
+      if (o.decoupled_weight_decay) p[i] -= o.learning_rate * decay;
+      m[i] = o.beta1 * m[i] + (1.0 - o.beta1) * gradient;
+      v[i] = o.beta2 * v[i] + (1.0 - o.beta2) * gradient * gradient;
       const double first = m[i] / (1 - std::pow(static_cast<double>(o.beta1), step));
       const double second = v[i] / (1 - std::pow(static_cast<double>(o.beta2), step));
       p[i] -= o.learning_rate * first / (std::sqrt(second) + o.epsilon);
@@ -68,8 +70,10 @@ std::vector<double> adam_reference(std::int64_t count, const AdamOptions& o) {
 }
 
 TEST(Adam, MatchesTheDoubleReferenceAndTheHostsArithmetic) {
-  for (const float weight_decay : {0.0f, 0.1f}) {
-    const AdamOptions options{.learning_rate = 1e-2f, .weight_decay = weight_decay};
+  const AdamOptions all[] = {{.learning_rate = 1e-2f},
+                             {.learning_rate = 1e-2f, .weight_decay = 0.1f},
+                             {.learning_rate = 1e-2f, .weight_decay = 0.1f, .decoupled_weight_decay = true}};
+  for (const AdamOptions& options : all) {
     for (const std::int64_t count : kCounts) {
       SCOPED_TRACE(count);
       const Trained trained = in_every_order([&] { return run_adam(count, options); });
@@ -82,6 +86,21 @@ TEST(Adam, MatchesTheDoubleReferenceAndTheHostsArithmetic) {
       }
       EXPECT_EQ(trained.copies, rounded_copies(trained.parameters));
     }
+  }
+}
+
+TEST(Adam, DecaysWithTheGradientOrBesideIt) {
+  // Without a gradient the decay is the gradient (a first step of the learning rate, whatever its size), or
+  // shrinks the parameter by its share.
+  for (const bool decoupled : {false, true}) {
+    std::vector<float> p = {1.0f, -4.0f}, m(2), v(2);
+    const std::vector<float> g(2);
+    const std::int64_t step = 1;
+    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, 2},
+              {.learning_rate = 0.25f, .weight_decay = 0.5f, .decoupled_weight_decay = decoupled}, &step,
+              nullptr);
+    EXPECT_NEAR(p[0], decoupled ? 0.875 : 0.75, 1e-6);
+    EXPECT_NEAR(p[1], decoupled ? -3.5 : -3.75, 1e-6);
   }
 }
 

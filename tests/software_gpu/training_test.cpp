@@ -40,13 +40,15 @@ struct Trained {
 };
 
 // Three epochs of three full batches and a ragged one each.
-Trained train(CudaOptions options) {
+Trained train(CudaOptions options, TrainOptions training = {}) {
   Trained trained;
   options.say = [&](const std::string& line) { trained.said.push_back(line); };
   const auto backend = make_cuda_backend(options);
   const Dataset data = stripes(38);
   const Model model = builtin_model("convnet", {1, 8, 8}, 2);
-  Trainer trainer(*backend, model, initial_state(model, 3), {.batch_size = 10, .epochs = 3});
+  training.batch_size = 10;
+  training.epochs = 3;
+  Trainer trainer(*backend, model, initial_state(model, 3), training);
   trainer.fit(data);
   trained.evaluation = trainer.evaluate(data);
   trained.state = trainer.state();
@@ -78,6 +80,12 @@ TEST(SoftwareGpuTraining, ManyStepsALaunchChangeNoBit) {
   EXPECT_EQ(run(4), one);
 }
 
+TEST(SoftwareGpuTraining, GraphsChangeNoBitOfSgdAndAugmentation) {
+  const TrainOptions options{.optimizer = SgdOptions{.momentum = 0.9f, .nesterov = true},
+                             .augmentation = {.max_shift = 2, .flip = true}};
+  EXPECT_EQ(train({}, options).state, train({.use_graphs = false}, options).state);
+}
+
 TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:1:719", 1);
   // Read when the first call is made, so in a process of its own: CTest gives each case one.
@@ -95,6 +103,17 @@ TEST(SoftwareGpuTraining, LearnsAlikeInEveryPrecision) {
     // Each of twelve steps rounds its factors to 2^-8, and Adam's step does not depend on a gradient's size.
     EXPECT_NEAR(trained.evaluation.loss, exact, 12 * 0x1p-8 * exact) << static_cast<int>(precision);
   }
+}
+
+// Convolutions and products read the rounded copies, which nothing but the optimizer brings up to date.
+TEST(SoftwareGpuTraining, SgdLearnsInBfloat16Too) {
+  const TrainOptions options{.optimizer = SgdOptions{.learning_rate = 0.05f, .momentum = 0.9f}};
+  const double exact = train({}, options).evaluation.loss;
+  EXPECT_LT(exact, 0.5);
+  const Trained trained = train({.precision = CudaPrecision::bf16}, options);
+  EXPECT_EQ(trained.evaluation.accuracy, 1.0);
+  // As above, of each of twelve steps.
+  EXPECT_NEAR(trained.evaluation.loss, exact, 12 * 0x1p-8 * exact);
 }
 
 // A recording's first run allocates the workspace; what another network reserves before the second must not

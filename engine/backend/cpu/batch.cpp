@@ -30,13 +30,18 @@ std::vector<ByteTable> byte_tables(const Dataset& dataset) {
 
 class BatchOperation final : public Operation {
  public:
-  BatchOperation(HostDataset& dataset, std::shared_ptr<CpuTensor> images, std::shared_ptr<CpuTensor> labels)
+  BatchOperation(HostDataset& dataset, std::shared_ptr<CpuTensor> images, std::shared_ptr<CpuTensor> labels,
+                 const AugmentationSource& augmentation)
       : dataset_(dataset),
         tables_(byte_tables(dataset.dataset())),
         images_(std::move(images)),
-        labels_(std::move(labels)) {}
+        labels_(std::move(labels)),
+        augmentation_(augmentation),
+        augments_(augments(augmentation, dataset.dataset().image)) {}
 
-  void forward(Phase) override {
+  void forward(Phase phase) override {
+    const bool augmented = augments_ && phase == Phase::training;
+    const auto step = static_cast<std::uint32_t>(augmented ? augmentation_.counter->read() : 0);
     const auto samples = dataset_.next(labels_->integers().size());
     const auto count = static_cast<std::int64_t>(samples.size());
     const std::int64_t pixels = dataset_.dataset().image.count();
@@ -46,7 +51,13 @@ class BatchOperation final : public Operation {
     for (std::int64_t n = 0; n < count; ++n) {
       const std::uint32_t sample = samples[static_cast<std::size_t>(n)];
       labels[n] = dataset_.dataset().labels[sample];
-      write_image(sample, images + n * pixels);
+      if (augmented) {
+        write_image(sample, images + n * pixels,
+                    augmentation_at(augmentation_.random, step, static_cast<std::uint32_t>(n),
+                                    augmentation_.options));
+      } else {
+        write_image(sample, images + n * pixels);
+      }
     }
   }
 
@@ -55,17 +66,44 @@ class BatchOperation final : public Operation {
  private:
   /// Writes a sample's pixels [C, H, W], normalised.
   void write_image(std::uint32_t sample, float* out) const {
-    const Dataset& source = dataset_.dataset();
-    const auto plane = static_cast<std::size_t>(source.image[1] * source.image[2]);
-    const std::uint8_t* bytes = source.pixels.data() + sample * tables_.size() * plane;
+    const std::int64_t plane = dataset_.dataset().image[1] * dataset_.dataset().image[2];
+    const std::uint8_t* bytes = bytes_of(sample);
     for (const ByteTable& table : tables_) {
-      for (std::size_t p = 0; p < plane; ++p) *out++ = table[*bytes++];
+      for (std::int64_t p = 0; p < plane; ++p) *out++ = table[*bytes++];
     }
+  }
+
+  /// The same, shifted and flipped: line by line, the part inside the image between two edges.
+  void write_image(std::uint32_t sample, float* out, const Augmentation& augmentation) const {
+    const std::int64_t height = dataset_.dataset().image[1], width = dataset_.dataset().image[2];
+    const std::int64_t begin = std::max<std::int64_t>(0, -augmentation.dx);
+    const std::int64_t end = std::min<std::int64_t>(width, width - augmentation.dx);
+    const std::uint8_t* plane = bytes_of(sample);
+    for (const ByteTable& table : tables_) {
+      for (std::int64_t y = 0; y < height; ++y, out += width) {
+        std::fill(out, out + width, table[0]);
+        const std::int64_t from = y + augmentation.dy;
+        if (from < 0 || from >= height) continue;
+        const std::uint8_t* line = plane + from * width;
+        for (std::int64_t x = begin; x < end; ++x) {
+          const std::int64_t at = x + augmentation.dx;
+          out[x] = table[line[augmentation.flip ? width - 1 - at : at]];
+        }
+      }
+      plane += height * width;
+    }
+  }
+
+  const std::uint8_t* bytes_of(std::uint32_t sample) const {
+    const Dataset& source = dataset_.dataset();
+    return source.pixels.data() + sample * source.image.count();
   }
 
   HostDataset& dataset_;
   std::vector<ByteTable> tables_;  // one for each channel
   std::shared_ptr<CpuTensor> images_, labels_;
+  const AugmentationSource augmentation_;
+  const bool augments_;
 };
 
 }  // namespace
@@ -75,7 +113,7 @@ std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
 }
 
 OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
-                        const AugmentationSource& /*augmentation*/) {
+                        const AugmentationSource& augmentation) {
   auto* const ours = dynamic_cast<HostDataset*>(&dataset);
   if (!ours) throw UsageError("batch: the data set was not uploaded by the CPU backend");
   auto bound_images = as_floats("batch: images", images);
@@ -88,7 +126,8 @@ OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const
   if (bound_images->layout() != plain_layout(bound_images->shape())) {
     throw UsageError("batch: the images must be a tensor of their own, not another operation's output");
   }
-  return std::make_unique<BatchOperation>(*ours, std::move(bound_images), std::move(bound_labels));
+  return std::make_unique<BatchOperation>(*ours, std::move(bound_images), std::move(bound_labels),
+                                          augmentation);
 }
 
 }  // namespace convoy::cpu

@@ -1,16 +1,14 @@
-// What surrounds the layers in a step: batches, loss, counters, the optimizer. All of it stays on the device.
+// What surrounds the layers in a step: batches, loss, counters. All of it stays on the device.
 #include <fmt/format.h>
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/operations.h"
 #include "engine/backend/cuda/owned.h"
-#include "engine/backend/cuda/parameters.h"
 #include "engine/core/error.h"
 #include "kernels/batch.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda_error.h"
 #include "kernels/metrics.h"
-#include "kernels/optimizer.h"
 
 namespace convoy::cuda {
 namespace {
@@ -123,15 +121,18 @@ class DeviceDataset final : public ResidentDataset {
 class BatchOperation final : public Operation {
  public:
   BatchOperation(Context& context, const DeviceDataset& dataset, const TensorPtr& images,
-                 const TensorPtr& labels)
+                 const TensorPtr& labels, const AugmentationSource& augmentation)
       : context_(context), dataset_(dataset), images_(images), labels_(labels) {
     const Shape& image = dataset.image();
+    if (augments(augmentation, image)) {
+      augmentation_ = {augmentation.options, augmentation.random, device_step(*augmentation.counter)};
+    }
     const std::int64_t rows = images->shape()[0];
     require_shape("batch: images", images->shape(), {rows, image[0], image[1], image[2]});
     require_shape("batch: labels", labels->shape(), {rows});
   }
 
-  void forward(Phase) override {
+  void forward(Phase phase) override {
     const kernels::BatchSource source = dataset_.source();
     if (source.order_length == 0) throw Error("a batch was asked for before the data set had an order");
     kernels::assemble_batch(source,
@@ -139,7 +140,8 @@ class BatchOperation final : public Operation {
                              .element = device(images_).element(),
                              .labels = device(labels_).as<std::int32_t>(),
                              .rows = images_->shape()[0]},
-                            {}, context_.stream());
+                            phase == Phase::training ? augmentation_ : kernels::BatchAugmentation{},
+                            context_.stream());
   }
 
   void backward() override {}  // bytes have no gradient
@@ -149,6 +151,7 @@ class BatchOperation final : public Operation {
   const DeviceDataset& dataset_;
   TensorPtr images_;
   TensorPtr labels_;
+  kernels::BatchAugmentation augmentation_;
 };
 
 class CrossEntropyOperation final : public Operation {
@@ -187,36 +190,6 @@ class CrossEntropyOperation final : public Operation {
   Buffer results_;
 };
 
-class DeviceAdam final : public Optimizer {
- public:
-  DeviceAdam(Context& context, const DeviceParameters& parameters, const std::int64_t* step,
-             const AdamOptions& options)
-      : context_(context), parameters_(parameters), step_(step), options_(options) {
-    if (!parameters.gradients()) throw UsageError("Adam needs parameters with gradients");
-    const auto bytes = static_cast<std::size_t>(parameters.count()) * sizeof(float);
-    first_moments_ = Buffer(bytes);
-    second_moments_ = Buffer(bytes);
-  }
-
-  void step() override {
-    kernels::adam_step({.parameters = parameters_.values(),
-                        .gradients = parameters_.gradients(),
-                        .first_moments = first_moments_.as<float>(),
-                        .second_moments = second_moments_.as<float>(),
-                        .copies = parameters_.copies(),
-                        .count = parameters_.count()},
-                       options_, step_, context_.stream());
-  }
-
- private:
-  Context& context_;
-  const DeviceParameters& parameters_;
-  const std::int64_t* step_;
-  AdamOptions options_;
-  Buffer first_moments_;
-  Buffer second_moments_;
-};
-
 }  // namespace
 
 const std::int64_t* device_step(const StepCounter& counter) {
@@ -239,14 +212,8 @@ std::unique_ptr<ResidentDataset> upload(Context& context, const Dataset& dataset
 }
 
 OperationPtr make_batch(Context& context, ResidentDataset& dataset, const TensorPtr& images,
-                        const TensorPtr& labels, const AugmentationSource& /*augmentation*/) {
-  return std::make_unique<BatchOperation>(context, own<DeviceDataset>(dataset), images, labels);
-}
-
-std::unique_ptr<Optimizer> make_optimizer(Context& context, ParameterArena& parameters,
-                                          const StepCounter& counter, const OptimizerOptions& options) {
-  return std::make_unique<DeviceAdam>(context, own<DeviceParameters>(parameters), device_step(counter),
-                                      std::get<AdamOptions>(options));
+                        const TensorPtr& labels, const AugmentationSource& augmentation) {
+  return std::make_unique<BatchOperation>(context, own<DeviceDataset>(dataset), images, labels, augmentation);
 }
 
 }  // namespace convoy::cuda

@@ -1,10 +1,11 @@
-// Adam over the whole arena in one loop, and the counter of its steps. Bound by memory: it reads 16 and
-// writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
-#include "kernels/adam_math.h"
-
+// The optimizers over the whole arena in one loop, and the counter of their steps. Bound by memory: Adam
+// reads 16 and writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
+#include "engine/backend/checks.h"
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_state.h"
+#include "kernels/adam_math.h"
+#include "kernels/sgd_math.h"
 
 namespace convoy::cpu {
 namespace {
@@ -40,15 +41,49 @@ class Adam final : public Optimizer {
   Buffer first_, second_;  // the moments, in the arena's order
 };
 
+class Sgd final : public Optimizer {
+ public:
+  Sgd(CpuParameters& arena, const SgdOptions& options)
+      : arena_(arena),
+        options_(options),
+        momentum_(options.momentum != 0.0f ? arena.values().size_bytes() : 0) {}
+
+  void step() override {
+    const auto count = static_cast<std::int64_t>(arena_.values().size());
+    float* const parameters = arena_.values().data();
+    const float* const gradients = arena_.gradients().data();
+    if (options_.momentum == 0.0f) {
+#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+      for (std::int64_t i = 0; i < count; ++i) {
+        float none = 0.0f;
+        parameters[i] = sgd_update(parameters[i], gradients[i], none, options_);
+      }
+      return;
+    }
+    auto* const momentum = static_cast<float*>(momentum_.data());
+#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+    for (std::int64_t i = 0; i < count; ++i) {
+      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], options_);
+    }
+  }
+
+ private:
+  CpuParameters& arena_;
+  const SgdOptions options_;
+  Buffer momentum_;  // in the arena's order; nothing without a momentum
+};
+
 }  // namespace
 
 std::unique_ptr<StepCounter> make_counter() { return std::make_unique<HostCounter>(); }
 
 std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                           const OptimizerOptions& options) {
+  check_optimizer(options);
   auto* const arena = dynamic_cast<CpuParameters*>(&parameters);
-  if (!arena) throw UsageError("Adam: the parameters were not made by the CPU backend");
-  if (arena->gradients().empty()) throw UsageError("Adam: the parameters were made without gradients");
+  if (!arena) throw UsageError("optimizer: the parameters were not made by the CPU backend");
+  if (arena->gradients().empty()) throw UsageError("optimizer: the parameters were made without gradients");
+  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd>(*arena, *sgd);
   return std::make_unique<Adam>(*arena, counter, std::get<AdamOptions>(options));
 }
 
