@@ -10,7 +10,9 @@
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
+#include "apps/convoy/train_flags.h"
 #include "apps/convoy/train_report.h"
+#include "engine/backend/checks.h"
 #include "engine/core/error.h"
 #include "engine/io/checkpoint.h"
 #include "engine/model/state.h"
@@ -23,7 +25,7 @@ struct TrainFlags {
   DeviceFlags device;
   std::string model = "convnet";
   TrainOptions options;
-  double learning_rate = 1e-3;
+  OptimizerFlags optimizer;
   std::filesystem::path out;
   std::filesystem::path init;
   std::int64_t limit_train = 0;
@@ -44,6 +46,7 @@ LoadedData load_limited(const TrainFlags& flags) {
     throw UsageError(fmt::format("--batch-size {} is larger than the {} training images",
                                  flags.options.batch_size, data.pair.train.count()));
   }
+  check_augmentation(flags.options.augmentation, data.pair.train.image);
   return data;
 }
 
@@ -76,7 +79,6 @@ Json describe(const TrainFlags& flags, const LoadedData& data, const Model& mode
           {"device_reason", device.reason},
           {"epochs", options.epochs},
           {"batch_size", options.batch_size},
-          {"learning_rate", flags.learning_rate},
           {"seed", options.seed},
           {"settle_batches", options.settle_batches},
           {"init", flags.init.string()}};
@@ -142,11 +144,11 @@ int run_train(const TrainFlags& flags) {
   const LoadedData data = load_limited(flags);
   const Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
   Json record = describe(flags, data, model, device);
+  record.update(describe(flags.optimizer));
+  record.update(describe(flags.options.augmentation));
   const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
   const RunFolder folder(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
-  TrainOptions options = flags.options;
-  options.optimizer = AdamOptions{.learning_rate = static_cast<float>(flags.learning_rate)};
-  Trainer trainer(*device.backend, model, first_state(flags, model), options);
+  Trainer trainer(*device.backend, model, first_state(flags, model), flags.options);
 
   report_plans(flags.device, *device.backend);
   const auto report = flags.json ? make_json_report() : make_text_report();
@@ -162,7 +164,7 @@ int run_train(const TrainFlags& flags) {
     throw Error(
         fmt::format("training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. {} is "
                     "left as it was",
-                    last.loss, flags.learning_rate, checkpoint_of(folder.path()).string()));
+                    last.loss, flags.optimizer.learning_rate, checkpoint_of(folder.path()).string()));
   }
   folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
@@ -196,9 +198,8 @@ Command add_train(CLI::App& program) {
   command.add_option("--batch-size", options.batch_size, "Images a step")
       ->check(at_least(1))
       ->capture_default_str();
-  command.add_option("--lr", flags->learning_rate, "Learning rate of Adam")
-      ->check(positive())
-      ->capture_default_str();
+  add_optimizer_flags(command, flags->optimizer);
+  add_augmentation_flags(command, options.augmentation);
   command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")
       ->check(at_least(0))
       ->capture_default_str();
@@ -227,11 +228,15 @@ Command add_train(CLI::App& program) {
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy train\n"
-             "  convoy train --dataset cifar10 --model resnet9 --epochs 10\n"
+             "  convoy train --dataset cifar10 --model resnet9 --epochs 10 --shift 4 --flip\n"
+             "  convoy train --optimizer sgd --lr 0.05 --momentum 0.9\n"
              "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
              "  convoy train --profile 20\n"
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n");
-  return {&command, [flags] { return run_train(*flags); }};
+  return {&command, [flags] {
+            flags->options.optimizer = optimizer_options(flags->optimizer);
+            return run_train(*flags);
+          }};
 }
 
 }  // namespace convoy

@@ -82,6 +82,17 @@ TEST_F(BadInputTest, TrainingFlags) {
   for (const char* rate : {"0", "-1", "nan", "inf", "1e99", "fast"}) {
     expect_train_refused({"--lr", rate}, kUsage, "--lr");
   }
+  expect_train_refused({"--optimizer", "lion"}, kUsage, "lion");
+  expect_train_refused({"--weight-decay", "-1"}, kUsage, "--weight-decay");
+  expect_train_refused({"--weight-decay", "nan"}, kUsage, "--weight-decay");
+  expect_train_refused({"--optimizer", "sgd", "--momentum", "-0.5"}, kUsage, "--momentum");
+  expect_train_refused({"--optimizer", "sgd", "--nesterov"}, kUsage, "--nesterov needs a --momentum");
+  expect_train_refused({"--momentum", "0.9"}, kUsage, "--momentum is for --optimizer sgd, not adam");
+  expect_train_refused({"--optimizer", "adamw", "--nesterov"}, kUsage, "--nesterov is for --optimizer sgd");
+  expect_train_refused({"--lr", "1e-60"}, kUsage, "learning rate 0 is not a positive number");
+  expect_train_refused({"--shift", "-1"}, kUsage, "--shift");
+  expect_train_refused({"--shift", "8"}, kUsage, "8 pixels does not fit images of [1, 8, 8]");
+  expect_train_refused({"--shift", "9000000000000000000"}, kUsage, "--shift");
   expect_train_refused({"--model", "alexnet"}, kUsage, "alexnet");
   expect_train_refused({"--device", "tpu"}, kUsage, "tpu");
   expect_refused({"train", "--dataset", "emnist", "--data", "digits"}, kUsage, "emnist");

@@ -116,6 +116,53 @@ TEST_F(TrainTest, JsonEventsHaveTheirFields) {
   EXPECT_EQ(events[5]["checkpoint"], "here/model.ckpt");
 }
 
+TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
+  const struct {
+    std::vector<std::string> flags;
+    nlohmann::json expected;
+  } cases[] = {
+      {{}, {{"optimizer", "adam"}, {"learning_rate", 1e-3}, {"weight_decay", 0.0}, {"shift", 0}}},
+      {{"--optimizer", "adamw", "--shift", "2", "--flip"},
+       {{"optimizer", "adamw"}, {"weight_decay", 0.01}, {"shift", 2}, {"flip", true}}},
+      {{"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9", "--nesterov", "--weight-decay", "1e-4"},
+       {{"optimizer", "sgd"},
+        {"learning_rate", 0.05},
+        {"weight_decay", 1e-4},
+        {"momentum", 0.9},
+        {"nesterov", true},
+        {"flip", false}}}};
+  std::vector<std::string> checkpoints;
+  for (const auto& c : cases) {
+    std::vector<std::string> flags = {"--json", "--out", "run"};
+    flags.insert(flags.end(), c.flags.begin(), c.flags.end());
+    const Outcome outcome = train(flags);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const auto record = nlohmann::json::parse(content_of(folder_ / "run/run.json"));
+    const auto event = json_lines(outcome.out).front();
+    for (const auto& [key, value] : c.expected.items()) {
+      EXPECT_EQ(record[key], value) << key;
+      EXPECT_EQ(event[key], value) << key;
+    }
+    EXPECT_EQ(record.contains("momentum"), record["optimizer"] == "sgd");
+    checkpoints.push_back(content_of(folder_ / "run/model.ckpt"));
+  }
+  EXPECT_NE(checkpoints[0], checkpoints[1]) << "the flags reach the training";
+  EXPECT_NE(checkpoints[0], checkpoints[2]);
+}
+
+TEST_F(TrainTest, EveryOptimizerAndAugmentationLearns) {
+  const std::vector<std::string> cases[] = {{"--optimizer", "adamw", "--lr", "1e-2"},
+                                            {"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9"},
+                                            {"--lr", "1e-2", "--shift", "1"}};
+  for (const auto& c : cases) {
+    std::vector<std::string> flags = {"--epochs", "4", "--json"};
+    flags.insert(flags.end(), c.begin(), c.end());
+    const Outcome outcome = train(flags);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_GE(json_lines(outcome.out).back()["accuracy"].get<double>(), 0.9) << c[1];
+  }
+}
+
 TEST_F(TrainTest, TheSameSeedGivesTheSameCheckpoint) {
   for (const char* out : {"a", "b"}) {
     const Outcome outcome = train({"--epochs", "2", "--batch-size", "64", "--seed", "3", "--out", out});
