@@ -216,8 +216,10 @@ class Backend {
   virtual void write(Tensor& tensor, std::span<const double> values) = 0;
 
   // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
-  virtual OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
-                                   const Variable& bias) = 0;  // bias.value is null without bias
+  /// `bias.value` is null without bias. `fuse_relu` makes one operation with the ReLU behind it; only where
+  /// nothing has a gradient, for a backward would need what the ReLU took.
+  virtual OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
+                                   const Variable& weight, const Variable& bias) = 0;
   virtual OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                        const BatchNormTensors& tensors) = 0;
   virtual OperationPtr make_relu(const Variable& x) = 0;

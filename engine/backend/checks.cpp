@@ -68,6 +68,12 @@ Shape conv2d_weight(const Conv2d& layer) {
   return {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_size[0], layer.kernel_size[1]};
 }
 
+void check_conv2d_relu(bool fuse_relu, bool with_gradients) {
+  if (fuse_relu && with_gradients) {
+    throw UsageError("Conv2d: with its ReLU it is one operation only where nothing has a gradient");
+  }
+}
+
 namespace {
 
 template <typename Pool>
@@ -111,6 +117,9 @@ void check_batch_norm(const BatchNorm2d& layer, const Shape& x) {
     throw UsageError(fmt::format("BatchNorm2d: num_features is {}, must be positive", layer.num_features));
   }
   require_images("BatchNorm2d: input", x, layer.num_features);
+}
+
+void check_batch_statistics(const Shape& x) {
   if (x[0] * x[2] * x[3] < 2) {
     throw UsageError(fmt::format(
         "BatchNorm2d: input {} has one element a channel, which has no variance; use a larger batch",

@@ -23,6 +23,9 @@ Shape conv2d_output(const Conv2d& layer, const Shape& x);
 /// [out, in / groups, KH, KW]. `layer` must have passed conv2d_output.
 Shape conv2d_weight(const Conv2d& layer);
 
+/// Throws if a convolution is to be one operation with its ReLU although something has a gradient.
+void check_conv2d_relu(bool fuse_relu, bool with_gradients);
+
 /// Kernel, stride and padding of a pooling layer, with the stride that 0 stands for.
 struct PoolWindow {
   Extent kernel;
@@ -37,8 +40,12 @@ PoolWindow pool_window(const AvgPool2d& layer);
 /// window could hold padding only.
 Shape pool_output(const std::string& layer, const PoolWindow& window, const Shape& x);
 
-/// x must be [N, num_features, H, W] with more than one element a channel (else its variance is undefined).
+/// x must be [N, num_features, H, W].
 void check_batch_norm(const BatchNorm2d& layer, const Shape& x);
+
+/// In training x must have more than one element a channel (else its variance is undefined). An operation
+/// with gradients is refused when it is made, one without when it is asked to train.
+void check_batch_statistics(const Shape& x);
 
 /// [N, out] for x [N, in] and weight [out, in], or x [N, C, H, W] and weight [out, C, H, W].
 Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight);

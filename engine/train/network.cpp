@@ -27,6 +27,9 @@ class NetworkBuilder {
         ++i;
       } else if (conv && next && std::holds_alternative<BatchNorm2d>(*next)) {
         x = convolution_before_norm(*conv, name, x);
+      } else if (conv && next && std::holds_alternative<ReLU>(*next) && !has_gradients(*conv, name, x)) {
+        x = convolution(*conv, /*fuse_relu=*/true, name, x, bias_of(name, conv->bias));
+        ++i;
       } else {
         x = std::visit([&](const auto& layer) { return add(layer, name, x); }, layers[i].layer);
       }
@@ -51,19 +54,24 @@ class NetworkBuilder {
   }
 
   Variable add(const Conv2d& layer, const std::string& name, const Variable& x) {
-    return convolution(layer, name, x, bias_of(name, layer.bias));
+    return convolution(layer, /*fuse_relu=*/false, name, x, bias_of(name, layer.bias));
   }
 
-  Variable convolution(const Conv2d& layer, const std::string& name, const Variable& x,
+  bool has_gradients(const Conv2d& layer, const std::string& name, const Variable& x) const {
+    return x.grad || parameters_.at(name + ".weight").grad || bias_of(name, layer.bias).grad;
+  }
+
+  Variable convolution(const Conv2d& layer, bool fuse_relu, const std::string& name, const Variable& x,
                        const Variable& bias) {
     const Variable& weight = parameters_.at(name + ".weight");
-    return keep(name, "Conv2d", {x, weight, bias}, backend_.make_conv2d(layer, x, weight, bias));
+    return keep(name, fuse_relu ? "Conv2d+ReLU" : "Conv2d", {x, weight, bias},
+                backend_.make_conv2d(layer, fuse_relu, x, weight, bias));
   }
 
   // The norm subtracts whatever a bias adds, so the bias's gradient is zero. What a backend would sum up
   // instead is rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
   Variable convolution_before_norm(const Conv2d& layer, const std::string& name, const Variable& x) {
-    return convolution(layer, name, x, {bias_of(name, layer.bias).value, nullptr});
+    return convolution(layer, /*fuse_relu=*/false, name, x, {bias_of(name, layer.bias).value, nullptr});
   }
 
   Variable batch_norm(const BatchNorm2d& layer, bool fuse_relu, const std::string& name, const Variable& x) {

@@ -15,9 +15,9 @@ namespace convoy {
 /// The tensors of one model on one backend. Networks of several batch sizes share them.
 class Parameters {
  public:
-  /// Allocates on `backend` (which must outlive this) and fills from `state`. Throws Error if the state is
-  /// not the model's (see check_state).
-  Parameters(Backend& backend, const Model& model, const StateDict& state);
+  /// Allocates on `backend` (which must outlive this) and fills from `state`. What is only evaluated needs no
+  /// gradients. Throws Error if the state is not the model's (see check_state).
+  Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients = true);
 
   /// Reads everything back, in `state_dict()` order; synchronises. `training_steps` is how often the network
   /// ran forward in training since the state was loaded: num_batches_tracked grows by it.
@@ -61,8 +61,8 @@ struct DropoutSource {
 class Network {
  public:
   /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A batch norm and
-  /// the ReLU behind it become one operation; Flatten none at all. Throws UsageError for shapes that do not
-  /// fit.
+  /// the ReLU behind it become one operation, and so do a convolution and its ReLU where nothing has a
+  /// gradient; Flatten none at all. Throws UsageError for shapes that do not fit.
   Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
           DropoutSource dropout);
 

@@ -45,7 +45,7 @@ class WeightViews {
 
 }  // namespace
 
-Parameters::Parameters(Backend& backend, const Model& model, const StateDict& state)
+Parameters::Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients)
     : backend_(backend), specs_(tensor_specs(model)) {
   check_state(model, state, "the initial state");
   const WeightViews views(model);
@@ -53,7 +53,7 @@ Parameters::Parameters(Backend& backend, const Model& model, const StateDict& st
   for (const TensorSpec& spec : specs_) {
     if (spec.trainable()) trainable.push_back(views.of(spec));
   }
-  arena_ = backend.make_parameters(trainable, /*with_gradients=*/true);
+  arena_ = backend.make_parameters(trainable, with_gradients);
 
   auto next = arena_->variables().begin();
   for (const TensorSpec& spec : specs_) {

@@ -253,6 +253,20 @@ TEST_P(BatchNormTest, RefusesShapesThatDoNotFit) {
   EXPECT_THAT(message({1, 3, 1, 1}, {3}, {3}), HasSubstr("[1, 3, 1, 1]"));
 }
 
+// One element a channel has no variance, but needs none to be normalised by a running one.
+TEST_P(BatchNormTest, EvaluatesOneElementAChannel) {
+  const auto arena = place_parameters(backend(), {{{2}, {3, -1}}, {{2}, {1, 0}}}, /*with_gradients=*/false);
+  const auto p = arena->variables();
+  const Variable x = place(backend(), {{1, 2, 1, 1}, {5, 7}}, false);
+  const OperationPtr norm =
+      backend().make_batch_norm({.num_features = 2, .eps = 0.0}, /*fuse_relu=*/true, x,
+                                {p[0], p[1], place(backend(), {{2}, {1, 2}}, false).value,
+                                 place(backend(), {{2}, {4, 1}}, false).value});
+  norm->forward(Phase::evaluation);
+  EXPECT_THAT(backend().read(*norm->output().value), Exactly({3 * (5 - 1) / 2 + 1, 0}));
+  EXPECT_THAT(usage_error([&] { norm->forward(Phase::training); }), HasSubstr("[1, 2, 1, 1]"));
+}
+
 INSTANTIATE_TEST_SUITE_P(, BatchNormTest, testing::ValuesIn(available_backends()), backend_name);
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST_P(ContractTest, ARecordedSequenceRunsAsOftenAsAsked) {
 // One operation of every kind with parameters, and one without, for the rules about gradients.
 OperationPtr make_layer(Backend& backend, const std::string& type, const Variable& x, ParameterArena& arena) {
   const auto p = arena.variables();
-  if (type == "conv") return backend.make_conv2d({.in_channels = 3, .out_channels = 3}, x, p[0], p[1]);
+  if (type == "conv") return backend.make_conv2d({.in_channels = 3, .out_channels = 3}, false, x, p[0], p[1]);
   if (type == "linear") return backend.make_linear({.in_features = 12, .out_features = 3}, x, p[2], p[1]);
   if (type == "bn") {
     HostTensor one{{3}, {1, 1, 1}};

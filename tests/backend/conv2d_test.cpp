@@ -1,6 +1,9 @@
 // Convolution on every backend: by hand, against PyTorch, exactly on integers, and within rounding on reals.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "tests/backend/backends.h"
 #include "tests/backend/harness.h"
 #include "tests/backend/values.h"
@@ -80,7 +83,7 @@ std::vector<ConvCase> conv_cases() {
 
 MakeOperation conv(const Conv2d& layer) {
   return [layer](Backend& backend, const Variable& x, const Variable& weight, const Variable& bias) {
-    return backend.make_conv2d(layer, x, weight, bias);
+    return backend.make_conv2d(layer, false, x, weight, bias);
   };
 }
 
@@ -168,6 +171,62 @@ TEST_P(Conv2dTest, IsWithinRoundingOnReals) {
   }
 }
 
+/// A convolution with its ReLU, and nothing that has a gradient.
+Values with_relu(Backend& backend, const Conv2d& layer, const HostTensor& x,
+                 const std::vector<HostTensor>& parameters) {
+  const auto arena = place_parameters(backend, parameters, /*with_gradients=*/false);
+  const auto p = arena->variables();
+  const OperationPtr operation = backend.make_conv2d(layer, /*fuse_relu=*/true, place(backend, x, false),
+                                                     p[0], layer.bias ? p[1] : Variable{});
+  EXPECT_EQ(operation->output().grad, nullptr);
+  operation->forward(Phase::evaluation);
+  operation->backward();  // nothing to do
+  return backend.read(*operation->output().value);
+}
+
+// The sums are those of IsExactOnIntegers, and as exact.
+TEST_P(Conv2dTest, TakesItsReluAlong) {
+  for (const ConvCase& c : conv_cases()) {
+    SCOPED_TRACE(c.name);
+    const HostTensor x = small_integers(c.x, 3, 1);
+    std::vector<HostTensor> parameters = {small_integers(c.weight(), 3, 2)};
+    if (c.layer.bias) parameters.push_back(small_integers({c.layer.out_channels}, 3, 4));
+    const LayerInput input{x, parameters, [](const Shape& shape) { return zeros(shape); }};
+    Values expected = run_layer(truth(), input, conv(c.layer)).output;
+    const auto negative = std::ranges::count_if(expected, [](double y) { return y < 0.0; });
+    EXPECT_GT(negative, 0) << "the ReLU has nothing to do";
+    for (double& y : expected) y = std::max(y, 0.0);
+    EXPECT_THAT(with_relu(backend(), c.layer, x, parameters), Exactly(expected));
+  }
+}
+
+TEST_P(Conv2dTest, ItsReluPassesANaNOn) {
+  if (backend().name() == "cuda") {
+    GTEST_SKIP() << "a ReLU in cuDNN's graphs makes 0 of it; Inference refuses such weights instead";
+  }
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const HostTensor weight{{2, 1, 1, 1}, {1, -1}}, bias{{2}, {0, 0}};
+  EXPECT_THAT(with_relu(backend(), {.in_channels = 1, .out_channels = 2}, {{1, 1, 1, 3}, {nan, 2, -3}},
+                        {weight, bias}),
+              Exactly({nan, 2, 0, nan, 0, 3}));
+}
+
+TEST_P(Conv2dTest, TakesItsReluAlongOnlyWhereNothingHasAGradient) {
+  const Conv2d layer{.in_channels = 1, .out_channels = 2};
+  const Variable x = place(backend(), zeros({1, 1, 2, 2}));
+  const std::vector<HostTensor> parameters = {zeros({2, 1, 1, 1}), zeros({2})};
+  const auto trained = place_parameters(backend(), parameters),
+             frozen = place_parameters(backend(), parameters, false);
+  const auto t = trained->variables(), f = frozen->variables();
+  const Variable constant{x.value, nullptr};
+  const auto message = [&](const Variable& input, const Variable& weight, const Variable& bias) {
+    return usage_error([&] { backend().make_conv2d(layer, true, input, weight, bias); });
+  };
+  EXPECT_THAT(message(x, f[0], f[1]), HasSubstr("ReLU"));
+  EXPECT_THAT(message(constant, t[0], f[1]), HasSubstr("ReLU"));
+  EXPECT_THAT(message(constant, f[0], t[1]), HasSubstr("ReLU"));
+}
+
 struct BadConv {
   const char* name;
   Conv2d layer;
@@ -199,7 +258,7 @@ TEST_P(Conv2dTest, RefusesShapesThatDoNotFit) {
     const Variable input = place(backend(), zeros(c.x));
     const auto arena = place_parameters(backend(), {zeros(c.weight), zeros(c.bias)});
     const std::string message = usage_error(
-        [&] { backend().make_conv2d(c.layer, input, arena->variables()[0], arena->variables()[1]); });
+        [&] { backend().make_conv2d(c.layer, false, input, arena->variables()[0], arena->variables()[1]); });
     EXPECT_THAT(message, HasSubstr("Conv2d"));
     for (const char* named : c.named) EXPECT_THAT(message, HasSubstr(named));
   }
@@ -210,9 +269,10 @@ TEST_P(Conv2dTest, WantsABiasExactlyIfTheLayerHasOne) {
   const Variable x = place(backend(), zeros({1, 1, 2, 2}));
   const auto arena = place_parameters(backend(), {zeros({2, 1, 1, 1}), zeros({2})});
   const auto parameters = arena->variables();
-  EXPECT_THAT(usage_error([&] { backend().make_conv2d(layer, x, parameters[0], {}); }), HasSubstr("bias"));
+  EXPECT_THAT(usage_error([&] { backend().make_conv2d(layer, false, x, parameters[0], {}); }),
+              HasSubstr("bias"));
   layer.bias = false;
-  EXPECT_THAT(usage_error([&] { backend().make_conv2d(layer, x, parameters[0], parameters[1]); }),
+  EXPECT_THAT(usage_error([&] { backend().make_conv2d(layer, false, x, parameters[0], parameters[1]); }),
               AllOf(HasSubstr("bias"), HasSubstr("[2]")));
 }
 

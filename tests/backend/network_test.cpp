@@ -102,10 +102,10 @@ std::map<std::string, Values> run_convnet(Backend& backend, std::int64_t channel
   const Conv2d second{
       .in_channels = channels, .out_channels = 33, .kernel_size = {3, 3}, .padding = {1, 1}, .bias = false};
   const Linear last{.in_features = 33 * 6, .out_features = 10};
-  Variable x = net.add(backend.make_conv2d(first, net.images(), net.parameter(0), {}));
+  Variable x = net.add(backend.make_conv2d(first, false, net.images(), net.parameter(0), {}));
   x = net.batch_norm(x, 1);
   x = net.add(backend.make_max_pool({}, x));
-  x = net.add(backend.make_conv2d(second, x, net.parameter(3), {}));
+  x = net.add(backend.make_conv2d(second, false, x, net.parameter(3), {}));
   x = net.batch_norm(x, 4);
   x = net.add(backend.make_max_pool({}, x));
   net.end_with_loss(net.add(backend.make_linear(last, x, net.parameter(6), net.parameter(7))));
@@ -145,11 +145,11 @@ std::map<std::string, Values> run_residual(Backend& backend, std::int64_t channe
                     .padding = {1, 1},
                     .bias = false};
   const Conv2d shortcut{.in_channels = channels, .out_channels = channels, .bias = false};
-  const Variable x = net.add(backend.make_conv2d(first, net.images(), net.parameter(0), {}));
+  const Variable x = net.add(backend.make_conv2d(first, false, net.images(), net.parameter(0), {}));
   const auto [left, right] = net.fork(x);
-  Variable a = net.add(backend.make_conv2d(body, left, net.parameter(1), {}));
+  Variable a = net.add(backend.make_conv2d(body, false, left, net.parameter(1), {}));
   a = net.batch_norm(a, 2);
-  const Variable b = net.add(backend.make_conv2d(shortcut, right, net.parameter(4), {}));
+  const Variable b = net.add(backend.make_conv2d(shortcut, false, right, net.parameter(4), {}));
   Variable y = net.add(backend.make_add(a, b));
   y = net.add(backend.make_relu(y));
   y = net.add(backend.make_dropout({.p = 0.25}, y, {.seed = 1, .stream = 2}, *counter));

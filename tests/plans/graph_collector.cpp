@@ -3,6 +3,7 @@
 #include <set>
 
 #include "engine/backend/cuda/graphs.h"
+#include "engine/model/fold.h"
 #include "engine/model/state.h"
 #include "engine/train/network.h"
 
@@ -29,8 +30,8 @@ class Nothing final : public Fork {
 
 class Arena final : public ParameterArena {
  public:
-  explicit Arena(std::span<const Shape> shapes) {
-    for (const Shape& shape : shapes) variables_.push_back(variable(shape, /*with_gradient=*/true));
+  Arena(std::span<const Shape> shapes, bool with_gradients) {
+    for (const Shape& shape : shapes) variables_.push_back(variable(shape, with_gradients));
   }
 };
 
@@ -53,23 +54,25 @@ class GraphCollector final : public Backend {
   double epsilon() const override { return 0; }
 
   TensorPtr make_tensor(const Shape& shape, DType) override { return std::make_shared<Tensor>(shape); }
-  std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes, bool) override {
-    return std::make_unique<Arena>(shapes);
+  std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
+                                                  bool with_gradients) override {
+    return std::make_unique<Arena>(shapes, with_gradients);
   }
   std::vector<double> read(const Tensor&) const override { return {}; }
   void write(Tensor&, std::span<const double>) override {}
 
-  OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable&,
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable&) override {
     const Shape& shape = x.value->shape();
-    std::vector<Graph> graphs = {cuda::conv2d_forward_graph(layer, shape, type_),
-                                 cuda::conv2d_backward_weight_graph(layer, shape, type_)};
+    std::vector<Graph> graphs = {cuda::conv2d_forward_graph(layer, fuse_relu, shape, type_)};
+    if (weight.grad) graphs.push_back(cuda::conv2d_backward_weight_graph(layer, shape, type_));
     if (x.grad) graphs.push_back(cuda::conv2d_backward_data_graph(layer, shape, type_));
-    return operation(conv2d_output(layer, shape), true, std::move(graphs));
+    return operation(conv2d_output(layer, shape), x.grad || weight.grad, std::move(graphs));
   }
 
   OperationPtr make_batch_norm(const BatchNorm2d&, bool relu, const Variable& x,
-                               const BatchNormTensors&) override {
+                               const BatchNormTensors& tensors) override {
+    if (!x.grad && !tensors.weight.grad) return like(x);  // evaluation is an own kernel
     const Shape& shape = x.value->shape();
     return operation(shape, true,
                      {cuda::batch_norm_training_graph(shape, relu, type_),
@@ -93,7 +96,8 @@ class GraphCollector final : public Backend {
   OperationPtr make_add(const Variable& a, const Variable&) override { return like(a); }
   OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                            const Variable&) override {
-    return operation(linear_output(layer, x.value->shape(), weight.value->shape()), true, {});
+    return operation(linear_output(layer, x.value->shape(), weight.value->shape()), x.grad || weight.grad,
+                     {});
   }
   std::unique_ptr<Fork> make_fork(const Variable& x) override {
     operations_.emplace_back();
@@ -142,9 +146,12 @@ class GraphCollector final : public Backend {
 
 }  // namespace
 
-std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DataType type) {
+namespace {
+
+std::vector<LayerGraph> graphs_of(const Model& model, const StateDict& state, bool with_gradients,
+                                  std::int64_t batch, DataType type) {
   GraphCollector collector(type);
-  const Parameters parameters(collector, model, initial_state(model, /*seed=*/1));
+  const Parameters parameters(collector, model, state, with_gradients);
   const Variable images = variable({batch, model.input[0], model.input[1], model.input[2]}, false);
   const Counter counter;
   const Network network(collector, model, parameters, images, {.counter = &counter});
@@ -159,6 +166,17 @@ std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, 
     }
   }
   return result;
+}
+
+}  // namespace
+
+std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DataType type) {
+  return graphs_of(model, initial_state(model, /*seed=*/1), /*with_gradients=*/true, batch, type);
+}
+
+std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, DataType type) {
+  const FoldedModel folded = fold_batch_norm(model, initial_state(model, /*seed=*/1));
+  return graphs_of(folded.model, folded.state, /*with_gradients=*/false, batch, type);
 }
 
 }  // namespace convoy::test

@@ -16,8 +16,11 @@ struct LayerGraph {
   cuda::graph::Graph graph;
 };
 
-/// The distinct graphs of a training step of `model` (an evaluation needs no others), in the order of the
-/// layers. `type` is that of activations and weights. Throws UsageError for shapes that do not fit.
+/// The distinct graphs of a training step of `model` (a Trainer's evaluation needs no others), in the order
+/// of the layers. `type` is that of activations and weights. Throws UsageError for shapes that do not fit.
 std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, cuda::graph::DataType type);
+
+/// The same of an Inference, with its norms folded and nothing trained.
+std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, cuda::graph::DataType type);
 
 }  // namespace convoy::test

@@ -190,7 +190,7 @@ TEST(GraphTest, TheEnginesBuildersRefuseShapesBeforeCudnnSeesThem) {
       {.in_channels = 4, .out_channels = 8, .groups = 0},
   };
   for (const Conv2d& layer : layers) {
-    EXPECT_THAT(refusal([&] { conv2d_forward_graph(layer, x, type); }), HasSubstr("Conv2d: "));
+    EXPECT_THAT(refusal([&] { conv2d_forward_graph(layer, false, x, type); }), HasSubstr("Conv2d: "));
     EXPECT_THAT(refusal([&] { conv2d_backward_data_graph(layer, x, type); }), HasSubstr("Conv2d: "));
     EXPECT_THAT(refusal([&] { conv2d_backward_weight_graph(layer, x, type); }), HasSubstr("Conv2d: "));
   }
@@ -219,16 +219,16 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
   const auto with = [&](auto change) {
     Conv2d changed = conv;
     change(changed);
-    return conv2d_forward_graph(changed, {2, 4, 9, 9}, DataType::float32);
+    return conv2d_forward_graph(changed, false, {2, 4, 9, 9}, DataType::float32);
   };
   const Window plain{.kernel = {2, 2}, .stride = {2, 2}};
   const PoolWindow window{.kernel = plain.kernel, .stride = plain.stride, .padding = {0, 0}};
   const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {1, 1}};
   const Shape x{2, 4, 9, 9};
   const std::vector<Graph> graphs = {
-      conv2d_forward_graph(conv, x, DataType::float32),
-      conv2d_forward_graph(conv, x, DataType::bfloat16),
-      conv2d_forward_graph(conv, {3, 4, 9, 9}, DataType::float32),
+      conv2d_forward_graph(conv, false, x, DataType::float32),
+      conv2d_forward_graph(conv, false, x, DataType::bfloat16),
+      conv2d_forward_graph(conv, false, {3, 4, 9, 9}, DataType::float32),
       with([](Conv2d& c) { c.bias = false; }),
       with([](Conv2d& c) {
         c.padding = {1, 1};
@@ -264,7 +264,7 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
 
 TEST(GraphSignatureTest, IsTheSameForTheSameGraph) {
   const Conv2d conv{.in_channels = 4, .out_channels = 8, .kernel_size = {3, 3}};
-  const auto make = [&] { return conv2d_forward_graph(conv, {2, 4, 9, 9}, DataType::bfloat16); };
+  const auto make = [&] { return conv2d_forward_graph(conv, false, {2, 4, 9, 9}, DataType::bfloat16); };
   EXPECT_EQ(make().signature(), make().signature());
 }
 

@@ -72,7 +72,13 @@ std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> g
 }
 
 std::string own_kernel(const cuda::graph::Graph& graph) {
-  return graph.name().starts_with("batch_norm") ? "kernels/batch_norm.h" : "";
+  using cuda::graph::Operator;
+  const auto is_behind_a_convolution = [](const cuda::graph::Node& node) {
+    return node.op == Operator::add || node.op == Operator::relu;
+  };
+  const bool bias_or_relu =
+      graph.name().ends_with("fprop") && std::ranges::any_of(graph.nodes(), is_behind_a_convolution);
+  return graph.name().starts_with("batch_norm") || bias_or_relu ? "kernels/batch_norm.h" : "";
 }
 
 namespace {

@@ -32,17 +32,19 @@ bool plan_everything() {
 
 bool is_convolution(const Graph& graph) { return graph.name().starts_with("conv2d"); }
 
-/// The distinct graphs of several models at some batch sizes.
+/// The distinct graphs of several models at some batch sizes, of training and of inference.
 std::vector<LayerGraph> graphs_of(const std::vector<Model>& models, const std::vector<std::int64_t>& batches,
                                   Precision precision) {
   std::vector<LayerGraph> result;
   std::set<std::string> seen;
   for (const Model& model : models) {
     for (const std::int64_t batch : batches) {
-      for (LayerGraph& graph : training_graphs(model, batch, activation_type(precision))) {
-        if (!seen.insert(graph.graph.signature()).second) continue;
-        graph.layer = model.name + " " + graph.layer;
-        result.push_back(std::move(graph));
+      for (auto* graphs : {&training_graphs, &inference_graphs}) {
+        for (LayerGraph& graph : graphs(model, batch, activation_type(precision))) {
+          if (!seen.insert(graph.graph.signature()).second) continue;
+          graph.layer = model.name + " " + graph.layer;
+          result.push_back(std::move(graph));
+        }
       }
     }
   }
@@ -88,8 +90,8 @@ const std::vector<std::pair<Conv2d, Shape>> kConvolutions = {
       .groups = 4,
       .bias = false},
      {4, 16, 14, 14}},
-    {{.in_channels = 16, .out_channels = 16, .kernel_size = {3, 3}, .groups = 16, .bias = false},
-     {4, 16, 14, 14}},
+    {{.in_channels = 9, .out_channels = 6, .kernel_size = {3, 3}, .groups = 3}, {4, 9, 14, 14}},
+    {{.in_channels = 16, .out_channels = 16, .kernel_size = {3, 3}, .groups = 16}, {4, 16, 14, 14}},
 };
 
 const std::vector<PoolWindow> kWindows = {
@@ -99,13 +101,21 @@ const std::vector<PoolWindow> kWindows = {
 };
 
 constexpr const char* kAwkwardNorm = "batch norm";
+constexpr const char* kBareConvolution = "conv2d";  // which what stands in for the next builds upon
+constexpr const char* kAwkwardConvolution = "conv2d with more";
 
 /// One layer at a time, at shapes chosen to be awkward.
 std::vector<LayerGraph> awkward_graphs(Precision precision) {
   const auto type = activation_type(precision);
   std::vector<LayerGraph> graphs;
   for (const auto& [layer, x] : kConvolutions) {
-    graphs.push_back({"conv2d", cuda::conv2d_forward_graph(layer, x, type)});
+    for (const bool bias : {false, true}) {
+      Conv2d forward = layer;
+      forward.bias = bias;
+      graphs.push_back({kBareConvolution, cuda::conv2d_forward_graph(forward, false, x, type)});
+      if (bias) graphs.back().layer = kAwkwardConvolution;
+      graphs.push_back({kAwkwardConvolution, cuda::conv2d_forward_graph(forward, true, x, type)});
+    }
     graphs.push_back({"conv2d", cuda::conv2d_backward_data_graph(layer, x, type)});
     graphs.push_back({"conv2d", cuda::conv2d_backward_weight_graph(layer, x, type)});
   }
@@ -165,7 +175,8 @@ class PlansTest : public testing::TestWithParam<Target> {
     print_table(fmt::format("{}, {}", device(), name_of(precision())), planned);
     for (const Planned& p : planned) {
       expect_as_the_policy_says(p, policy);
-      const bool may_stand_in = device() == "t4" || p.request.layer == kAwkwardNorm;
+      const bool may_stand_in =
+          device() == "t4" || p.request.layer == kAwkwardNorm || p.request.layer == kAwkwardConvolution;
       EXPECT_TRUE(p.plan || may_stand_in) << p.request.graph.str() << " lost its plan to the own kernel";
     }
   }
@@ -196,7 +207,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, PlansTest, testing::ValuesIn(all_targets()),
 TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
   const Conv2d grouped{.in_channels = 9, .out_channels = 6, .kernel_size = {3, 3}, .groups = 3};
   const Planner planner(device_description("h100"), {.precision = Precision::bf16});
-  const Graph graph = cuda::conv2d_forward_graph(grouped, {4, 9, 14, 14}, cuda::graph::DataType::bfloat16);
+  const Graph graph =
+      cuda::conv2d_forward_graph(grouped, false, {4, 9, 14, 14}, cuda::graph::DataType::bfloat16);
   if (planner.try_plan(graph)) GTEST_SKIP() << "this cuDNN has a plan";
   EXPECT_EQ(error_of([&] { planner.plan(graph); }),
             "cuDNN has no plan for conv2d.fprop of [4, 9, 14, 14] and [6, 3, 3, 3] on NVIDIA H100 80GB HBM3 "
@@ -205,7 +217,8 @@ TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
 
 TEST(PlannerTest, ObeysItsWorkspaceLimit) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const Graph graph = cuda::conv2d_forward_graph(layer, {100, 16, 14, 14}, cuda::graph::DataType::float32);
+  const Graph graph =
+      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, cuda::graph::DataType::float32);
   const auto workspace = [&](std::int64_t limit) {
     return Planner(device_description("h100"), {.workspace_limit = limit}).plan(graph).info.workspace;
   };
@@ -216,7 +229,8 @@ TEST(PlannerTest, ObeysItsWorkspaceLimit) {
 
 TEST(PlannerTest, RanksSeveralPlansForAutotuning) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const Graph graph = cuda::conv2d_forward_graph(layer, {100, 16, 14, 14}, cuda::graph::DataType::float32);
+  const Graph graph =
+      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, cuda::graph::DataType::float32);
   const Planner planner(device_description("h100"), Policy{});
   const auto plans = planner.plans(graph, 3);
   ASSERT_EQ(plans.size(), 3u);

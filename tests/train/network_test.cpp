@@ -36,6 +36,20 @@ TEST(Network, FusesBatchNormWithReluAndSkipsFlatten) {
   EXPECT_EQ(network.output().value->shape(), (Shape{3, 10}));
 }
 
+TEST(Network, FusesAConvolutionWithItsReluWhereNothingIsTrained) {
+  const auto backend = make_reference_backend();
+  const Model model{"small", {1, 4, 4}, {{"a", Conv2d{1, 2, {3, 3}}}, {"relu", ReLU{}}, {"b", Conv2d{2, 3}}}};
+  const StateDict state = initial_state(model, 1);
+  const Parameters trained(*backend, model, state);
+  const Parameters constant(*backend, model, state, /*with_gradients=*/false);
+  EXPECT_TRUE(constant.gradients().empty());
+  const Variable images = images_of(*backend, model, 2);
+  EXPECT_THAT(operation_names(Network(*backend, model, constant, images, {})),
+              ElementsAre("a Conv2d+ReLU", "b Conv2d"));
+  EXPECT_THAT(operation_names(Network(*backend, model, trained, images, {})),
+              ElementsAre("a Conv2d", "relu ReLU", "b Conv2d"));
+}
+
 TEST(Network, LeavesTheBiasInFrontOfABatchNormAtRest) {
   const auto backend = make_reference_backend();
   const Model model{

@@ -37,7 +37,9 @@ class BatchNormOperation final : public Operation {
         input_(Relaid::input(device, x_.value->memory(), layout_)) {
     require_shape("BatchNorm2d: weight", weight_.shape(), {layer.num_features});
     require_shape("BatchNorm2d: bias", bias_.shape(), {layer.num_features});
-    output_ = make_variable(device, x_.shape(), layout_, x_.grad || weight_.grad || bias_.grad);
+    const bool with_grad = x_.grad || weight_.grad || bias_.grad;
+    if (with_grad) check_batch_statistics(x_.shape());
+    output_ = make_variable(device, x_.shape(), layout_, with_grad);
     y_ = Bound("BatchNorm2d: output", output_);
     if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), layout_));
     const auto channels = static_cast<std::size_t>(rows_.padded_channels());
@@ -45,6 +47,7 @@ class BatchNormOperation final : public Operation {
   }
 
   void forward(Phase phase) override {
+    if (phase == Phase::training) check_batch_statistics(x_.shape());
     input_.copy();
     if (phase == Phase::training) {
       measure();

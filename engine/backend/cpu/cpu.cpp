@@ -83,9 +83,9 @@ class CpuBackend final : public Backend {
     cpu::write_tensor(device_, ours(tensor), values);
   }
 
-  OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override {
-    return cpu::make_conv2d(device_, layer, x, weight, bias);
+    return cpu::make_conv2d(device_, layer, fuse_relu, x, weight, bias);
   }
 
   OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,

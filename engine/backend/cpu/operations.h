@@ -13,8 +13,8 @@
 namespace convoy::cpu {
 
 // weighted.cpp
-OperationPtr make_conv2d(Device& device, const Conv2d& layer, const Variable& x, const Variable& weight,
-                         const Variable& bias);
+OperationPtr make_conv2d(Device& device, const Conv2d& layer, bool fuse_relu, const Variable& x,
+                         const Variable& weight, const Variable& bias);
 OperationPtr make_linear(Device& device, const Linear& layer, const Variable& x, const Variable& weight,
                          const Variable& bias);
 

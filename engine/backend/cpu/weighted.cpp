@@ -17,10 +17,19 @@ struct WeightedLayer {
   Bound x, weight, bias;
   Shape output;
   Dims weight_dims;  // with the groups in front, if there are several
+  bool fuse_relu;    // convolution only
   bool keep_x;       // plan for the layout that x has, rather than for the best one
   WeightedSpec window;
   Plan (*plan)(const dnnl::engine&, Pass, const WeightedSpec&);
 };
+
+// Not oneDNN's: that turns a NaN into a zero.
+void relu_in_place(std::span<float> values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  float* y = values.data();
+#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+  for (std::int64_t i = 0; i < count; ++i) y[i] = relu_passes(y[i]) ? y[i] : 0.0f;
+}
 
 class WeightedOperation final : public Operation {
  public:
@@ -30,13 +39,17 @@ class WeightedOperation final : public Operation {
         make_plan(device, Pass::forward, layer_.keep_x ? x.value->layout() : any_layout(dims_of(x.shape())),
                   any_layout(dims_of(layer_.output)));
     const bool with_grad = x.grad || layer_.weight.grad || layer_.bias.grad;
+    check_conv2d_relu(layer_.fuse_relu, with_grad);
     output_ = make_variable(device, layer_.output, forward.destination, with_grad);
     bind_forward(device, forward);
     if (x.grad) bind_backward_data(device, forward);
     if (layer_.weight.grad || layer_.bias.grad) bind_backward_weights(device, forward);
   }
 
-  void forward(Phase) override { forward_->run(); }
+  void forward(Phase) override {
+    forward_->run();
+    if (layer_.fuse_relu) relu_in_place(as_floats("output", output_.value)->floats());
+  }
 
   void backward() override {
     if (backward_data_) backward_data_->run();
@@ -127,14 +140,15 @@ Dims pair(const Extent& extent, std::int64_t less = 0) { return {extent[0] - les
 
 }  // namespace
 
-OperationPtr make_conv2d(Device& device, const Conv2d& layer, const Variable& x, const Variable& weight,
-                         const Variable& bias) {
+OperationPtr make_conv2d(Device& device, const Conv2d& layer, bool fuse_relu, const Variable& x,
+                         const Variable& weight, const Variable& bias) {
   WeightedLayer w{.name = "Conv2d",
                   .x = Bound("Conv2d: input", x),
                   .weight = Bound("Conv2d: weight", weight),
                   .bias = bound_bias("Conv2d", layer.bias, bias, layer.out_channels),
                   .output = {},
                   .weight_dims = {},
+                  .fuse_relu = fuse_relu,
                   .keep_x = false,
                   .window = {},
                   .plan = plan_convolution};
@@ -159,6 +173,7 @@ OperationPtr make_linear(Device& device, const Linear& layer, const Variable& x,
                   .bias = bound_bias("Linear", layer.bias, bias, layer.out_features),
                   .output = {},
                   .weight_dims = {},
+                  .fuse_relu = false,
                   .keep_x = true,
                   .window = {},
                   .plan = plan_linear};

@@ -72,6 +72,7 @@ class BatchNormOperation final : public Operation {
     saved_inv_std_ = context.make_tensor({layer.num_features}, Storage::float32);
     scratch_.emplace(rows(), channels());
     if (output_.grad) {
+      check_batch_statistics(shape);
       dx_ = gradient_or_spare(x.grad, shape, context.activation());
       dscale_ = gradient_or_spare(t.weight.grad, {layer.num_features}, Storage::float32);
       dbias_ = gradient_or_spare(t.bias.grad, {layer.num_features}, Storage::float32);
@@ -81,6 +82,7 @@ class BatchNormOperation final : public Operation {
 
   void forward(Phase phase) override {
     if (phase == Phase::evaluation) return evaluate();
+    check_batch_statistics(x_.value->shape());
     if (training_ && training_->available()) return training_->execute();
     kernels::batch_norm_training(shape(),
                                  {.x = device(x_.value).data(),

@@ -54,10 +54,10 @@ class CudaBackend final : public Backend {
     cuda::device(tensor).write(values, context_.stream());
   }
 
-  OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override {
     require_weighted("Conv2d", x, weight, bias);
-    return cuda::make_conv2d(context_, layer, {x, weight, bias});
+    return cuda::make_conv2d(context_, layer, fuse_relu, {x, weight, bias});
   }
   OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                const BatchNormTensors& tensors) override {

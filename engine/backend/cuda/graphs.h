@@ -7,8 +7,9 @@
 
 namespace convoy::cuda {
 
-// Convolution. `type` is that of activations and weights; the bias is fp32.
-graph::Graph conv2d_forward_graph(const Conv2d& layer, const Shape& x, graph::DataType type);
+// Convolution, with the ReLU behind it if `relu`. `type` is that of activations and weights; the bias is
+// fp32.
+graph::Graph conv2d_forward_graph(const Conv2d& layer, bool relu, const Shape& x, graph::DataType type);
 graph::Graph conv2d_backward_data_graph(const Conv2d& layer, const Shape& x, graph::DataType type);
 graph::Graph conv2d_backward_weight_graph(const Conv2d& layer, const Shape& x, graph::DataType type);
 

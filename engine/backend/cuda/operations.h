@@ -16,7 +16,8 @@ struct WeightedTensors {
   Variable bias;  // null without
 };
 
-OperationPtr make_conv2d(Context& context, const Conv2d& layer, const WeightedTensors& tensors);
+OperationPtr make_conv2d(Context& context, const Conv2d& layer, bool fuse_relu,
+                         const WeightedTensors& tensors);
 OperationPtr make_batch_norm(Context& context, const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                              const BatchNormTensors& tensors);
 OperationPtr make_relu(Context& context, const Variable& x);

@@ -27,11 +27,13 @@ class BatchNormOperation final : public Operation {
         count_(t_.x.shape().count() / layer.num_features),
         statistics_(static_cast<std::size_t>(layer.num_features)) {
     const bool with_grad = t_.x.wants_grad() || t_.weight.wants_grad() || t_.bias.wants_grad();
+    if (with_grad) check_batch_statistics(t_.x.shape());
     output_ = make_variable<T>(t_.x.shape(), with_grad);
     y_ = Bound<T>("BatchNorm2d: output", output_);
   }
 
   void forward(Phase phase) override {
+    if (phase == Phase::training) check_batch_statistics(t_.x.shape());
     const auto x = t_.x.value(), y = y_.value();
     for (std::int64_t c = 0; c < layer_.num_features; ++c) {
       statistics_[c] = phase == Phase::training ? batch_statistics(c) : running_statistics(c);

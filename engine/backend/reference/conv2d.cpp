@@ -70,9 +70,14 @@ void for_each_output(const Shape& y, Visit visit) {
 template <typename T>
 class Conv2dOperation final : public Operation {
  public:
-  Conv2dOperation(const Conv2d& layer, Bound<T> x, Bound<T> weight, Bound<T> bias)
-      : layer_(layer), x_(std::move(x)), weight_(std::move(weight)), bias_(std::move(bias)) {
+  Conv2dOperation(const Conv2d& layer, bool fuse_relu, Bound<T> x, Bound<T> weight, Bound<T> bias)
+      : layer_(layer),
+        fuse_relu_(fuse_relu),
+        x_(std::move(x)),
+        weight_(std::move(weight)),
+        bias_(std::move(bias)) {
     const bool with_grad = x_.wants_grad() || weight_.wants_grad() || bias_.wants_grad();
+    check_conv2d_relu(fuse_relu, with_grad);
     output_ = make_variable<T>(conv2d_output(layer, x_.shape()), with_grad);
     y_ = Bound<T>("Conv2d: output", output_);
     sums_.resize(std::max({x_.value().size(), weight_.value().size(), y_.value().size()}));
@@ -88,6 +93,9 @@ class Conv2dOperation final : public Operation {
     for_each_product(layer_, x_.shape(), y_.shape(), [&](auto xi, auto wi, auto yi) {
       sums_[yi] += static_cast<double>(x[xi]) * weight[wi];
     });
+    if (fuse_relu_) {
+      for (double& sum : sums_) sum = sum <= 0.0 ? 0.0 : sum;  // a NaN stays
+    }
     store<T>(sums_, y_.value());
   }
 
@@ -120,6 +128,7 @@ class Conv2dOperation final : public Operation {
   void clear() { std::ranges::fill(sums_, 0.0); }
 
   Conv2d layer_;
+  bool fuse_relu_;
   Bound<T> x_, weight_, bias_, y_;
   std::vector<double> sums_;  // long enough for any of the four results
 };
@@ -127,7 +136,7 @@ class Conv2dOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                          const Variable& bias) {
   Bound<T> bound_x("Conv2d: input", x), bound_weight("Conv2d: weight", weight), bound_bias;
   conv2d_output(layer, bound_x.shape());  // validates layer and input
@@ -138,11 +147,13 @@ OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable&
   } else if (bias.value) {
     throw UsageError("Conv2d: a bias of shape " + bias.value->shape().str() + " for a layer without bias");
   }
-  return std::make_unique<Conv2dOperation<T>>(layer, std::move(bound_x), std::move(bound_weight),
+  return std::make_unique<Conv2dOperation<T>>(layer, fuse_relu, std::move(bound_x), std::move(bound_weight),
                                               std::move(bound_bias));
 }
 
-template OperationPtr make_conv2d<float>(const Conv2d&, const Variable&, const Variable&, const Variable&);
-template OperationPtr make_conv2d<double>(const Conv2d&, const Variable&, const Variable&, const Variable&);
+template OperationPtr make_conv2d<float>(const Conv2d&, bool, const Variable&, const Variable&,
+                                         const Variable&);
+template OperationPtr make_conv2d<double>(const Conv2d&, bool, const Variable&, const Variable&,
+                                          const Variable&);
 
 }  // namespace convoy::reference

@@ -11,7 +11,7 @@
 namespace convoy::reference {
 
 template <typename T>
-OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                          const Variable& bias);
 
 template <typename T>

@@ -73,9 +73,9 @@ class ReferenceBackend final : public Backend {
     store<T>(values, reals->values());
   }
 
-  OperationPtr make_conv2d(const Conv2d& layer, const Variable& x, const Variable& weight,
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override {
-    return reference::make_conv2d<T>(layer, x, weight, bias);
+    return reference::make_conv2d<T>(layer, fuse_relu, x, weight, bias);
   }
   OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                const BatchNormTensors& tensors) override {
