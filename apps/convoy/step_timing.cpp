@@ -59,7 +59,7 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
                      const StepTimingOptions& options) {
   TrainingState state(backend, model, initial_state(model, kSeed),
                       {.optimizer = AdamOptions{}, .seed = kSeed});
-  BatchNetwork network(state, model, options.batch_size);
+  TrainingNetwork network(state, model, options.batch_size);
   const auto resident = backend.upload(dataset);
   const auto order = shuffled_order(dataset.count(), kSeed, 1);
   const std::int64_t batches = dataset.count() / options.batch_size;

@@ -99,22 +99,24 @@ void Step::run_part(std::size_t index) const {
   }
 }
 
+NetworkState::NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients)
+    : backend(device),
+      parameters(device, model, state, with_gradients),
+      counter(device.make_counter()),
+      metrics(device.make_metrics()) {}
+
 TrainingState::TrainingState(Backend& device, const Model& model, const StateDict& state,
                              const StepOptions& step)
-    : backend(device),
+    : NetworkState(device, model, state, /*with_gradients=*/true),
       options(step),
-      parameters(device, model, state),
-      counter(device.make_counter()),
-      metrics(device.make_metrics()),
       optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
       finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr) {}
 
-BatchNetwork::BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch)
-    : state_(state),
+BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed)
+    : backend_(state.backend),
       images_(state.backend.make_tensor(batch_shape(model, batch), DType::float32)),
       labels_(state.backend.make_tensor({batch}, DType::int32)),
-      network_(state.backend, model, state.parameters, {images_, nullptr},
-               {state.options.seed, state.counter.get()}),
+      network_(state.backend, model, state.parameters, {images_, nullptr}, {seed, state.counter.get()}),
       loss_{"loss",
             "CrossEntropy",
             state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics),
@@ -122,10 +124,9 @@ BatchNetwork::BatchNetwork(TrainingState& state, const Model& model, std::int64_
   if (network_.output().grad) loss_.gradients.push_back(network_.output().grad);
 }
 
-StepPart BatchNetwork::batch_part(ResidentDataset& dataset, Phase phase) {
-  const AugmentationSource augmentation{
-      state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
-  std::shared_ptr<Operation> batch = state_.backend.make_batch(dataset, images_, labels_, augmentation);
+StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
+                                  Phase phase) {
+  std::shared_ptr<Operation> batch = backend_.make_batch(dataset, images_, labels_, augmentation);
   return {"batch", "Batch", Pass::input, [batch, phase] { batch->forward(phase); }, {images_}};
 }
 
@@ -133,14 +134,31 @@ void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
   for (const NamedOperation& operation : network_.operations()) parts.push_back(forward_of(operation, phase));
 }
 
-std::unique_ptr<Step> BatchNetwork::training_step(ResidentDataset& dataset) {
+std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
+  std::vector<StepPart> parts;
+  parts.push_back(batch_part(dataset, {}, Phase::evaluation));
+  add_forward(parts, Phase::evaluation);
+  parts.push_back(forward_of(loss_, Phase::evaluation));
+  return std::make_unique<Step>(backend_, std::move(parts));
+}
+
+TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch)
+    : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
+
+StepPart TrainingNetwork::training_batch(ResidentDataset& dataset) {
+  const AugmentationSource augmentation{
+      state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
+  return batch_part(dataset, augmentation, Phase::training);
+}
+
+std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
   parts.push_back({"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}});
-  parts.push_back(batch_part(dataset, Phase::training));
+  parts.push_back(training_batch(dataset));
   add_forward(parts, Phase::training);
-  parts.push_back(forward_of(loss_, Phase::training));
-  parts.push_back(backward_of(loss_));
-  const auto operations = network_.operations();
+  parts.push_back(forward_of(loss(), Phase::training));
+  parts.push_back(backward_of(loss()));
+  const auto operations = network().operations();
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
     parts.push_back(backward_of(*operation));
   }
@@ -152,18 +170,10 @@ std::unique_ptr<Step> BatchNetwork::training_step(ResidentDataset& dataset) {
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
 }
 
-std::unique_ptr<Step> BatchNetwork::settling_step(ResidentDataset& dataset) {
+std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
-  parts.push_back(batch_part(dataset, Phase::training));
+  parts.push_back(training_batch(dataset));
   add_forward(parts, Phase::training);
-  return std::make_unique<Step>(state_.backend, std::move(parts));
-}
-
-std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
-  std::vector<StepPart> parts;
-  parts.push_back(batch_part(dataset, Phase::evaluation));
-  add_forward(parts, Phase::evaluation);
-  parts.push_back(forward_of(loss_, Phase::evaluation));
   return std::make_unique<Step>(state_.backend, std::move(parts));
 }
 

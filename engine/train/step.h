@@ -66,13 +66,20 @@ struct StepOptions {
   bool check_finite = false;  // look for NaN and infinity behind every part of a training step
 };
 
-/// What all batch sizes of a training share. The backend must outlive it.
-struct TrainingState {
+/// What all batch sizes of a model share. The backend must outlive it.
+struct NetworkState {
   Backend& backend;
-  StepOptions options;
   Parameters parameters;
   std::unique_ptr<StepCounter> counter;
   std::unique_ptr<Metrics> metrics;
+
+  /// Throws Error if `state` is not the model's.
+  NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients);
+};
+
+/// And all that are trained.
+struct TrainingState : NetworkState {
+  StepOptions options;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
 
@@ -82,8 +89,35 @@ struct TrainingState {
 /// A network of one batch size with its input, loss and labels, over shared parameters.
 class BatchNetwork {
  public:
-  /// Throws UsageError for shapes that do not fit.
-  BatchNetwork(TrainingState& state, const Model& model, std::int64_t batch);
+  /// `seed` is dropout's. Throws UsageError for shapes that do not fit.
+  BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed = 0);
+  virtual ~BatchNetwork() = default;
+  BatchNetwork(const BatchNetwork&) = delete;  // its steps know where it is
+  BatchNetwork& operator=(const BatchNetwork&) = delete;
+
+  /// An evaluation of the next batch: batch, forward, loss into the metrics.
+  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset);
+
+  const Network& network() const { return network_; }
+
+ protected:
+  StepPart batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation, Phase phase);
+  void add_forward(std::vector<StepPart>& parts, Phase phase);
+
+  const NamedOperation& loss() const { return loss_; }
+
+ private:
+  Backend& backend_;
+  TensorPtr images_;
+  TensorPtr labels_;
+  Network network_;
+  NamedOperation loss_;
+};
+
+/// The same with gradients.
+class TrainingNetwork final : public BatchNetwork {
+ public:
+  TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch);
 
   /// A training step on the data set's next batch: batch, forward, loss, backward, update.
   std::unique_ptr<Step> training_step(ResidentDataset& dataset);
@@ -91,20 +125,10 @@ class BatchNetwork {
   /// A pass of the next batch that only moves batch norm's running statistics: nothing is trained.
   std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
 
-  /// An evaluation of the next batch: batch, forward, loss into the metrics.
-  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset);
-
-  const Network& network() const { return network_; }
-
  private:
-  StepPart batch_part(ResidentDataset& dataset, Phase phase);
-  void add_forward(std::vector<StepPart>& parts, Phase phase);
+  StepPart training_batch(ResidentDataset& dataset);
 
   TrainingState& state_;
-  TensorPtr images_;
-  TensorPtr labels_;
-  Network network_;
-  NamedOperation loss_;
 };
 
 }  // namespace convoy

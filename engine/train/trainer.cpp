@@ -10,6 +10,7 @@
 #include "engine/core/error.h"
 #include "engine/data/order.h"
 #include "engine/model/state.h"
+#include "engine/train/evaluation_pass.h"
 #include "engine/train/fit.h"
 #include "engine/train/step.h"
 
@@ -31,19 +32,6 @@ void check(const TrainOptions& options) {
   check_optimizer(options.optimizer);
 }
 
-void check(const Dataset& dataset, const Model& model) {
-  if (dataset.count() == 0) throw UsageError(fmt::format("{} has no images", dataset.name));
-  if (dataset.image != model.input) {
-    throw UsageError(fmt::format("{} has images {}, model '{}' takes {}", dataset.name, dataset.image.str(),
-                                 model.name, model.input.str()));
-  }
-  const std::int64_t classes = class_count(model);
-  if (dataset.classes > classes) {
-    throw UsageError(fmt::format("{} has {} classes, model '{}' puts out {}", dataset.name, dataset.classes,
-                                 model.name, classes));
-  }
-}
-
 bool has_batch_norm(const Model& model) {
   return std::ranges::any_of(tensor_specs(model),
                              [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
@@ -62,30 +50,32 @@ class Trainer::Impl {
   }
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
-  Evaluation evaluate(const Dataset& dataset);
-  std::vector<double> predict(const Dataset& dataset);
+  Evaluation evaluate(const Dataset& dataset) { return convoy::evaluate(pass(), dataset); }
+  std::vector<double> predict(const Dataset& dataset) { return convoy::predict(pass(), dataset); }
   StateDict state() const { return state_.parameters.state(state_.counter->read()); }
 
  private:
   // Made on first use, kept for good: a data set needs at most two sizes, the batch and the ragged rest.
-  BatchNetwork& network_of(std::int64_t batch) {
+  TrainingNetwork& network_of(std::int64_t batch) {
     auto& network = networks_[batch];
-    if (!network) network = std::make_unique<BatchNetwork>(state_, model_, batch);
+    if (!network) network = std::make_unique<TrainingNetwork>(state_, model_, batch);
     return *network;
   }
 
-  // Evaluates every batch in the data set's order; `visit`, if any, sees the network after each.
-  void for_each_batch(const Dataset& dataset, const std::function<void(BatchNetwork&)>& visit);
+  EvaluationPass pass() {
+    return {state_, model_, options_.batch_size,
+            [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }};
+  }
   void settle(const WeightAverage& average, ResidentDataset& resident, std::int64_t count);
 
   Model model_;
   TrainOptions options_;
   TrainingState state_;
-  std::map<std::int64_t, std::unique_ptr<BatchNetwork>> networks_;
+  std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;
 };
 
 void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
-  check(dataset, model_);
+  check_dataset_of(model_, dataset);
   const std::int64_t batch = options_.batch_size;
   if (batch > dataset.count()) {
     throw UsageError(fmt::format("batch size {} is larger than the {} images of {}", batch, dataset.count(),
@@ -112,45 +102,6 @@ void Trainer::Impl::settle(const WeightAverage& average, ResidentDataset& reside
   const FinishOnExit finish(state_.backend);
   step->run(batches);
   state_.backend.synchronize();
-}
-
-void Trainer::Impl::for_each_batch(const Dataset& dataset, const std::function<void(BatchNetwork&)>& visit) {
-  check(dataset, model_);
-  const auto resident = state_.backend.upload(dataset);
-  resident->set_order(sequential_order(dataset.count()));
-  state_.metrics->reset();
-
-  const auto run = [&](std::int64_t batch, std::int64_t times) {
-    if (times == 0) return;
-    BatchNetwork& network = network_of(batch);
-    const auto step = network.evaluation_step(*resident);
-    const FinishOnExit finish(state_.backend);
-    if (!visit) return step->run(times);
-    for (std::int64_t i = 0; i < times; ++i) {
-      step->run(1);
-      visit(network);
-    }
-  };
-  const std::int64_t rest = dataset.count() % options_.batch_size;
-  run(options_.batch_size, dataset.count() / options_.batch_size);
-  if (rest > 0) run(rest, 1);
-}
-
-Evaluation Trainer::Impl::evaluate(const Dataset& dataset) {
-  for_each_batch(dataset, nullptr);
-  const MetricsReading reading = state_.metrics->read();
-  const auto samples = static_cast<double>(reading.samples);
-  return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
-}
-
-std::vector<double> Trainer::Impl::predict(const Dataset& dataset) {
-  std::vector<double> logits;
-  logits.reserve(static_cast<std::size_t>(dataset.count() * class_count(model_)));
-  for_each_batch(dataset, [&](BatchNetwork& batch) {
-    const auto output = state_.backend.read(*batch.network().output().value);
-    logits.insert(logits.end(), output.begin(), output.end());
-  });
-  return logits;
 }
 
 Trainer::Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options) {

@@ -10,6 +10,7 @@
 #include "engine/backend/backend.h"
 #include "engine/data/dataset.h"
 #include "engine/model/model.h"
+#include "engine/train/evaluation.h"
 
 namespace convoy {
 
@@ -65,12 +66,6 @@ struct TrainObserver {
                                                   // them; reads nothing from the device
   std::function<void(const StepReport&)> step;    // after every log_every-th
   std::function<void(const EpochReport&)> epoch;
-};
-
-struct Evaluation {
-  double loss = 0.0;      // mean
-  double accuracy = 0.0;  // 0 to 1
-  std::int64_t samples = 0;
 };
 
 class Trainer {

@@ -8,6 +8,8 @@
 
 #include "engine/io/checkpoint.h"
 #include "engine/model/builtin.h"
+#include "engine/train/inference.h"
+#include "engine/train/trainer.h"
 #include "tests/golden/parity.h"
 
 namespace convoy::parity {
@@ -117,6 +119,27 @@ TEST_P(ConvNetParity, LogitsOfPyTorchsWeights) {
   // The longest sum is fc's, 1568 products; its rounding and that of what it sums grow like its square root.
   const double tolerance = 4 * epsilon() * std::sqrt(1568.0);
   EXPECT_LE(relative_error(run.evaluate(), golden("step20_logits")), std::max(tolerance, 0x1p-24));
+}
+
+// With the norms folded a weight is rounded once more, which is one more product among 25 or 400.
+TEST_P(ConvNetParity, LogitsOfPyTorchsWeightsFolded) {
+  Dataset data = *samples_.dataset;
+  const std::size_t count = slow() ? kBatch : kBatch + 37;
+  data.labels.resize(count);
+  data.pixels.resize(count * 28 * 28);
+  const StateDict state = load_checkpoint(golden_file("convnet_step20.ckpt"));
+  Inference folded(backend(), model_, state, kBatch);
+  std::vector<double> logits = folded.predict(data);
+  const Evaluation evaluation = folded.evaluate(data);
+  logits.resize(kBatch * 10);
+  const double tolerance = std::max(4 * epsilon() * std::sqrt(1568.0), 0x1p-24);
+  EXPECT_LE(relative_error(logits, golden("step20_logits")), tolerance);
+
+  const Evaluation expected = Trainer(backend(), model_, state, {.batch_size = kBatch}).evaluate(data);
+  EXPECT_EQ(evaluation.accuracy, expected.accuracy);
+  EXPECT_EQ(evaluation.samples, expected.samples);
+  // A loss moves by at most twice as much as its logits, which are below 10.
+  EXPECT_NEAR(evaluation.loss, expected.loss, 2 * 10 * tolerance);
 }
 
 TEST_P(ConvNetParity, TwentyStepsWithoutTheNoiseOfConvBiases) {

@@ -1,0 +1,74 @@
+#include "engine/train/inference.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "engine/core/error.h"
+#include "engine/model/fold.h"
+#include "engine/model/text.h"
+#include "engine/train/evaluation_pass.h"
+#include "engine/train/step.h"
+
+namespace convoy {
+
+namespace {
+
+// A ReLU fused by cuDNN makes 0 of a NaN, and the answer would look like one.
+void check_finite(const StateDict& state) {
+  for (const auto& [name, tensor] : state) {
+    for (const double value : tensor.values) {
+      if (std::isfinite(static_cast<float>(value))) continue;
+      throw Error(
+          fmt::format("the state: {} holds {}, with which nothing can be inferred", in_quotes(name), value));
+    }
+  }
+}
+
+}  // namespace
+
+class Inference::Impl {
+ public:
+  Impl(Backend& backend, FoldedModel folded, std::int64_t batch_size)
+      : model_(std::move(folded.model)),
+        batch_size_(batch_size),
+        state_(backend, model_, folded.state, /*with_gradients=*/false) {
+    network_of(batch_size);
+  }
+
+  EvaluationPass pass() {
+    return {state_, model_, batch_size_,
+            [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }};
+  }
+
+ private:
+  // Made on first use, kept for good, as a Trainer's.
+  BatchNetwork& network_of(std::int64_t batch) {
+    auto& network = networks_[batch];
+    if (!network) network = std::make_unique<BatchNetwork>(state_, model_, batch);
+    return *network;
+  }
+
+  Model model_;
+  std::int64_t batch_size_;
+  NetworkState state_;
+  std::map<std::int64_t, std::unique_ptr<BatchNetwork>> networks_;
+};
+
+Inference::Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size) {
+  if (batch_size < 1) throw UsageError(fmt::format("batch size {} is not positive", batch_size));
+  check_state(model, state, "the state");
+  check_finite(state);
+  impl_ = std::make_unique<Impl>(backend, fold_batch_norm(model, state), batch_size);
+}
+
+Inference::~Inference() = default;
+
+Evaluation Inference::evaluate(const Dataset& dataset) { return convoy::evaluate(impl_->pass(), dataset); }
+
+std::vector<double> Inference::predict(const Dataset& dataset) {
+  return convoy::predict(impl_->pass(), dataset);
+}
+
+}  // namespace convoy

@@ -1,0 +1,37 @@
+// A trained model for evaluation only: no gradients, no optimizer, batch norms folded into their
+// convolutions, convolution and ReLU one operation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/data/dataset.h"
+#include "engine/model/model.h"
+#include "engine/model/state.h"
+#include "engine/train/evaluation.h"
+
+namespace convoy {
+
+class Inference {
+ public:
+  /// Compiles the folded model (see fold_batch_norm) on `backend`, which must outlive this, for that batch
+  /// size. On the device are then only weights and activations. Results are a Trainer's up to rounding.
+  /// Throws UsageError for a batch size below 1, Error if `state` is not the model's or holds what is no
+  /// finite float.
+  Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size);
+  ~Inference();
+
+  /// The last batch may be smaller. Throws UsageError if the images or classes are not the model's.
+  Evaluation evaluate(const Dataset& dataset);
+
+  /// Logits [count, classes], row-major, in the data set's order.
+  std::vector<double> predict(const Dataset& dataset);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace convoy
