@@ -11,7 +11,7 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "engine/core/error.h"
-#include "engine/train/trainer.h"
+#include "engine/train/inference.h"
 
 namespace convoy {
 namespace {
@@ -48,8 +48,8 @@ void print_text(const Classification& result, const Dataset& test, const std::ve
   fmt::print("{}\n{}", table.str(), confusion.str());
 }
 
-void print_json(const Classification& result, const Dataset& test, const std::vector<std::string>& names,
-                double seconds) {
+void print_json(const Classification& result, const std::string& dataset, const Dataset& test,
+                const std::vector<std::string>& names, double seconds) {
   Json classes = Json::array();
   Json confusion = Json::array();
   for (std::size_t truth = 0; truth < result.classes(); ++truth) {
@@ -62,6 +62,7 @@ void print_json(const Classification& result, const Dataset& test, const std::ve
     confusion.push_back(std::move(row));
   }
   emit({{"event", "eval"},
+        {"dataset", dataset},
         {"samples", test.count()},
         {"loss", result.loss()},
         {"accuracy", result.accuracy()},
@@ -79,17 +80,16 @@ int run_eval(const EvalFlags& flags) {
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);
 
-  TrainOptions options;
-  options.batch_size = std::min(flags.batch_size, test.count());
-  Trainer trainer(*device.backend, trained.model, trained.state, options);
+  Inference inference(*device.backend, trained.model, trained.state,
+                      std::min(flags.batch_size, test.count()));
   report_plans(flags.device, *device.backend);
   const auto start = std::chrono::steady_clock::now();
-  const Classification result(trainer.predict(test), test.labels, classes);
+  const Classification result(inference.predict(test), test.labels, classes);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   const auto names = class_names(data.location.dataset, classes);
   if (flags.json) {
-    print_json(result, test, names, elapsed.count());
+    print_json(result, data.location.dataset, test, names, elapsed.count());
   } else {
     fmt::print("checkpoint  {}\n", flags.trained.checkpoint.string());
     fmt::print("data        {}, {} ({})\n", data.location.dataset, data.location.folder.string(),

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +13,7 @@
 #include "apps/convoy/commands.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/terminal.h"
 #include "engine/backend/cpu/cpu.h"
 #include "engine/core/error.h"
 
@@ -23,9 +23,7 @@ namespace {
 enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
 
 int fail(ExitCode code, std::string message) {
-  std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library wrote
-  message = "convoy: error: " + message + "\n";
-  std::fputs(message.c_str(), stderr);  // not fmt::print, which throws where nobody catches any more
+  say_error(std::move(message));
   return code;
 }
 

@@ -10,7 +10,8 @@
 #include "apps/convoy/picture.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
-#include "engine/train/trainer.h"
+#include "engine/core/error.h"
+#include "engine/train/inference.h"
 
 namespace convoy {
 namespace {
@@ -22,21 +23,33 @@ struct PredictFlags {
   bool json = false;
 };
 
-/// The pictures as a data set, without true labels.
-Dataset read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
+/// The pictures that could be read, as a data set without true labels.
+struct Pictures {
+  std::vector<std::string> files;
+  Dataset dataset;
+};
+
+/// Tells of each picture that cannot be read, and goes on.
+Pictures read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
   // Clothes fill their picture, digits are framed in theirs.
   const Framing framing = trained.dataset == "fashion-mnist" ? Framing::whole : Framing::digit;
-  Dataset dataset;
+  Pictures pictures;
+  Dataset& dataset = pictures.dataset;
   dataset.name = "pictures";
   dataset.image = trained.model.input;
   dataset.classes = class_count(trained.model);
   dataset.normalization = image_format(trained.dataset).normalization;
   for (const auto& file : flags.pictures) {
-    const auto pixels = model_input(file, trained.model.input, framing);
-    dataset.pixels.insert(dataset.pixels.end(), pixels.begin(), pixels.end());
-    dataset.labels.push_back(0);
+    try {
+      const auto pixels = model_input(file, trained.model.input, framing);
+      dataset.pixels.insert(dataset.pixels.end(), pixels.begin(), pixels.end());
+      dataset.labels.push_back(0);
+      pictures.files.push_back(file.string());
+    } catch (const Error& error) {
+      say_error(error.what());
+    }
   }
-  return dataset;
+  return pictures;
 }
 
 void print(const std::string& file, const std::vector<double>& probabilities,
@@ -60,20 +73,19 @@ void print(const std::string& file, const std::vector<double>& probabilities,
 int run_predict(const PredictFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  const Dataset pictures = read_pictures(flags, trained);
-  TrainOptions options;
-  options.batch_size = std::min<std::int64_t>(100, pictures.count());
-  Trainer trainer(*device.backend, trained.model, trained.state, options);
+  const auto [files, pictures] = read_pictures(flags, trained);
+  if (files.empty()) return 1;
+  Inference inference(*device.backend, trained.model, trained.state,
+                      std::min<std::int64_t>(100, pictures.count()));
   report_plans(flags.device, *device.backend);
-  const std::vector<double> logits = trainer.predict(pictures);
+  const std::vector<double> logits = inference.predict(pictures);
 
   const auto classes = static_cast<std::size_t>(pictures.classes);
   const auto names = class_names(trained.dataset, pictures.classes);
-  for (std::size_t i = 0; i < flags.pictures.size(); ++i) {
-    print(flags.pictures[i].string(), softmax(std::span(logits).subspan(i * classes, classes)), names,
-          flags.json);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    print(files[i], softmax(std::span(logits).subspan(i * classes, classes)), names, flags.json);
   }
-  return 0;
+  return files.size() == flags.pictures.size() ? 0 : 1;
 }
 
 }  // namespace

@@ -46,6 +46,11 @@ void say(const std::string& message) {
   std::fputs(line.c_str(), stderr);  // does not throw: a message that nobody can read is no failure
 }
 
+void say_error(std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  say("error: " + message);
+}
+
 std::string Table::str() const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {

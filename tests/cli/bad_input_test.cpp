@@ -225,6 +225,19 @@ TEST_F(BadInputTest, Pictures) {
        {"text.png", "empty.png", "blank.png", "cut.png", "huge.png", "gone.png", "digits"}) {
     expect_refused({"predict", "--checkpoint", "run/model.ckpt", picture}, kFailed, picture);
   }
+  Pixels bar{8, 8, 1, std::vector<std::uint8_t>(64, 255)};
+  for (std::size_t row = 1; row < 7; ++row) bar.values[row * 8 + 4] = 0;
+  write_png(folder_ / "bar.png", bar);
+  const Outcome mixed = run(
+      {"predict", "--checkpoint", "run/model.ckpt", "--json", "text.png", "bar.png", "gone.png", "bar.png"},
+      {folder_.path()});
+  EXPECT_EQ(mixed.code, kFailed);
+  EXPECT_EQ(lines(mixed.err).size(), 2u) << mixed.err;
+  EXPECT_THAT(mixed.err, AllOf(HasSubstr("convoy: error: text.png"), HasSubstr("convoy: error: gone.png")));
+  const auto predictions = json_lines(mixed.out);
+  ASSERT_EQ(predictions.size(), 2u);
+  EXPECT_EQ(predictions[0]["file"], "bar.png");
+  EXPECT_EQ(predictions[0], predictions[1]);
 }
 
 TEST_F(BadInputTest, AFullDiskIsNoSuccess) {
