@@ -1,5 +1,5 @@
-// on_gpu [COMMAND...]: becomes the command if the CUDA backend can be used here, and says on what; else says why not
-// and exits with 77, which CTest shows as skipped.
+// on_gpu [COMMAND...]: becomes the command if the CUDA backend can be used here, and says on what; else says
+// why not and exits with 77, which CTest shows as skipped.
 #include <unistd.h>
 
 #include <cstdio>
