@@ -1,5 +1,7 @@
 // The optimizers over the whole arena in one loop, and the counter of their steps. Bound by memory: Adam
 // reads 16 and writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
+//
+// Options are private to a thread, or the compiler takes a store for a change of them and does not vectorise.
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/tensor.h"
@@ -22,15 +24,16 @@ class Adam final : public Optimizer {
   void step() override {
     const std::int64_t step = counter_.read();
     if (step < 1) throw Error("Adam: the step counter must be 1 at the first update");
-    const AdamFactors factors = adam_factors(options_, step);
+    const AdamOptions options = options_;
+    const AdamFactors factors = adam_factors(options, step);
     const auto count = static_cast<std::int64_t>(arena_.values().size());
     float* const parameters = arena_.values().data();
     const float* const gradients = arena_.gradients().data();
     auto* const first = static_cast<float*>(first_.data());
     auto* const second = static_cast<float*>(second_.data());
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
     for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = adam_update(parameters[i], gradients[i], first[i], second[i], factors, options_);
+      parameters[i] = adam_update(parameters[i], gradients[i], first[i], second[i], factors, options);
     }
   }
 
@@ -49,21 +52,22 @@ class Sgd final : public Optimizer {
         momentum_(options.momentum != 0.0f ? arena.values().size_bytes() : 0) {}
 
   void step() override {
+    const SgdOptions options = options_;
     const auto count = static_cast<std::int64_t>(arena_.values().size());
     float* const parameters = arena_.values().data();
     const float* const gradients = arena_.gradients().data();
-    if (options_.momentum == 0.0f) {
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+    if (options.momentum == 0.0f) {
+#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
       for (std::int64_t i = 0; i < count; ++i) {
         float none = 0.0f;
-        parameters[i] = sgd_update(parameters[i], gradients[i], none, options_);
+        parameters[i] = sgd_update(parameters[i], gradients[i], none, options);
       }
       return;
     }
     auto* const momentum = static_cast<float*>(momentum_.data());
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
+#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
     for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], options_);
+      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], options);
     }
   }
 
