@@ -8,6 +8,7 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/plan_table.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/train_flags.h"
@@ -77,6 +78,7 @@ Json describe(const TrainFlags& flags, const LoadedData& data, const Model& mode
           {"device", device.backend->name()},
           {"device_description", device.backend->description()},
           {"device_reason", device.reason},
+          {"device_flags", flags.device.cuda_flags},
           {"epochs", options.epochs},
           {"batch_size", options.batch_size},
           {"seed", options.seed},
@@ -93,10 +95,14 @@ TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
 }
 
 /// Tells `report` of what happens once; `start` is the program's.
-TrainObserver observer_of_start(TrainReport& report, const RunFolder& folder,
+TrainObserver observer_of_start(const Backend& backend, TrainReport& report, const RunFolder& folder,
                                 std::chrono::steady_clock::time_point start) {
   TrainObserver observer;
-  observer.first_step = [&report, start] { report.first_step(seconds_since(start)); };
+  observer.first_step = [&, start] {
+    const double seconds = seconds_since(start);
+    const std::vector<PlanRow> plans = backend.plans();
+    report.first_step(seconds, plans.empty() ? "" : plan_summary(plans));
+  };
   observer.profile = [&](const StepProfile& profile) {
     folder.write_profile(profile.chrome_trace());
     report.profile(profile, folder.path() / kProfileFile);
@@ -156,7 +162,8 @@ int run_train(const TrainFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
   EpochReport last;
   try {
-    last = fit(trainer, data.pair.train, *report, observer_of_start(*report, folder, program_start));
+    last = fit(trainer, data.pair.train, *report,
+               observer_of_start(*device.backend, *report, folder, program_start));
   } catch (const Interrupted& interrupted) {
     save_interrupted(folder, model, trainer, record, interrupted);
   }

@@ -19,7 +19,9 @@ class TextReport : public TrainReport {
     std::fflush(stdout);
   }
 
-  void first_step(double seconds) override { line(fmt::format("First step done after {:.2f} s", seconds)); }
+  void first_step(double seconds, const std::string& plans) override {
+    line(fmt::format("First step done after {:.2f} s{}", seconds, plans.empty() ? "" : ": " + plans));
+  }
 
   void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
     line(fmt::format("Profile of {} steps, median {:.3f} ms, part by part on the device's clock:",
@@ -76,7 +78,9 @@ class JsonReport : public TrainReport {
  public:
   void run(const Json& record) override { event("run", record); }
 
-  void first_step(double seconds) override { event("first_step", {{"seconds", seconds}}); }
+  void first_step(double seconds, const std::string& plans) override {
+    event("first_step", {{"seconds", seconds}, {"plans", plans}});
+  }
 
   void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
     event("profile", {{"steps", profile.step_ms.size()},

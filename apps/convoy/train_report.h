@@ -24,7 +24,9 @@ class TrainReport {
   virtual ~TrainReport() = default;
   /// `record` as in run.json, without results.
   virtual void run(const Json& record) = 0;
-  virtual void first_step(double seconds) = 0;  // from the program's start until the device had finished it
+  /// `seconds` from the program's start until the device had finished the step; `plans` sums up what was
+  /// planned for it, empty where nothing is planned.
+  virtual void first_step(double seconds, const std::string& plans) = 0;
   virtual void profile(const StepProfile& profile, const std::filesystem::path& trace) = 0;
   virtual void progress(const Progress& progress) = 0;  // after every step
   virtual void step(const StepReport& report) = 0;
