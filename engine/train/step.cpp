@@ -145,16 +145,12 @@ std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
 TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch)
     : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
 
-StepPart TrainingNetwork::training_batch(ResidentDataset& dataset) {
+std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   const AugmentationSource augmentation{
       state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
-  return batch_part(dataset, augmentation, Phase::training);
-}
-
-std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
   parts.push_back({"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}});
-  parts.push_back(training_batch(dataset));
+  parts.push_back(batch_part(dataset, augmentation, Phase::training));
   add_forward(parts, Phase::training);
   parts.push_back(forward_of(loss(), Phase::training));
   parts.push_back(backward_of(loss()));
@@ -172,7 +168,7 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
 
 std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
-  parts.push_back(training_batch(dataset));
+  parts.push_back(batch_part(dataset, {}, Phase::evaluation));  // images as they are, as they are evaluated
   add_forward(parts, Phase::training);
   return std::make_unique<Step>(state_.backend, std::move(parts));
 }

@@ -126,8 +126,6 @@ class TrainingNetwork final : public BatchNetwork {
   std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
 
  private:
-  StepPart training_batch(ResidentDataset& dataset);
-
   TrainingState& state_;
 };
 
