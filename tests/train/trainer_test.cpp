@@ -35,7 +35,8 @@ Model convnet(std::int64_t classes = 3) { return builtin_model("convnet", {1, 8,
 
 class TrainerTest : public testing::TestWithParam<std::string> {
  protected:
-  std::unique_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+  // One step a launch: these tests look at every step.
+  std::unique_ptr<Backend> backend_ = make_backend(GetParam(), {.steps_per_launch = 1}).backend;
 };
 
 TEST_P(TrainerTest, LearnsAndGeneralises) {
