@@ -70,7 +70,7 @@ TEST_F(TrainTest, ChecksThatEverythingIsFinite) {
   const Outcome outcome = train({"--check-finite", "--lr", "1e30", "--out", "here"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("step 2: the first NaN or infinity came out of layer"));
-  EXPECT_THAT(files_under(folder_ / "here"), ElementsAre()) << "nothing worth keeping";
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "here")) << "nothing is worth keeping";
 }
 
 TEST_F(TrainTest, LearnsTheMadeUpDigits) {
@@ -110,10 +110,10 @@ TEST_F(TrainTest, JsonEventsHaveTheirFields) {
     }
   }
   EXPECT_EQ(events[0]["batch_size"], 100);
-  EXPECT_EQ(events[2]["step"], 4);
-  EXPECT_EQ(events[2]["steps"], 5);
-  EXPECT_EQ(events[4]["samples"], 200);
-  EXPECT_EQ(events[5]["checkpoint"], "here/model.ckpt");
+  EXPECT_EQ(events[3]["step"], 4);
+  EXPECT_EQ(events[3]["steps"], 5);
+  EXPECT_EQ(events[5]["samples"], 200);
+  EXPECT_EQ(events[6]["checkpoint"], "here/model.ckpt");
 }
 
 TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
