@@ -12,7 +12,8 @@
 
 namespace convoy {
 
-/// Whatever leaves a scope, the device is done before what it works on goes.
+/// Whatever leaves a scope, the device is done before what it works on goes. It cannot report that the device
+/// failed: on the way that is not an exception's, call Backend::synchronize.
 class FinishOnExit {
  public:
   explicit FinishOnExit(Backend& backend) : backend_(backend) {}

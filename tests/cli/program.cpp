@@ -35,7 +35,9 @@ std::vector<std::string> environment_of(const Surroundings& surroundings) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string variable = *entry;
     const std::string name = variable.substr(0, variable.find('='));
-    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM" && name != "CONVOY_CACHE") {
+    const bool replaced = surroundings.environment.contains(name);  // of two entries the first would count
+    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM" && name != "CONVOY_CACHE" &&
+        !replaced) {
       result.push_back(variable);
     }
   }

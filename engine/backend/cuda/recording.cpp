@@ -10,7 +10,8 @@
 namespace convoy::cuda {
 namespace {
 
-RecordedGraph count_nodes(cudaGraph_t graph) {
+// Of one of the `repeats` sequences in it.
+RecordedGraph count_nodes(cudaGraph_t graph, std::int64_t repeats) {
   std::size_t count = 0;
   CONVOY_CUDA(cudaGraphGetNodes(graph, nullptr, &count));
   std::vector<cudaGraphNode_t> nodes(count);
@@ -21,7 +22,7 @@ RecordedGraph count_nodes(cudaGraph_t graph) {
     CONVOY_CUDA(cudaGraphNodeGetType(node, &type));
     if (type == cudaGraphNodeTypeKernel) ++counted.kernels;
   }
-  return counted;
+  return {counted.nodes / repeats, counted.kernels / repeats};
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ Recording::GraphExec Recording::capture(std::int64_t repeats) {
   cudaGraphExec_t exec = nullptr;
   CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
   GraphExec owner(exec);
-  if (repeats == 1) recorded_ = count_nodes(graph.get());
+  if (!recorded_) recorded_ = count_nodes(graph.get(), repeats);
   return owner;
 }
 
