@@ -101,8 +101,10 @@ void print_device(const StepTiming& timing) {
 
 void print_text(const BenchResult& result) {
   const Samples& step = result.timing.step_ms;
-  fmt::print("{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} steps)\n", bold("step  "),
-             step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size());
+  const std::int64_t at_once = result.timing.steps_per_launch;
+  fmt::print("{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} {})\n", bold("step  "),
+             step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
+             at_once == 1 ? "steps" : fmt::format("launches of {} steps", at_once));
   fmt::print("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second);
   fmt::print("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops);
   if (result.peak) {
@@ -113,7 +115,7 @@ void print_text(const BenchResult& result) {
   fmt::print("\n");
   print_device(result.timing);
   fmt::print("\n{}", layer_table(result.timing.layers));
-  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock.\n",
+  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock, without a graph.\n",
              result.convolutions_ms());
 }
 

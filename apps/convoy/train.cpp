@@ -114,29 +114,35 @@ TrainObserver observer_of_start(const Backend& backend, TrainReport& report, con
 EpochReport fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer) {
   const InterruptGuard guard;
   EpochReport last;
+  const auto stop_if_interrupted = [](const Progress& at) {
+    if (!InterruptGuard::interrupted()) return;
+    throw Interrupted(fmt::format("interrupted in epoch {} of {} after step {} of {}", at.epoch, at.epochs,
+                                  at.step, at.steps));
+  };
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
-    if (InterruptGuard::interrupted()) {
-      throw Interrupted(fmt::format("interrupted in epoch {} of {} after step {} of {}", progress.epoch,
-                                    progress.epochs, progress.step, progress.steps));
-    }
+    stop_if_interrupted(progress);
   };
   observer.step = [&](const StepReport& step) { report.step(step); };
-  observer.epoch = [&](const EpochReport& epoch) { report.epoch(last = epoch); };
+  // A GPU's steps are enqueued long before this waits for them, and that is when most interrupts arrive.
+  observer.epoch = [&](const EpochReport& epoch) {
+    report.epoch(last = epoch);
+    stop_if_interrupted(epoch);
+  };
   trainer.fit(dataset, observer);
+  stop_if_interrupted(last);
   return last;
 }
 
 /// Keeps what an interrupted training reached, in a folder of its own: an earlier run's files stay as they
 /// are.
-[[noreturn]] void save_interrupted(const RunFolder& folder, const Model& model, const Trainer& trainer,
-                                   Json record, const Interrupted& interrupted) {
+std::filesystem::path save_interrupted(const RunFolder& folder, const Model& model, const Trainer& trainer,
+                                       Json record) {
   const RunFolder inner(folder.path() / "interrupted");
   record["interrupted"] = true;
   inner.write_model(model, trainer.state());
   inner.write_record(record);
-  throw Interrupted(fmt::format("{}; go on from there with --init {}", interrupted.what(),
-                                checkpoint_of(inner.path()).string()));
+  return checkpoint_of(inner.path());
 }
 
 int run_train(const TrainFlags& flags) {
@@ -165,7 +171,9 @@ int run_train(const TrainFlags& flags) {
     last = fit(trainer, data.pair.train, *report,
                observer_of_start(*device.backend, *report, folder, program_start));
   } catch (const Interrupted& interrupted) {
-    save_interrupted(folder, model, trainer, record, interrupted);
+    const auto checkpoint = save_interrupted(folder, model, trainer, record);
+    throw Interrupted(
+        fmt::format("{}; go on from there with --init {}", interrupted.what(), checkpoint.string()));
   }
   if (!std::isfinite(last.loss)) {
     throw Error(
@@ -218,7 +226,8 @@ Command add_train(CLI::App& program) {
                   "Profile N steps: a table of times by layer, and profile.json for chrome://tracing")
       ->check(at_least(0));
   command.add_flag("--check-finite", options.check_finite,
-                   "Name the first layer and step that made a NaN or infinity, and stop");
+                   "Stop with the first layer and step that made a NaN or infinity (on a GPU a fused ReLU "
+                   "may hide a NaN for a while)");
   command
       .add_option(
           "--settle", options.settle_batches,

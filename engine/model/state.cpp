@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <unordered_map>
 #include <utility>
 
@@ -73,6 +74,16 @@ void check_state(const Model& model, const StateDict& state, const std::string& 
   for (const auto& [name, tensor] : state) {  // by the state's order, so that the message is reproducible
     if (found.contains(name))
       fail(fmt::format("{} is not in model {}", in_quotes(name), in_quotes(model.name)));
+  }
+}
+
+void check_finite(const StateDict& state, const std::string& source) {
+  for (const auto& [name, tensor] : state) {
+    for (const double value : tensor.values) {
+      if (std::isfinite(static_cast<float>(value))) continue;
+      throw Error(
+          fmt::format("{}: {} holds {}, from which nothing can be computed", source, in_quotes(name), value));
+    }
   }
 }
 

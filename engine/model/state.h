@@ -36,4 +36,7 @@ StateDict initial_state(const Model& model, std::uint64_t seed);
 /// unexpected or of another shape. `source` says where the state came from. Order does not matter.
 void check_state(const Model& model, const StateDict& state, const std::string& source);
 
+/// Throws Error if any value is no finite float; names the first tensor that holds one.
+void check_finite(const StateDict& state, const std::string& source);
+
 }  // namespace convoy

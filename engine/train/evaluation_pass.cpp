@@ -6,7 +6,7 @@
 
 #include "engine/core/error.h"
 #include "engine/data/order.h"
-#include "engine/train/fit.h"
+#include "engine/train/finish_on_exit.h"
 
 namespace convoy {
 namespace {

@@ -28,23 +28,14 @@ const LoopRanges& ranges() {
 
 }  // namespace
 
-FinishOnExit::~FinishOnExit() {
-  try {
-    backend_.synchronize();
-  } catch (const std::exception&) {
-    // An earlier error is on its way, or the next call reports this one.
-  }
-}
-
-Fit::Fit(TrainingState& state, const TrainOptions& options, std::int64_t count, Step& full_step,
-         Step* rest_step)
+Fit::Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps)
     : state_(state),
       options_(options),
-      count_(count),
-      full_step_(full_step),
-      rest_step_(rest_step),
-      full_steps_(count / options.batch_size),
-      steps_(full_steps_ + (rest_step ? 1 : 0)),
+      count_(steps.count),
+      full_step_(steps.full),
+      rest_step_(steps.rest),
+      full_steps_(count_ / options.batch_size),
+      steps_(full_steps_ + (rest_step_ ? 1 : 0)),
       average_(options.settle_batches > 0 ? options.epochs * steps_ : 0) {
   const std::int64_t available = full_steps_ - kProfileWarmup;  // of the first epoch, and of one size
   if (options.profile_steps > std::max<std::int64_t>(available, 0)) {

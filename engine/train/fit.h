@@ -12,26 +12,17 @@
 
 namespace convoy {
 
-/// Whatever leaves a scope, the device is done before what it works on goes. It cannot report that the device
-/// failed: on the way that is not an exception's, call Backend::synchronize.
-class FinishOnExit {
- public:
-  explicit FinishOnExit(Backend& backend) : backend_(backend) {}
-  ~FinishOnExit();
-  FinishOnExit(const FinishOnExit&) = delete;  // of one scope
-  FinishOnExit& operator=(const FinishOnExit&) = delete;
-
- private:
-  Backend& backend_;
+/// What a training runs, and on how much.
+struct FitSteps {
+  std::int64_t count = 0;  // samples
+  Step& full;              // on a whole batch
+  Step* rest = nullptr;    // on what is left over of an epoch; null: nothing
 };
 
 class Fit {
  public:
-  /// `full_step` trains on options.batch_size of the `count` samples, `rest_step` on those that are left over
-  /// (null if there are none). All must outlive this. Throws UsageError if the training is too short for its
-  /// profile.
-  Fit(TrainingState& state, const TrainOptions& options, std::int64_t count, Step& full_step,
-      Step* rest_step);
+  /// All must outlive this. Throws UsageError if the training is too short for its profile.
+  Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps);
 
   void run(ResidentDataset& resident, const TrainObserver& observer);
 

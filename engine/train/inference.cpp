@@ -2,31 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <map>
 
 #include "engine/core/error.h"
 #include "engine/model/fold.h"
-#include "engine/model/text.h"
 #include "engine/train/evaluation_pass.h"
 #include "engine/train/step.h"
 
 namespace convoy {
-
-namespace {
-
-// A ReLU fused by cuDNN makes 0 of a NaN, and the answer would look like one.
-void check_finite(const StateDict& state) {
-  for (const auto& [name, tensor] : state) {
-    for (const double value : tensor.values) {
-      if (std::isfinite(static_cast<float>(value))) continue;
-      throw Error(
-          fmt::format("the state: {} holds {}, with which nothing can be inferred", in_quotes(name), value));
-    }
-  }
-}
-
-}  // namespace
 
 class Inference::Impl {
  public:
@@ -59,7 +42,8 @@ class Inference::Impl {
 Inference::Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size) {
   if (batch_size < 1) throw UsageError(fmt::format("batch size {} is not positive", batch_size));
   check_state(model, state, "the state");
-  check_finite(state);
+  check_finite(state,
+               "the state");  // a ReLU fused by cuDNN makes 0 of a NaN, and the answer would look like one
   impl_ = std::make_unique<Impl>(backend, fold_batch_norm(model, state), batch_size);
 }
 

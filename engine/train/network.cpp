@@ -81,8 +81,11 @@ class NetworkBuilder {
         .running_mean = parameters_.at(name + ".running_mean").value,
         .running_var = parameters_.at(name + ".running_var").value,
     };
-    return keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d", {x, tensors.weight, tensors.bias},
-                backend_.make_batch_norm(layer, fuse_relu, x, tensors));
+    const Variable y =
+        keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d", {x, tensors.weight, tensors.bias},
+             backend_.make_batch_norm(layer, fuse_relu, x, tensors));
+    network_.operations_.back().statistics = {tensors.running_mean, tensors.running_var};
+    return y;
   }
 
   Variable add(const BatchNorm2d& layer, const std::string& name, const Variable& x) {

@@ -49,7 +49,8 @@ struct NamedOperation {
   std::string name;
   std::string type;  // "Conv2d", "BatchNorm2d+ReLU", ...
   OperationPtr operation;
-  std::vector<TensorPtr> gradients;  // that its backward writes
+  std::vector<TensorPtr> gradients;        // that its backward writes
+  std::vector<TensorPtr> statistics = {};  // that its forward writes in training, beside its output
 };
 
 /// What dropout needs: where its masks come from.

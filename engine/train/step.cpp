@@ -29,6 +29,7 @@ StepPart forward_of(const NamedOperation& named, Phase phase) {
   Operation* operation = named.operation.get();
   StepPart part{named.name, named.type, Pass::forward, [operation, phase] { operation->forward(phase); }, {}};
   if (operation->output().value) part.writes.push_back(operation->output().value);
+  part.writes.insert(part.writes.end(), named.statistics.begin(), named.statistics.end());
   return part;
 }
 
@@ -110,7 +111,9 @@ TrainingState::TrainingState(Backend& device, const Model& model, const StateDic
     : NetworkState(device, model, state, /*with_gradients=*/true),
       options(step),
       optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
-      finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr) {}
+      finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr) {
+  if (step.check_finite) convoy::check_finite(state, "the initial state");
+}
 
 BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed)
     : backend_(state.backend),
@@ -145,11 +148,15 @@ std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
 TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch)
     : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
 
+StepPart TrainingNetwork::counter_part() {
+  return {"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}};
+}
+
 std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   const AugmentationSource augmentation{
       state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
   std::vector<StepPart> parts;
-  parts.push_back({"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}});
+  parts.push_back(counter_part());
   parts.push_back(batch_part(dataset, augmentation, Phase::training));
   add_forward(parts, Phase::training);
   parts.push_back(forward_of(loss(), Phase::training));
@@ -168,6 +175,7 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
 
 std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
+  parts.push_back(counter_part());
   parts.push_back(batch_part(dataset, {}, Phase::evaluation));  // images as they are, as they are evaluated
   add_forward(parts, Phase::training);
   return std::make_unique<Step>(state_.backend, std::move(parts));

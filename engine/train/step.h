@@ -122,10 +122,13 @@ class TrainingNetwork final : public BatchNetwork {
   /// A training step on the data set's next batch: batch, forward, loss, backward, update.
   std::unique_ptr<Step> training_step(ResidentDataset& dataset);
 
-  /// A pass of the next batch that only moves batch norm's running statistics: nothing is trained.
+  /// A pass of the next batch that only moves batch norm's running statistics, and the counter: nothing is
+  /// trained.
   std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
 
  private:
+  StepPart counter_part();
+
   TrainingState& state_;
 };
 

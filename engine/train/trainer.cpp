@@ -11,6 +11,7 @@
 #include "engine/data/order.h"
 #include "engine/model/state.h"
 #include "engine/train/evaluation_pass.h"
+#include "engine/train/finish_on_exit.h"
 #include "engine/train/fit.h"
 #include "engine/train/step.h"
 
@@ -86,7 +87,7 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const auto full_step = network_of(batch).training_step(*resident);
   const auto rest_step = rest > 0 ? network_of(rest).training_step(*resident) : nullptr;
   const FinishOnExit finish(state_.backend);
-  Fit fit(state_, options_, dataset.count(), *full_step, rest_step.get());
+  Fit fit(state_, options_, {dataset.count(), *full_step, rest_step.get()});
   fit.run(*resident, observer);
   settle(fit.average(), *resident, dataset.count());
   state_.backend.synchronize();
@@ -100,8 +101,9 @@ void Trainer::Impl::settle(const WeightAverage& average, ResidentDataset& reside
   resident.set_order(shuffled_order(count, options_.seed, next_epoch));
   const auto step = network_of(options_.batch_size).settling_step(resident);
   const FinishOnExit finish(state_.backend);
+  const std::int64_t trained = state_.counter->read();
   step->run(batches);
-  state_.backend.synchronize();
+  state_.counter->write(trained);  // settling counted on, for dropout to draw anew
 }
 
 Trainer::Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options) {
