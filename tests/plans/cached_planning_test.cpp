@@ -57,5 +57,25 @@ TEST_F(CachedPlanningTest, ASecondStartPlansNothingAndADamagedFileIsPlannedAgain
   EXPECT_EQ(planned_anew(start("warm again")), 0);
 }
 
+// What a start on a GPU does with the handle, done with the device's description: plans come back from their
+// text.
+TEST_F(CachedPlanningTest, CuDnnLoadsItsPlansAgainAndNoOtherDevicesDo) {
+  const auto load = [](const cuda::graph::Plan& plan, const std::string& device) {
+    const std::string description = device_description(device);
+    cuda::graph::Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, std::span<const char>(description)).finalize();
+    cuda::graph::Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties)
+        .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+        .finalize();
+    return loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  };
+  for (const Planned& planned : start("to be loaded")) {
+    SCOPED_TRACE(planned.request.graph.str());
+    EXPECT_EQ(load(*planned.plan, "h100"), planned.plan->info.workspace);
+    EXPECT_THROW(load(*planned.plan, "t4"), cuda::graph::CudnnError);
+  }
+}
+
 }  // namespace
 }  // namespace convoy::test

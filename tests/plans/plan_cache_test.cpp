@@ -79,7 +79,7 @@ TEST_F(PlanCacheTest, MakesItsFolder) {
 
 TEST_F(PlanCacheTest, EveryPartOfTheKeyCounts) {
   cache_.store(key(), plan());
-  std::vector<PlanKey> others(7, key());
+  std::vector<PlanKey> others(8, key());
   others[0].cudnn_version = 91901;
   others[1].device = "{\"deviceVer\": 800}";
   others[2].signature += " ";
@@ -87,6 +87,7 @@ TEST_F(PlanCacheTest, EveryPartOfTheKeyCounts) {
   others[4].policy.deterministic = false;
   others[5].policy.workspace_limit = 1;
   others[6].autotuned = true;
+  ++others[7].planning_version;
   for (const PlanKey& other : others) EXPECT_FALSE(cache_.find(other)) << other.text();
 }
 

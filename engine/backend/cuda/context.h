@@ -88,6 +88,8 @@ class GraphOperation {
   void execute();
 
  private:
+  void load(const graph::Plan& plan);
+
   Context& context_;
   std::shared_ptr<PlanRequest> plan_;
   std::vector<graph::Binding> bindings_;

@@ -1,6 +1,9 @@
 #include "engine/backend/cuda/plan_cache.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include <fstream>
 #include <functional>
@@ -31,9 +34,19 @@ constexpr const char* kExtension = ".plan.json";
 }  // namespace
 
 std::string PlanKey::text() const {
-  return fmt::format("{}\n{}\n{}\n{} {} {}{}", cudnn_version, device, signature,
+  return fmt::format("{} {}\n{}\n{}\n{} {} {}{}", cudnn_version, planning_version, device, signature,
                      static_cast<int>(policy.precision), policy.deterministic, policy.workspace_limit,
                      autotuned ? " autotuned" : "");
+}
+
+std::string PlanCache::problem(const std::filesystem::path& folder) {
+  if (folder.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error && access(folder.c_str(), W_OK | X_OK) != 0) error.assign(errno, std::generic_category());
+  if (!error) return {};
+  return fmt::format("plans cannot be kept in {} ({}): take another --plan-cache", folder.string(),
+                     error.message());
 }
 
 std::size_t PlanCache::count(const std::filesystem::path& folder) {
@@ -112,8 +125,11 @@ PlanKey CachedPlanner::key_of(const graph::Graph& graph) const {
 
 std::optional<graph::Plan> CachedPlanner::try_plan(const graph::Graph& graph) const {
   std::optional<graph::Plan> plan = find(graph);
-  if (plan) return plan;
-  plan = planner_.try_plan(graph);
+  return plan ? plan : plan_anew(graph);
+}
+
+std::optional<graph::Plan> CachedPlanner::plan_anew(const graph::Graph& graph) const {
+  std::optional<graph::Plan> plan = planner_.try_plan(graph);
   if (plan) store(graph, *plan);
   return plan;
 }

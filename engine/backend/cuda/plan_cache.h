@@ -17,6 +17,7 @@ struct PlanKey {
   std::string signature;  // Graph::signature()
   graph::Policy policy;
   bool autotuned = false;  // the fastest when it was timed, else the heuristics' first
+  int planning_version = graph::kPlanningVersion;
 
   std::string text() const;
 };
@@ -33,6 +34,10 @@ class PlanCache {
   /// Stores a plan; a folder that cannot be written costs the next start time, not this one its run. Several
   /// threads and processes may store at once: files appear whole. Never throws.
   void store(const PlanKey& key, const graph::Plan& plan) const;
+
+  /// Why nothing can be kept in a folder, which is made if need be; empty if it can, or if `folder` is. Never
+  /// throws.
+  static std::string problem(const std::filesystem::path& folder);
 
   /// How many plans are in a folder; 0 if there is none. Never throws.
   static std::size_t count(const std::filesystem::path& folder);
@@ -52,6 +57,9 @@ class CachedPlanner {
 
   /// As Planner::try_plan; what is planned anew is stored.
   std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
+
+  /// The same without a look into the cache: for what is there and of no use.
+  std::optional<graph::Plan> plan_anew(const graph::Graph& graph) const;
 
   /// Its parts, for who chooses among several plans: what the cache has; as Planner::plans; storing the
   /// choice.

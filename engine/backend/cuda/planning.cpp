@@ -82,16 +82,27 @@ void PlanRequest::tune(const std::vector<graph::Plan>& plans) {
     plan_ = plans.front();
     return planning_.planner_.store(graph_, *plan_);
   }
-  Tuned tuned = planning_.autotuner_.fastest(graph_, plans);
+  Tuned tuned{.plan = plans.front()};
+  try {
+    tuned = planning_.autotuner_.fastest(graph_, plans);
+  } catch (const Error& error) {
+    tuned.error = error.what();  // most likely no memory to time in: the training itself may still fit
+  }
   plan_ = std::move(tuned.plan);
   if (tuned.timed == 0) {
-    const auto& say = planning_.options_.say;
-    if (say)
-      say(fmt::format("no plan for {} could be timed, the first is taken: {}", graph_.str(), tuned.error));
-    return;
+    return planning_.say(
+        fmt::format("no plan for {} could be timed, the first is taken: {}", graph_.str(), tuned.error));
   }
   planning_.planner_.store(graph_, *plan_);
   tuned_ = fmt::format("fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
+}
+
+const graph::Plan& PlanRequest::plan_anew(const std::string& why) {
+  planning_.say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}",
+                            graph_.str(), planning_.options_.plan_cache.string(), why));
+  plan_ = planning_.planner_.plan_anew(graph_);
+  if (!plan_) throw Error(no_plan());
+  return *plan_;
 }
 
 std::string PlanRequest::no_plan() const { return planning_.planner_.no_plan(graph_); }
@@ -121,7 +132,14 @@ Planning::Planning(const CudaOptions& options, cudnnHandle_t handle, cudaStream_
     : options_(options),
       planner_(graph::describe_device(handle), policy_of(options), options.plan_cache, options.autotune),
       autotuner_(handle, stream),
-      cores_(std::max(1u, std::thread::hardware_concurrency())) {}
+      cores_(std::max(1u, std::thread::hardware_concurrency())) {
+  const std::string problem = PlanCache::problem(options.plan_cache);
+  if (!problem.empty()) say(fmt::format("every start plans anew: {}", problem));
+}
+
+void Planning::say(const std::string& line) const {
+  if (options_.say) options_.say(line);
+}
 
 Planning::~Planning() {
   for (const auto& request : requests_) request->wait();  // they use the planner

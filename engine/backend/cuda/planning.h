@@ -34,6 +34,10 @@ class PlanRequest {
   /// so it may not happen while a stream is captured. Throws CudnnError if cuDNN refuses the graph.
   const std::optional<graph::Plan>& get();
 
+  /// For a plan from the cache that cuDNN does not load, for the reason `why`: plans again, says so, and
+  /// keeps that instead. Throws Error if cuDNN has no plan, CudnnError if it refuses the graph.
+  const graph::Plan& plan_anew(const std::string& why);
+
   /// What to say if there is no plan.
   std::string no_plan() const;
 
@@ -71,6 +75,8 @@ class Planning {
 
  private:
   friend class PlanRequest;
+
+  void say(const std::string& line) const;
 
   CudaOptions options_;
   CachedPlanner planner_;

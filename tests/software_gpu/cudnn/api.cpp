@@ -204,6 +204,7 @@ void cudnnGetLastErrorString(char* message, std::size_t size) {
   if (size == 0) return;
   std::strncpy(message, last_error.c_str(), size - 1);
   message[size - 1] = '\0';
+  last_error.clear();  // as the real library does
 }
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {

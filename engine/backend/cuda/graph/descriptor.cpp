@@ -8,20 +8,20 @@
 namespace convoy::cuda::graph {
 namespace {
 
-std::string last_error() {
+// ": " and cuDNN's explanation, if it has one. Asking clears it.
+std::string explanation() {
   std::array<char, 1024> text{};
   cudnnGetLastErrorString(text.data(), text.size());
   std::string message(text.data());
   std::ranges::replace(message, '\n', ' ');
-  return message;
+  return message.empty() ? message : ": " + message;
 }
 
 }  // namespace
 
 CudnnError::CudnnError(cudnnStatus_t status, const std::string& call, const std::source_location& where)
-    : Error(
-          fmt::format("{}: {} ({}:{})", call, cudnnGetErrorString(status), where.file_name(), where.line()) +
-          (last_error().empty() ? "" : ": " + last_error())),
+    : Error(fmt::format("{}: {} ({}:{}){}", call, cudnnGetErrorString(status), where.file_name(),
+                        where.line(), explanation())),
       status_(status) {}
 
 void check(cudnnStatus_t status, const char* call, const std::source_location& where) {

@@ -23,6 +23,10 @@ enum class Precision {
 /// weight gradients for sm_75.
 inline constexpr int kOldestForBf16 = 80;
 
+/// Plans in caches are made by the version in their key: to be raised whenever lower.cpp or the policy in
+/// planner.cpp changes what a graph's plan computes or may be.
+constexpr int kPlanningVersion = 1;
+
 /// What a plan must fulfil.
 struct Policy {
   Precision precision = Precision::fp32;
