@@ -44,6 +44,7 @@ if(CONVOY_HAVE_CUDA)
       endif()
     endif()
   endif()
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # CUDA::cudart; two runtimes in one program would not know of each other
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc speaks C++20.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)

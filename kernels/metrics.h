@@ -16,6 +16,10 @@ struct LossMetrics {
   unsigned arrived;  // blocks of the running launch; 0 between launches
 };
 
+/// Whether this build has code for the current GPU: cudaSuccess, or why it cannot be loaded, as it would be
+/// said of the first launch. Takes the GPU into use.
+cudaError_t kernels_fit_this_gpu();
+
 /// Enqueues metrics = 0. Throws CudaError.
 void reset_metrics(LossMetrics* metrics, cudaStream_t stream);
 

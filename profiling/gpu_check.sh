@@ -3,8 +3,9 @@
 #
 #   profiling/gpu_check.sh [--out FOLDER] [--tests REGEX] [--bench "ARGS"] [--train "ARGS"] [--skip-build] [--build-dir DIR]
 #
-# Builds the preset `release`, runs the tests labelled `gpu`, the doctor, the bench in every precision and a profiled
-# training, and writes FOLDER/gpu-report-DATE-GPU.md (FOLDER is runs/ if not given). REGEX selects tests; ARGS replace the
+# Builds the preset `release`, runs the tests labelled `gpu`, the doctor, the bench in every precision that the GPU has
+# and three trainings with the table of their plans (a cold start and a warm one, profiled; one autotuned), and writes
+# FOLDER/gpu-report-DATE-GPU.md (FOLDER is runs/ if not given). REGEX selects tests; ARGS replace the
 # bench's and the training's arguments. Set CONVOY_DATA to the folder of MNIST, or it is downloaded for the training and
 # the tests on it are skipped. Exit code 0 if every step was done, 1 if one failed or there is no GPU, 2 for wrong usage.
 # shellcheck disable=SC2317  # functions are called by `step`
@@ -81,12 +82,25 @@ report=$out/gpu-report-$(date +%F)-$(tr -cs '[:alnum:]\n' - <<<"${gpu%%,*}" | se
 step "Machine" machine
 step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L gpu -R "$tests" --no-tests=error --output-on-failure
 step "Doctor" "$build/convoy" doctor
+sm=$(sed -n 's/.*, sm_\([0-9]*\),.*/\1/p' <<<"$device")
 for precision in fp32 tf32 bf16; do
+  if [[ $precision != fp32 && ${sm:-0} -lt 80 ]]; then
+    printf '\n== Bench, %s: not run, it needs sm_80\n' "$precision"
+    echo "| Bench, $precision | not run: needs sm_80, this is sm_$sm | |" >>"$scratch/summary"
+    continue
+  fi
   # shellcheck disable=SC2086  # ARGS are several words
-  step "Bench, $precision" "$build/convoy" bench --device cuda --precision "$precision" $bench
+  step "Bench, $precision" "$build/convoy" bench --device cuda --precision "$precision" --verbose $bench
+done
+# An empty folder for plans makes the first training a cold start and the second a warm one.
+# shellcheck disable=SC2086
+for start in cold warm; do
+  step "Training, $start start, 20 steps of it profiled" "$build/convoy" train --device cuda --verbose --profile 20 \
+    --plan-cache "$scratch/plans" --out "$out/gpu_check/$start" $train
 done
 # shellcheck disable=SC2086
-step "Training, 20 steps of it profiled" "$build/convoy" train --device cuda --profile 20 --out "$out/gpu_check" $train
+step "Training, autotuned" "$build/convoy" train --device cuda --verbose --autotune \
+  --plan-cache "$scratch/autotuned" --out "$out/gpu_check/autotuned" $train
 if command -v nsys >/dev/null; then
   # shellcheck disable=SC2086
   step "Nsight Systems" nsys profile --trace=cuda,nvtx,cublas,cudnn --sample=none --cpuctxsw=none --stats=true \

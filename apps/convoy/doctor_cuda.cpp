@@ -15,6 +15,7 @@
 #include "engine/backend/cuda/graph/planner.h"
 #include "engine/backend/cuda/plan_cache.h"
 #include "kernels/cuda_error.h"
+#include "kernels/metrics.h"
 
 namespace convoy {
 namespace {
@@ -118,6 +119,13 @@ std::vector<Finding> gpu_findings() {
   return findings;
 }
 
+/// A build may lack code for this GPU: what its kernels were compiled for is in the advice.
+Finding kernel_code_finding() {
+  const cudaError_t status = kernels::kernels_fit_this_gpu();
+  if (status == cudaSuccess) return {"kernels", "compiled for the GPU that is used", ""};
+  return {"kernels", cudaGetErrorString(status), cuda_backend_missing()};
+}
+
 /// Asks cuDNN and cuBLAS for what some GPUs lack: one batch norm with ReLU, and a linear layer.
 Finding own_kernels_finding() {
   if (!cuda_backend_missing().empty()) return {"own kernels", "unknown without a usable GPU", ""};
@@ -138,7 +146,7 @@ Finding own_kernels_finding() {
                                                    activation({8, kChannels}), variables[2], variables[3]);
   std::set<std::string> own;
   for (const PlanRow& row : backend->plans()) {
-    if (!row.realised_by.starts_with("own kernel")) continue;
+    if (row.realisation != Realisation::own_kernel) continue;
     own.insert(row.operation.substr(0, row.operation.find(" of ")));  // without this probe's shapes
   }
   if (own.empty()) return {"own kernels", "none stand in for cuDNN or cuBLAS", ""};
@@ -174,6 +182,12 @@ std::vector<Finding> cuda_findings() {
   add_one("cuDNN libraries", cudnn_libraries_finding);
   findings.push_back({"cuBLASLt", library_version(cublasLtGetVersion()), ""});
   add("GPUs", gpu_findings);
+  add("kernels", [] {
+    int count = 0;
+    const bool any = cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+    cudaGetLastError();
+    return any ? std::vector<Finding>{kernel_code_finding()} : std::vector<Finding>{};
+  });
   add_one("own kernels", own_kernels_finding);
   add_one("plan cache", plan_cache_finding);
   return findings;

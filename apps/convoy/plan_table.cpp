@@ -9,16 +9,12 @@
 namespace convoy {
 
 std::string plan_summary(std::span<const PlanRow> rows) {
-  const auto count = [&](auto matches) { return std::ranges::count_if(rows, matches); };
-  const auto noted = [](const char* note) {
-    return [note](const PlanRow& row) { return row.notes.find(note) != std::string::npos; };
-  };
+  const auto count = [&](Realisation how) { return std::ranges::count(rows, how, &PlanRow::realisation); };
   std::int64_t workspace = 0;
   for (const PlanRow& row : rows) workspace = std::max(workspace, row.workspace);
   return fmt::format("{} planned, {} from the cache, {} own kernels, {} bytes of workspace",
-                     count(noted("planned in")), count(noted("from the cache")),
-                     count([](const PlanRow& row) { return row.realised_by.starts_with("own kernel"); }),
-                     workspace);
+                     count(Realisation::planned), count(Realisation::from_cache),
+                     count(Realisation::own_kernel), workspace);
 }
 
 std::string plan_table(const std::string& backend, std::span<const PlanRow> rows) {

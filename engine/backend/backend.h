@@ -189,10 +189,20 @@ struct MemoryUse {
   std::int64_t workspace = 0;
 };
 
+/// Where that which executes an operation came from.
+enum class Realisation {
+  nothing,     // to execute it is an error
+  planned,     // a library's plan, made for this run
+  from_cache,  // a library's plan, made by an earlier run
+  chosen,      // a library's algorithm, which takes no time to find
+  own_kernel,  // what the library lacks, all of it or the rest
+};
+
 /// How a backend does what was made with it: a row of the table of plans.
 struct PlanRow {
-  std::string operation;    // with its shapes
-  std::string realised_by;  // a library's engine, or an own kernel and why
+  std::string operation;  // with its shapes
+  Realisation realisation = Realisation::nothing;
+  std::string realised_by;  // in words: a library's engine, or an own kernel and why
   std::string notes;
   std::int64_t workspace = 0;  // bytes
 };

@@ -15,6 +15,8 @@ TEST(Metrics, ResetClearsEverything) {
   EXPECT_EQ(metrics.arrived, 0u);
 }
 
+TEST(Metrics, TheirKernelFitsTheHost) { EXPECT_EQ(kernels_fit_this_gpu(), cudaSuccess); }
+
 TEST(StepCounter, CountsBeyond32Bits) {
   std::int64_t step = 0xffffffff;
   increment_step(&step, nullptr);

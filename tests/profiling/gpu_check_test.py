@@ -67,11 +67,35 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(
             [step.strip() for step in steps if step != "Nsight Systems"],
             ["Machine", "Tests labelled gpu", "Doctor", "Bench, fp32", "Bench, tf32", "Bench, bf16"]
-            + ["Training, 20 steps of it profiled"],
+            + ["Training, cold start, 20 steps of it profiled", "Training, warm start, 20 steps of it profiled"]
+            + ["Training, autotuned"],
         )
+        cold, warm, autotuned = text.split("\n## Training, ")[1:4]
+        self.assertRegex(cold, r"\n    [1-9]\d* planned, 0 from the cache, ")
+        self.assertRegex(warm, r"\n    0 planned, [1-9]\d* from the cache, ")
+        self.assertRegex(autotuned, r"fastest of \d+: [\d.]+ ms")
+        self.assertRegex(text.split("\n## Bench, bf16")[1], r"cuDNN engine \d+ ")
         self.assertRegex(text, r"commit ([0-9a-f]{40}|unknown)")
         self.assertRegex(text, r"100% tests passed, 0 tests failed out of 3")
         self.assertNotRegex(text, r"\(Skipped\)|\x1b|\r")
+
+    def test_skips_visibly_what_turing_lacks(self):
+        write_data(self.folder)
+        (self.folder / "tiny.json").write_text(json.dumps(MODEL))
+        run = self.check(
+            *("--tests", r"gpu\.(SgdLearnsInBfloat16Too|LearnsAsFp32Does/(fp|tf)32|EveryLayer.*/bf16)$"),
+            *("--bench", f"--model {self.folder}/tiny.json --batch-size 4 --steps 2 --warmup 1"),
+            *("--train", f"--dataset idx --data {self.folder} --model {self.folder}/tiny.json --epochs 1 --batch-size 2"),
+            LD_LIBRARY_PATH=STAND_INS,
+            SOFTWARE_GPU_ARCHITECTURE="75",
+        )
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        text = self.reports()[0].read_text()
+        self.assertEqual(len(re.findall(r"\*+Skipped", text)), 3, text)
+        self.assertRegex(text, r"LearnsAsFp32Does/fp32 \.+ +Passed")
+        for precision in ("tf32", "bf16"):
+            self.assertIn(f"| Bench, {precision} | not run: needs sm_80, this is sm_75 | |", text)
+        self.assertIn("| Bench, fp32 | 0 |", text)
 
     def test_says_in_one_line_that_there_is_no_gpu(self):
         run = self.check(CUDA_VISIBLE_DEVICES="")

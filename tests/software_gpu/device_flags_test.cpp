@@ -53,13 +53,30 @@ TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
   const Outcome tf32 = train_short({"--verbose", "--precision", "tf32"});
   EXPECT_THAT(tf32.err, HasSubstr("tensor cores"));
   const Outcome bf16 = train_short({"--verbose", "--precision", "bf16"});
-  EXPECT_THAT(bf16.err, HasSubstr("own kernel: cuBLASLt has no algorithm for it"));
-  const Outcome old = train({"--precision", "bf16"}, {{"SOFTWARE_GPU_ARCHITECTURE", "75"}});
-  EXPECT_EQ(old.code, 1);
-  EXPECT_EQ(
-      old.err,
-      "convoy: error: bf16 needs a GPU of sm_80 (Ampere) or newer, software GPU (tests only) is sm_75: take "
-      "fp32\n");
+  EXPECT_THAT(bf16.err, AllOf(HasSubstr("gemm of [4, 12] and [12, 10] with bias "), HasSubstr("cuBLASLt"),
+                              Not(HasSubstr("cuBLASLt has no algorithm"))))
+      << "the bias and its gradient are epilogues in bf16, too";
+  for (const std::string precision : {"tf32", "bf16"}) {
+    const Outcome old = train({"--precision", precision}, {{"SOFTWARE_GPU_ARCHITECTURE", "75"}});
+    EXPECT_EQ(old.code, 1);
+    EXPECT_EQ(old.err, "convoy: error: " + precision +
+                           " needs a GPU of sm_80 (Ampere) or newer, software GPU (tests only) is sm_75: "
+                           "take fp32\n");
+  }
+}
+
+// As a build for sm_90 has no code that an A100 could run.
+TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
+  const std::map<std::string, std::string> environment = {
+      {"SOFTWARE_GPU_ARCHITECTURE", "80"}, {"SOFTWARE_GPU_FAIL", "cudaFuncGetAttributes:0:209"}};
+  const Outcome outcome = train({}, environment);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+  EXPECT_THAT(
+      outcome.err,
+      AllOf(testing::ContainsRegex("this build has kernels for sm_[0-9]"),
+            HasSubstr(", this GPU is sm_80 (no kernel image is available for execution on the device)"),
+            HasSubstr("configure with -DCMAKE_CUDA_ARCHITECTURES=80 and build again")));
 }
 
 TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
@@ -141,6 +158,14 @@ TEST(DoctorCuda, RefusesAnOldArchitecture) {
               AllOf(HasSubstr("sm_61, 16.0 GiB, not supported"),
                     HasSubstr("  GPU 0: Convoy and CUDA 13 need sm_75 (Turing) or newer"),
                     HasSubstr("unknown without a usable GPU")));
+}
+
+TEST(DoctorCuda, FindsABuildWithoutKernelsForTheGpu) {
+  EXPECT_THAT(
+      doctor({{"SOFTWARE_GPU_ARCHITECTURE", "80"}, {"SOFTWARE_GPU_FAIL", "cudaFuncGetAttributes:0:209"}}),
+      AllOf(HasSubstr("kernels          no kernel image is available for execution on the device"),
+            HasSubstr("  kernels: this build has kernels for sm_"),
+            HasSubstr("-DCMAKE_CUDA_ARCHITECTURES=80"), HasSubstr("unknown without a usable GPU")));
 }
 
 TEST(DoctorCuda, FindsMixedLibraries) {

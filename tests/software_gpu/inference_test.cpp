@@ -80,6 +80,12 @@ TEST(SoftwareGpuInference, TakesAConvolutionApartWhereThereIsNoPlan) {
   ASSERT_EQ(said.size(), 1u);
   EXPECT_THAT(said[0], HasSubstr("no plan for a convolution of [1, 1, 2, 2] with bias and ReLU"));
   EXPECT_TRUE(step->graph().has_value());
+  const std::vector<PlanRow> rows = backend->plans();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].realisation, Realisation::own_kernel);
+  EXPECT_EQ(rows[0].realised_by, "own kernel: bias and ReLU, behind the convolution alone");
+  EXPECT_EQ(rows[1].realisation, Realisation::planned) << "the convolution alone";
+  EXPECT_THAT(rows[1].operation, HasSubstr("conv2d.fprop of [1, 1, 2, 2]"));
 }
 
 }  // namespace

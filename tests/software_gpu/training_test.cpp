@@ -95,19 +95,23 @@ TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
   EXPECT_NE(trained.said[0].find("cudaGraphInstantiate"), std::string::npos) << trained.said[0];
 }
 
-TEST(SoftwareGpuTraining, LearnsAlikeInEveryPrecision) {
-  const double exact = train({}).evaluation.loss;
-  EXPECT_LT(exact, 0.5);  // guessing gives ln 2 = 0.69
-  for (const CudaPrecision precision : {CudaPrecision::tf32, CudaPrecision::bf16}) {
-    const Trained trained = train({.precision = precision});
-    EXPECT_EQ(trained.evaluation.accuracy, 1.0) << static_cast<int>(precision);
-    // Each of twelve steps rounds its factors to 2^-8, and Adam's step does not depend on a gradient's size.
-    EXPECT_NEAR(trained.evaluation.loss, exact, 12 * 0x1p-8 * exact) << static_cast<int>(precision);
+// Why this GPU has no such precision, if that is why the backend refuses it; any other error is thrown on.
+std::string refusal(CudaPrecision precision) {
+  try {
+    make_cuda_backend({.precision = precision});
+    return {};
+  } catch (const Error& error) {
+    const std::string why = error.what();
+    if (why.find("needs a GPU of sm_") == std::string::npos) throw;
+    return why;
   }
 }
+#define SKIP_IF_REFUSED(precision) \
+  if (const std::string why = refusal(precision); !why.empty()) GTEST_SKIP() << why
 
 // Convolutions and products read the rounded copies, which nothing but the optimizer brings up to date.
 TEST(SoftwareGpuTraining, SgdLearnsInBfloat16Too) {
+  SKIP_IF_REFUSED(CudaPrecision::bf16);
   const TrainOptions options{.optimizer = SgdOptions{.learning_rate = 0.05f, .momentum = 0.9f}};
   const double exact = train({}, options).evaluation.loss;
   EXPECT_LT(exact, 0.5);
@@ -187,7 +191,47 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
 // The checks' tolerances come from the backend's epsilon: what a product's factors are rounded to.
 class Precisions : public testing::TestWithParam<CudaPrecision> {};
 
+TEST_P(Precisions, LearnsAsFp32Does) {
+  SKIP_IF_REFUSED(GetParam());
+  const double exact = train({}).evaluation.loss;
+  EXPECT_LT(exact, 0.5);  // guessing gives ln 2 = 0.69
+  const Trained trained = train({.precision = GetParam()});
+  EXPECT_EQ(trained.evaluation.accuracy, 1.0);
+  // Each of twelve steps rounds its factors to 2^-8, and Adam's step does not depend on a gradient's size.
+  EXPECT_NEAR(trained.evaluation.loss, exact, 12 * 0x1p-8 * exact);
+}
+
+// cuBLAS lacks the epilogue, which it may call an invalid value: an own kernel stands in.
+TEST_P(Precisions, LinearNeedsNoEpilogue) {
+  // Read at the first call, so before it: CTest gives each case a process of its own.
+  setenv("SOFTWARE_GPU_FAIL", "cublasLtMatmulAlgoGetHeuristic:1:7", 1);
+  SKIP_IF_REFUSED(GetParam());
+  const auto backend = make_cuda_backend({.precision = GetParam()});
+  const Shape shapes[] = {{1, 8}, {1}};
+  const auto arena = backend->make_parameters(shapes, /*with_gradients=*/true);
+  const auto parameters = arena->variables();
+  backend->write(*parameters[0].value, std::vector<double>(8, 0.5));
+  backend->write(*parameters[1].value, std::vector<double>{3});
+  const Variable x{backend->make_tensor({2, 8}, DType::float32), nullptr};
+  backend->write(*x.value, std::vector<double>(16, 2));
+  const OperationPtr linear =
+      backend->make_linear({.in_features = 8, .out_features = 1}, x, parameters[0], parameters[1]);
+  linear->forward(Phase::training);
+  EXPECT_EQ(backend->read(*linear->output().value), (std::vector<double>{11, 11}));
+  backend->write(*linear->output().grad, std::vector<double>{1, 4});
+  linear->backward();
+  EXPECT_EQ(backend->read(*parameters[0].grad), std::vector<double>(8, 10));
+  EXPECT_EQ(backend->read(*parameters[1].grad), std::vector<double>{5});
+  const std::vector<PlanRow> rows = backend->plans();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].realisation, Realisation::own_kernel) << rows[0].operation;
+  EXPECT_EQ(rows[0].realised_by, "own kernel: all of it, cuBLASLt has no algorithm");
+  EXPECT_EQ(rows[1].realisation, Realisation::chosen) << rows[1].operation;
+  EXPECT_EQ(rows[1].operation, "gemm of [1, 2] and [2, 8] with bias gradient");
+}
+
 TEST_P(Precisions, EveryLayerMatchesTheDoubleReference) {
+  SKIP_IF_REFUSED(GetParam());
   const auto backend = make_cuda_backend({.precision = GetParam()});
   for (const GradcheckCase& c : gradcheck_cases()) {
     const GradcheckResult result = check_against_reference(c, *backend);
@@ -210,6 +254,32 @@ std::string precision_name(const testing::TestParamInfo<CudaPrecision>& info) {
 INSTANTIATE_TEST_SUITE_P(, Precisions,
                          testing::Values(CudaPrecision::fp32, CudaPrecision::tf32, CudaPrecision::bf16),
                          precision_name);
+
+// A product for which nothing stands in is no own kernel, and says so when it is needed.
+TEST(SoftwareGpuTraining, AProductWithoutAlgorithmIsNothing) {
+  setenv("SOFTWARE_GPU_FAIL", "cublasLtMatmulAlgoGetHeuristic:0:15", 1);
+  const auto backend = make_cuda_backend({});
+  const Shape shapes[] = {{1, 8}, {1}};
+  const auto arena = backend->make_parameters(shapes, /*with_gradients=*/true);
+  const Variable x{backend->make_tensor({2, 8}, DType::float32), nullptr};
+  const OperationPtr linear = backend->make_linear({.in_features = 8, .out_features = 1}, x,
+                                                   arena->variables()[0], arena->variables()[1]);
+  linear->forward(Phase::training);
+  const std::vector<PlanRow> rows = backend->plans();
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].realised_by, "own kernel: all of it, cuBLASLt has no algorithm");
+  EXPECT_EQ(rows[1].realised_by, "own kernel: the bias gradient, cuBLASLt has no algorithm");
+  EXPECT_EQ(rows[2].operation, "gemm of [1, 2] and [2, 8]");
+  EXPECT_EQ(rows[2].realised_by, "nothing");
+  EXPECT_EQ(rows[2].realisation, Realisation::nothing);
+  try {
+    linear->backward();
+    FAIL() << "a product out of nothing";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "cuBLAS has no algorithm for a gemm of [1, 2] and [2, 8]");
+  }
+  backend->synchronize();
+}
 
 TEST(SoftwareGpuTraining, HundredStepsOfMnistReachALossBelowAHalf) {
   const auto mnist = test::real_mnist();

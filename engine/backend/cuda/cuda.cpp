@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "engine/backend/cuda/context.h"
+#include "engine/backend/cuda/graph/planner.h"
 #include "engine/backend/cuda/operations.h"
 #include "engine/backend/cuda/parameters.h"
 #include "engine/backend/cuda/recording.h"
 #include "engine/core/error.h"
 #include "kernels/cuda_error.h"
+#include "kernels/metrics.h"
 
 namespace convoy {
 namespace {
@@ -155,16 +157,49 @@ std::string CudaBackend::description() const {
                      version / 100 % 100, version % 100);
 }
 
-std::string architecture_problem() {
+int architecture() {
   int device = 0;
   int major = 0;
   int minor = 0;
   CONVOY_CUDA(cudaGetDevice(&device));
   CONVOY_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   CONVOY_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  if (10 * major + minor >= kOldestCudaArchitecture) return {};
-  return fmt::format("this GPU is sm_{}{}, Convoy and CUDA 13 need sm_{} (Turing) or newer", major, minor,
-                     kOldestCudaArchitecture);
+  return 10 * major + minor;
+}
+
+std::string architecture_problem() {
+  const int sm = architecture();
+  if (sm < kOldestCudaArchitecture) {
+    return fmt::format("this GPU is sm_{}, Convoy and CUDA 13 need sm_{} (Turing) or newer", sm,
+                       kOldestCudaArchitecture);
+  }
+  switch (const cudaError_t status = kernels::kernels_fit_this_gpu(); status) {
+    case cudaSuccess:
+      return {};
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorUnsupportedPtxVersion:
+      return fmt::format(
+          "this build has kernels for {}, this GPU is sm_{} ({}): configure with "
+          "-DCMAKE_CUDA_ARCHITECTURES={} and build again",
+          CONVOY_KERNEL_ARCHITECTURES, sm, cudaGetErrorString(status), sm);
+    default:
+      return fmt::format("CUDA does not start: {}", cudaGetErrorString(status));
+  }
+}
+
+// cuDNN has no tensor-core engines for them on an older GPU, and cuBLAS no FAST_TF32.
+void require_precision(CudaPrecision precision) {
+  if (precision == CudaPrecision::fp32) return;
+  const int sm = architecture();
+  if (sm >= cuda::graph::kOldestForBf16) return;
+  int device = 0;
+  cudaDeviceProp properties{};
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
+  throw Error(fmt::format("{} needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
+                          precision == CudaPrecision::bf16 ? "bf16" : "tf32", cuda::graph::kOldestForBf16,
+                          properties.name, sm));
 }
 
 }  // namespace
@@ -192,6 +227,7 @@ std::string cuda_backend_missing() {
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   const std::string missing = cuda_backend_missing();
   if (!missing.empty()) throw Error(missing);
+  require_precision(options.precision);
   return std::make_unique<CudaBackend>(options);
 }
 

@@ -5,8 +5,10 @@
 namespace convoy::cuda {
 namespace {
 
-constexpr std::size_t kWorkspaceLimit = std::size_t{4}
-                                        << 20;  // bytes; what NVIDIA's libraries give it by default
+// Bytes. cuBLAS gives itself as much on Hopper, where kernels that split k want it, and less on older GPUs.
+// It is a limit: what the chosen algorithm asks for is reserved, in the one workspace that all operations
+// share.
+constexpr std::size_t kWorkspaceLimit = std::size_t{32} << 20;
 constexpr std::uint32_t kAlignment = 16;
 
 cudaDataType_t type_of(Storage storage) { return storage == Storage::bfloat16 ? CUDA_R_16BF : CUDA_R_32F; }
@@ -62,13 +64,16 @@ Gemm::Layout Gemm::layout_of(const Matrix& matrix) {
 void Gemm::set_epilogue() {
   if (product_.epilogue == Epilogue::none) return;
   // c's columns are cuBLAS's rows, which BIAS is added along; a is cuBLAS's B, whose sums BGRADB makes.
+  // Either vector has the output's type (CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE in cublasLt.h), or cuBLAS
+  // refuses.
   const cublasLtEpilogue_t kind =
       product_.epilogue == Epilogue::bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB;
-  const cudaDataType_t type = CUDA_R_32F;
+  const cudaDataType_t type = type_of(product_.bias->storage());
   CONVOY_CUBLAS(
       cublasLtMatmulDescSetAttribute(operation_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE, &kind, sizeof kind));
-  CONVOY_CUBLAS(cublasLtMatmulDescSetAttribute(operation_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                               &product_.bias, sizeof product_.bias));
+  void* const bias = product_.bias->data();
+  CONVOY_CUBLAS(cublasLtMatmulDescSetAttribute(operation_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                               sizeof bias));
   CONVOY_CUBLAS(cublasLtMatmulDescSetAttribute(operation_.get(), CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type,
                                                sizeof type));
 }
@@ -96,21 +101,31 @@ void Gemm::find_algorithm() {
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(context_.cublas(), operation_.get(), b_layout_.get(), a_layout_.get(),
                                      c_layout_.get(), c_layout_.get(), raw, 1, &result, &found);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED) found = 0;
-  if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
-  context_.add_product(
-      {.operation = describe(product_),
-       .realised_by = found > 0 ? "cuBLASLt" : "own kernel: cuBLASLt has no algorithm for it",
-       .notes = {},
-       .workspace = found > 0 ? static_cast<std::int64_t>(result.workspaceSize) : 0});
-  if (found == 0) return;
+  const bool lacking = status == CUBLAS_STATUS_NOT_SUPPORTED ||
+                       (status == CUBLAS_STATUS_INVALID_VALUE && product_.epilogue != Epilogue::none);
+  if (!lacking) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
+  if (lacking || found == 0) return add_row_without_algorithm();
+  context_.add_product({.operation = describe(product_),
+                        .realisation = Realisation::chosen,
+                        .realised_by = "cuBLASLt",
+                        .notes = {},
+                        .workspace = static_cast<std::int64_t>(result.workspaceSize)});
   algorithm_ = result.algo;
   workspace_bytes_ = result.workspaceSize;
   context_.reserve_workspace(static_cast<std::int64_t>(workspace_bytes_));
 }
 
+void Gemm::add_row_without_algorithm() {
+  PlanRow row{.operation = describe(product_), .realised_by = "nothing", .notes = {}};
+  if (product_.stand_in) {
+    row.realisation = Realisation::own_kernel;
+    row.realised_by = fmt::format("own kernel: {}, cuBLASLt has no algorithm", product_.stand_in);
+  }
+  context_.add_product(row);
+}
+
 void Gemm::execute() {
-  if (!algorithm_) throw Error("cuBLAS has no algorithm for a matrix product");
+  if (!algorithm_) throw Error(fmt::format("cuBLAS has no algorithm for a {}", describe(product_)));
   const float one = 1.0f;
   const float zero = 0.0f;
   CONVOY_CUBLAS(cublasLtMatmul(context_.cublas(), operation_.get(), &one, product_.b.data, b_layout_.get(),

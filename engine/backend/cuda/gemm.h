@@ -29,17 +29,19 @@ enum class Epilogue {
 struct Product {
   Matrix a, b, c;
   Epilogue epilogue = Epilogue::none;
-  float* bias = nullptr;  // what the epilogue reads or writes
+  DeviceTensor* bias = nullptr;    // what the epilogue reads or writes; cuBLAS has it in c's type only
+  const char* stand_in = nullptr;  // for the table of plans: what an own kernel does if cuBLAS cannot
 };
 
 class Gemm {
  public:
-  /// Asks cuBLAS for an algorithm; `available()` tells whether it has one. Throws Error.
+  /// Asks cuBLAS for an algorithm; `available()` tells whether it has one. Throws Error if the question is
+  /// wrong; with an epilogue that is no reason to throw, for cuBLAS so refuses what it lacks, too.
   Gemm(Context& context, const Product& product);
 
   bool available() const { return algorithm_.has_value(); }
 
-  /// Enqueues. Throws Error.
+  /// Enqueues. Throws Error, naming the product, if it is not available.
   void execute();
 
  private:
@@ -48,6 +50,7 @@ class Gemm {
   static Layout layout_of(const Matrix& matrix);
   void set_epilogue();
   void find_algorithm();
+  void add_row_without_algorithm();
 
   Context& context_;
   Operation operation_;

@@ -1,5 +1,5 @@
-// Linear: three GEMMs. The bias and its gradient ride on them as epilogues; where cuBLAS has none, own
-// kernels stand in.
+// Linear: three GEMMs. The bias (rounded as the output is) and its gradient (fp32, as the weights') ride on
+// them as epilogues; where cuBLAS has none, own kernels stand in.
 #include "kernels/linear.h"
 
 #include <cuda_bf16.h>
@@ -29,7 +29,8 @@ class LinearOperation final : public Operation {
                                       .b = weight(/*transposed=*/true),
                                       .c = logits(output_.value),
                                       .epilogue = t.bias.value ? Epilogue::bias : Epilogue::none,
-                                      .bias = t.bias.value ? device(t.bias.value).as<float>() : nullptr});
+                                      .bias = t.bias.value ? &compute_copy(t.bias.value) : nullptr,
+                                      .stand_in = "all of it"});
     if (t.x.grad) {
       backward_data_.emplace(context,
                              Product{.a = logits(output_.grad), .b = weight(), .c = images(t.x.grad)});
@@ -80,7 +81,8 @@ class LinearOperation final : public Operation {
     if (t_.bias.grad) {
       Product with_bias = product;
       with_bias.epilogue = Epilogue::bias_gradient;
-      with_bias.bias = device(t_.bias.grad).as<float>();
+      with_bias.bias = &device(t_.bias.grad);
+      with_bias.stand_in = "the bias gradient";
       backward_weight_.emplace(context_, with_bias);
       if (backward_weight_->available()) return;
       bias_columns_.emplace(rows_, static_cast<std::int32_t>(out_));

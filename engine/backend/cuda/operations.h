@@ -1,4 +1,4 @@
-// The CUDA backend's operations, one file each; backend.cpp strings them together.
+// The CUDA backend's operations, one file each; cuda.cpp strings them together.
 #pragma once
 
 #include <memory>

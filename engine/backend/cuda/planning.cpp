@@ -21,11 +21,17 @@ graph::Policy policy_of(const CudaOptions& options) {
   return policy;
 }
 
-// kernels/batch_norm.h: batch norm is what cuDNN may lack an engine for without an error.
-bool has_own_kernel(const graph::Graph& graph) {
-  return std::ranges::any_of(graph.nodes(), [](const graph::Node& node) {
-    return node.op == graph::Operator::batch_norm_training || node.op == graph::Operator::batch_norm_backward;
-  });
+// What kernels/batch_norm.h does where cuDNN lacks an engine without an error; null: nothing.
+const char* own_kernel(const graph::Graph& graph) {
+  const auto has = [&](graph::Operator op) {
+    return std::ranges::any_of(graph.nodes(), [&](const graph::Node& node) { return node.op == op; });
+  };
+  using enum graph::Operator;
+  if (has(batch_norm_training) || has(batch_norm_backward)) return "own kernel: cuDNN has no engine for it";
+  if (!has(convolve) || !(has(add) || has(relu))) return nullptr;
+  return has(add) && has(relu) ? "own kernel: bias and ReLU, behind the convolution alone"
+         : has(add)            ? "own kernel: bias, behind the convolution alone"
+                               : "own kernel: ReLU, behind the convolution alone";
 }
 
 class CoreInUse {
@@ -109,8 +115,10 @@ std::string PlanRequest::no_plan() const { return planning_.planner_.no_plan(gra
 
 PlanRow PlanRequest::row() {
   if (!get()) {
+    const char* own = own_kernel(graph_);
     return {.operation = graph_.str(),
-            .realised_by = has_own_kernel(graph_) ? "own kernel: cuDNN has no engine for it" : "nothing",
+            .realisation = own ? Realisation::own_kernel : Realisation::nothing,
+            .realised_by = own ? own : "nothing",
             .notes = {},
             .workspace = 0};
   }
@@ -123,6 +131,7 @@ PlanRow PlanRequest::row() {
                                   : fmt::format("planned in {:.0f} ms", candidates_.get().milliseconds));
   if (!tuned_.empty()) notes.push_back(tuned_);
   return {.operation = graph_.str(),
+          .realisation = info.from_cache ? Realisation::from_cache : Realisation::planned,
           .realised_by = fmt::format("cuDNN engine {}", info.engine),
           .notes = fmt::format("{}", fmt::join(notes, ", ")),
           .workspace = info.workspace};

@@ -106,8 +106,9 @@ cublasStatus_t check(const MatmulSettings& s, const MatrixView& a, const MatrixV
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   if (!s.bias) return CUBLAS_STATUS_INVALID_VALUE;
-  // cuBLAS's table of types has a bias of the inputs' type only.
-  return s.bias_type == a.type ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+  // cublasLt.h on CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE and _BIAS_POINTER: a bias and a bias gradient have the
+  // elements of the output matrix.
+  return s.bias_type == d.type ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 Work work_of(const Product& p) {

@@ -65,6 +65,15 @@ cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void**
   return launch(config, function, arguments);
 }
 
+// A build without code for this GPU is SOFTWARE_GPU_FAIL=cudaFuncGetAttributes:0:209.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
+  CUDART_CALL(kernel_name(function));
+  if (!kernels().contains(function)) return remember(cudaErrorInvalidDeviceFunction);
+  *attributes = {};
+  attributes->maxThreadsPerBlock = kMaxThreads;
+  return cudaSuccess;
+}
+
 // What nvcc's glue code calls at start-up and exit.
 void** __cudaRegisterFatBinary(void*) {
   static void* handle = nullptr;
