@@ -48,6 +48,7 @@ Dataset synthetic(const Model& model, std::int64_t count) {
 struct BenchResult {
   std::string model;
   std::string device;
+  std::vector<std::string> device_flags;
   std::int64_t batch = 0;
   StepTiming timing;
   double images_per_second = 0.0;
@@ -70,6 +71,7 @@ void print_json(const BenchResult& result) {
   emit({{"event", "bench"},
         {"model", result.model},
         {"device", result.device},
+        {"device_flags", result.device_flags},
         {"batch_size", result.batch},
         {"ms_per_step_median", result.timing.step_ms.quantile(0.5)},
         {"ms_per_step_min", result.timing.step_ms.quantile(0.0)},
@@ -150,6 +152,7 @@ int run_bench(const BenchFlags& flags) {
 
   BenchResult result{.model = model.name,
                      .device = device.backend->name(),
+                     .device_flags = flags.device.cuda_flags,
                      .batch = batch,
                      .timing = time_step(*device.backend, model, dataset, flags.timing)};
   report_plans(flags.device, *device.backend);

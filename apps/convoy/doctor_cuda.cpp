@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdlib>
 #include <functional>
 #include <set>
 
@@ -156,8 +157,9 @@ Finding own_kernels_finding() {
 Finding plan_cache_finding() {
   const std::filesystem::path folder = default_plan_cache();
   if (folder.empty()) {
+    const bool wanted = std::getenv("CONVOY_CACHE") == nullptr || *std::getenv("CONVOY_CACHE") == '\0';
     return {"plan cache", "none",
-            "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache"};
+            wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
   return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::PlanCache::count(folder)), ""};
 }

@@ -57,14 +57,14 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
   flag("--autotune",
        "Time cuDNN's plans for each operation on the GPU and keep the fastest, also in the cache",
        [](CudaOptions& cuda) { cuda.autotune = true; });
-  auto* const folder =
-      option("--plan-cache", "FOLDER",
-             "Where finished plans are kept for the next start; without it CONVOY_CACHE, then "
-             "XDG_CACHE_HOME/convoy, then ~/.cache/convoy",
-             [&flags](const std::string& value) {
-               flags.cuda.plan_cache = value;
-               return true;
-             });
+  auto* const folder = option(
+      "--plan-cache", "FOLDER",
+      "Where finished plans are kept for the next start; without it CONVOY_CACHE (none: nowhere), then "
+      "XDG_CACHE_HOME/convoy, then ~/.cache/convoy",
+      [&flags](const std::string& value) {
+        flags.cuda.plan_cache = value;
+        return true;
+      });
   flag("--no-plan-cache", "Keep no plans and take none", [](CudaOptions& cuda) { cuda.plan_cache.clear(); });
   command.get_option("--no-plan-cache")->excludes(folder);
   command.add_flag("--verbose", flags.verbose,

@@ -45,7 +45,9 @@ int run(int argc, char** argv) {
     if (argc > 1 && program.get_subcommands().empty()) {
       return fail(kUsage, fmt::format("'{}' is not a subcommand (see convoy --help)", argv[1]));
     }
-    return fail(kUsage, fmt::format("{} (see convoy --help)", error.what()));
+    const auto parsed = program.get_subcommands();
+    const std::string command = parsed.empty() ? "" : " " + parsed.front()->get_name();
+    return fail(kUsage, fmt::format("{} (see convoy{} --help)", error.what(), command));
   }
   for (const Command& command : commands) {
     if (command.parser->parsed()) return command.run();

@@ -44,6 +44,7 @@ BackendChoice make_backend(const DeviceFlags& flags) {
         "{} {} the CUDA backend's; this is the {} backend ({})", fmt::join(flags.cuda_flags, ", "),
         flags.cuda_flags.size() == 1 ? "is" : "are", choice.backend->name(), choice.reason));
   }
+  if (!flags.cuda_flags.empty()) choice.reason += fmt::format(", {}", fmt::join(flags.cuda_flags, ", "));
   return choice;
 }
 

@@ -41,8 +41,8 @@ std::vector<std::string> environment_of(const Surroundings& surroundings) {
       result.push_back(variable);
     }
   }
-  // Nothing can be kept there: a test shall neither find another's plans nor leave its own.
-  if (!surroundings.environment.contains("CONVOY_CACHE")) result.push_back("CONVOY_CACHE=/dev/null/none");
+  // A test shall neither find another's plans nor leave its own.
+  if (!surroundings.environment.contains("CONVOY_CACHE")) result.push_back("CONVOY_CACHE=none");
   for (const auto& [name, value] : surroundings.environment) result.push_back(name + "=" + value);
   return result;
 }

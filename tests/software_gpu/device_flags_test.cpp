@@ -134,7 +134,7 @@ std::string doctor(std::map<std::string, std::string> environment) {
 }
 
 TEST(DoctorCuda, DescribesAGoodGpu) {
-  const std::string out = doctor({});
+  const std::string out = doctor({{"CONVOY_CACHE", "/dev/null/none"}});
   for (const char* text :
        {"CUDA driver      for CUDA up to 13.0", "cuDNN            9.19.0", "all of one version", "cuBLASLt",
         "1, the first is used", "software GPU (tests only), sm_90, 16.0 GiB; fp32, tf32, bf16",

@@ -122,7 +122,9 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Replay> record(std::function<void()> sequence) override {
     return std::make_unique<cuda::Recording>(context_, std::move(sequence));
   }
-  std::int64_t steps_per_launch() const override { return context_.options().steps_per_launch; }
+  std::int64_t steps_per_launch() const override {
+    return context_.options().use_graphs ? context_.options().steps_per_launch : 1;
+  }
   void synchronize() override { CONVOY_CUDA(cudaStreamSynchronize(context_.stream())); }
 
   std::unique_ptr<TimeMark> mark() override { return cuda::make_mark(context_); }
