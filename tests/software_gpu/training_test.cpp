@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/model/builtin.h"
 #include "engine/model/state.h"
