@@ -74,7 +74,7 @@ TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
   EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
   EXPECT_THAT(
       outcome.err,
-      AllOf(testing::ContainsRegex("this build has kernels for sm_[0-9]"),
+      AllOf(testing::ContainsRegex("this build has kernels for sm_[0-9]+( with PTX)?,"),
             HasSubstr(", this GPU is sm_80 (no kernel image is available for execution on the device)"),
             HasSubstr("configure with -DCMAKE_CUDA_ARCHITECTURES=80 and build again")));
 }

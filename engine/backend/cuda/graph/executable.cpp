@@ -7,8 +7,8 @@ Executable::Executable(const Plan& plan, cudnnHandle_t handle, std::span<const B
     : handle_(handle),
       plan_(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR),
       variant_pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
-  // Newer headers deprecate the handle in favour of a device's properties, but only it is documented to make
-  // a plan that executes, and cuDNN's own frontend loads plans so.
+  // Newer headers deprecate the handle in favour of a device's properties; cuDNN's own frontend still loads
+  // by the handle where it has one, and so do we until the other way has run on a GPU.
   plan_.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle)
       .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
       .finalize();
