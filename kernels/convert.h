@@ -1,33 +1,16 @@
-// From one storage to another: fp32 and bf16, NCHW and NHWC. All tensors are on the device and 16-byte
-// aligned (8 for bf16 in a cast); an empty tensor enqueues nothing. Every function throws CudaError.
+// From bf16 to fp32: cuDNN writes a weight's gradient as it reads the weight, the optimizer wants it in fp32.
 #pragma once
 
 #include <driver_types.h>
 
 #include <cstdint>
 
-#include "kernels/element.h"
-
 struct __nv_bfloat16;  // <cuda_bf16.h>
 
 namespace convoy::kernels {
 
-/// Rounds to nearest, ties to even.
-void cast(const float* in, __nv_bfloat16* out, std::int64_t count, cudaStream_t stream);
-/// Exact.
+/// Enqueues out[i] = in[i], which is exact. Both are on the device, `in` aligned to 8 and `out` to 16 bytes;
+/// an empty tensor enqueues nothing. Throws CudaError.
 void cast(const __nv_bfloat16* in, float* out, std::int64_t count, cudaStream_t stream);
-
-/// Images [N, C, H W] and [N, H W, C]; or weights, whose output channels are the N. `out` must not be `in`.
-struct Permutation {
-  const void* in = nullptr;
-  void* out = nullptr;
-  Element element = Element::float32;
-  std::int64_t images = 0;
-  std::int64_t channels = 0;
-  std::int64_t plane = 0;  // H W
-};
-
-void nchw_to_nhwc(const Permutation& permutation, cudaStream_t stream);
-void nhwc_to_nchw(const Permutation& permutation, cudaStream_t stream);
 
 }  // namespace convoy::kernels

@@ -129,6 +129,20 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   EXPECT_THAT(said, SizeIs(0));
 }
 
+TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
+  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  EXPECT_EQ(chosen(options).engine, kSecond);
+  const std::ptrdiff_t records = calls("cudaEventRecord");
+  Context context(options);
+  const auto request = context.plan(convolution());
+  ASSERT_TRUE(request->get()->info.from_cache);
+  EXPECT_EQ(request->plan_anew("a test says so").info.engine, kSecond);
+  EXPECT_GT(calls("cudaEventRecord"), records);
+  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
+  EXPECT_EQ(chosen(options).engine, kSecond);
+}
+
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
   std::vector<std::string> said;
   Context context(

@@ -3,10 +3,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "engine/backend/cuda/context.h"
 #include "engine/core/error.h"
+#include "kernels/cuda_error.h"
 
 namespace convoy::cuda::graph {
 namespace {
@@ -98,14 +100,14 @@ TEST(GraphRefusal, SeesRolesThatAreTaken) {
               HasSubstr("two roles"));
 }
 
-// (a - b) * b, with a virtual tensor between.
-TEST(GraphExecution, SubtractsAndMultiplies) {
+// (a + b) + b, with a virtual tensor between.
+TEST(GraphExecution, AddsWithATensorThatIsNowhere) {
   Context context({});
-  Graph g("difference");
+  Graph g("sum");
   const Shape shape{1, 2, 1, 2};
   const Value a = g.input(Role::a, shape);
   const Value b = g.input(Role::b, {1, 2, 1, 1});
-  g.output(g.multiply(g.subtract(a, b), b), Role::y);
+  g.output(g.add(g.add(a, b), b), Role::y);
 
   const auto va = context.make_tensor(shape, Storage::float32);
   const auto vb = context.make_tensor({1, 2, 1, 1}, Storage::float32);
@@ -114,9 +116,34 @@ TEST(GraphExecution, SubtractsAndMultiplies) {
   vb->write(std::vector{2.0, 3.0}, context.stream());
   GraphOperation operation(context, g, {{Role::a, va->data()}, {Role::b, vb->data()}, {Role::y, vy->data()}});
   operation.execute();
-  EXPECT_THAT(vy->read(context.stream()), ElementsAre(6.0, 8.0, 12.0, 15.0));
+  EXPECT_THAT(vy->read(context.stream()), ElementsAre(9.0, 10.0, 13.0, 14.0));
   ASSERT_EQ(context.planned().size(), 1u);
-  EXPECT_EQ(context.planned()[0].graph, "difference");
+  EXPECT_EQ(context.planned()[0].graph, "sum");
+}
+
+TEST(GraphExecution, OneWorkspaceDoesForAllPlans) {
+  Context context({});
+  const Shape shape{1, 4, 8, 8};
+  const auto tensor = [&](const Shape& of) { return context.make_tensor(of, Storage::float32); };
+  const auto x = tensor(shape), y = tensor(shape), z = tensor({1, 4, 6, 6}), weight = tensor({4, 4, 3, 3});
+  Graph relu("relu");
+  relu.output(relu.relu(relu.input(Role::x, shape)), Role::y);
+  GraphOperation first(context, relu, {{Role::x, x->data()}, {Role::y, y->data()}});
+  Graph convolution("convolution");
+  convolution.output(convolution.convolve(convolution.input(Role::x, shape),
+                                          convolution.input(Role::weight, weight->shape()), {}),
+                     Role::y);
+  GraphOperation second(context, convolution,
+                        {{Role::x, y->data()}, {Role::weight, weight->data()}, {Role::y, z->data()}});
+  const auto infos = context.planned();
+  ASSERT_EQ(infos.size(), 2u);
+  ASSERT_NE(infos[0].workspace, infos[1].workspace) << "else this shows nothing";
+  const std::int64_t before = allocated_bytes();
+  first.execute();
+  second.execute();
+  CONVOY_CUDA(cudaStreamSynchronize(context.stream()));
+  EXPECT_EQ(context.workspace_bytes(), std::max(infos[0].workspace, infos[1].workspace));
+  EXPECT_EQ(allocated_bytes() - before, context.workspace_bytes());
 }
 
 // The stand-in's own rules about what is bound.

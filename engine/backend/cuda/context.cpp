@@ -58,9 +58,18 @@ Variable Context::make_activation(const Shape& shape, bool with_gradient) const 
 void Context::reserve_workspace(std::int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
 void* Context::workspace() {
-  const auto bytes = static_cast<std::size_t>(workspace_bytes_);
-  if (workspaces_.empty() || workspaces_.back().bytes() < bytes) workspaces_.emplace_back(bytes);
+  const auto wanted = [&] { return static_cast<std::size_t>(workspace_bytes_); };
+  if (workspaces_.empty() || workspaces_.back().bytes() < wanted()) {
+    reserve_workspace(planning_.largest_workspace());  // what is planned will be executed: one buffer for all
+    workspaces_.emplace_back(wanted());
+  }
   return workspaces_.back().data();
+}
+
+std::int64_t Context::workspace_bytes() const {
+  std::size_t bytes = 0;
+  for (const Buffer& workspace : workspaces_) bytes += workspace.bytes();
+  return static_cast<std::int64_t>(bytes);
 }
 
 std::vector<PlanRow> Context::plans() const {

@@ -54,8 +54,10 @@ class Context {
   /// Memory that all operations use in turn, in stream order: at least `bytes`, which are reserved first by
   /// whoever plans. What was handed out stays valid when a later reservation needs more.
   void reserve_workspace(std::int64_t bytes);
-  std::int64_t workspace_bytes() const { return workspace_bytes_; }
+  /// Has room for every plan that was asked for until now; waits for them where it has to allocate.
   void* workspace();
+  /// What is held.
+  std::int64_t workspace_bytes() const;
 
   /// What was planned so far, and every matrix product that cuBLAS was asked for; waits for what is still
   /// planned.

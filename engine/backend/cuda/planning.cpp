@@ -53,15 +53,19 @@ PlanRequest::PlanRequest(Planning& planning, graph::Graph graph)
       candidates_(std::async(std::launch::async, [this] { return find_candidates(); }).share()) {}
 
 Candidates PlanRequest::find_candidates() const {
+  if (auto plan = planning_.planner_.find(graph_)) return {.plans = {std::move(*plan)}};
+  return plan_candidates();
+}
+
+Candidates PlanRequest::plan_candidates() const {
   const CachedPlanner& planner = planning_.planner_;
-  if (auto plan = planner.find(graph_)) return {.plans = {std::move(*plan)}};
   // A thread a graph is cheap, but not so many compilers at once.
   const CoreInUse core(planning_.cores_);
   const auto start = std::chrono::steady_clock::now();
   Candidates found;
   if (planning_.options_.autotune) {
     found.plans = planner.plans(graph_, kCandidates);
-  } else if (auto plan = planner.try_plan(graph_)) {
+  } else if (auto plan = planner.plan_anew(graph_)) {
     found.plans.push_back(std::move(*plan));
   }
   found.milliseconds =
@@ -71,16 +75,21 @@ Candidates PlanRequest::find_candidates() const {
 
 const std::optional<graph::Plan>& PlanRequest::get() {
   if (decided_) return plan_;
-  const std::vector<graph::Plan>& plans = candidates_.get().plans;
-  if (!plans.empty()) {
-    if (planning_.options_.autotune && !plans.front().info.from_cache) {
-      tune(plans);
+  decide(candidates_.get());
+  return plan_;
+}
+
+void PlanRequest::decide(const Candidates& found) {
+  plan_.reset();
+  milliseconds_ = found.milliseconds;
+  if (!found.plans.empty()) {
+    if (planning_.options_.autotune && !found.plans.front().info.from_cache) {
+      tune(found.plans);
     } else {
-      plan_ = plans.front();
+      plan_ = found.plans.front();
     }
   }
   decided_ = true;
-  return plan_;
 }
 
 void PlanRequest::tune(const std::vector<graph::Plan>& plans) {
@@ -106,7 +115,7 @@ void PlanRequest::tune(const std::vector<graph::Plan>& plans) {
 const graph::Plan& PlanRequest::plan_anew(const std::string& why) {
   planning_.say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}",
                             graph_.str(), planning_.options_.plan_cache.string(), why));
-  plan_ = planning_.planner_.plan_anew(graph_);
+  decide(plan_candidates());
   if (!plan_) throw Error(no_plan());
   return *plan_;
 }
@@ -127,8 +136,7 @@ PlanRow PlanRequest::row() {
   if (info.tensor_core) notes.push_back("tensor cores");
   notes.push_back(info.deterministic ? "deterministic" : "not deterministic");
   if (info.runtime_compiled) notes.push_back("runtime compiled");
-  notes.push_back(info.from_cache ? "from the cache"
-                                  : fmt::format("planned in {:.0f} ms", candidates_.get().milliseconds));
+  notes.push_back(info.from_cache ? "from the cache" : fmt::format("planned in {:.0f} ms", milliseconds_));
   if (!tuned_.empty()) notes.push_back(tuned_);
   return {.operation = graph_.str(),
           .realisation = info.from_cache ? Realisation::from_cache : Realisation::planned,
@@ -169,6 +177,18 @@ std::vector<graph::PlanInfo> Planning::infos() const {
     if (const auto& plan = request->get()) infos.push_back(plan->info);
   }
   return infos;
+}
+
+std::int64_t Planning::largest_workspace() const {
+  std::int64_t largest = 0;
+  for (const auto& request : requests_) {
+    try {
+      if (const auto& plan = request->get()) largest = std::max(largest, plan->info.workspace);
+    } catch (const Error&) {
+      // Who asked for this graph hears of it, when it is executed.
+    }
+  }
+  return largest;
 }
 
 std::vector<PlanRow> Planning::rows() const {

@@ -47,14 +47,17 @@ class PlanRequest {
   void wait() const { candidates_.wait(); }
 
  private:
-  Candidates find_candidates() const;
+  Candidates find_candidates() const;  // from the cache, else planned
+  Candidates plan_candidates() const;
+  void decide(const Candidates& found);
   void tune(const std::vector<graph::Plan>& plans);
 
   Planning& planning_;
   graph::Graph graph_;
   bool decided_ = false;
   std::optional<graph::Plan> plan_;
-  std::string tuned_;  // how it won, for the table
+  double milliseconds_ = 0.0;  // that planning it took; 0 from the cache
+  std::string tuned_;          // how it won, for the table
   std::shared_future<Candidates> candidates_;
 };
 
@@ -72,6 +75,8 @@ class Planning {
   /// In the order in which they were asked for; waits for all of them.
   std::vector<graph::PlanInfo> infos() const;
   std::vector<PlanRow> rows() const;
+  /// That any of the plans wants, in bytes.
+  std::int64_t largest_workspace() const;
 
  private:
   friend class PlanRequest;

@@ -43,8 +43,7 @@ std::string check_convolution(const Program& p, const OperationInfo& op, const c
 
 std::string check_pointwise(const Program& p, const OperationInfo& op) {
   const bool backward = op.mode == CUDNN_POINTWISE_RELU_BWD;
-  const bool binary =
-      op.mode == CUDNN_POINTWISE_ADD || op.mode == CUDNN_POINTWISE_SUB || op.mode == CUDNN_POINTWISE_MUL;
+  const bool binary = op.mode == CUDNN_POINTWISE_ADD;
   if (!backward && !binary && op.mode != CUDNN_POINTWISE_RELU_FWD) return "a pointwise mode not simulated";
   if (op.has("b") != binary || op.has("dy") != backward || op.has("dx") != backward ||
       op.has("y") == backward) {

@@ -37,12 +37,7 @@ void binary(Evaluation& e) {
   const Values& x = e.in("x");
   const Values& b = e.in("b");
   Values& y = e.out("y");
-  for (Index i = 0; i < y.size(); ++i) {
-    const double other = b[broadcast(i, image, from)];
-    y[i] = e.op().mode == CUDNN_POINTWISE_ADD   ? x[i] + other
-           : e.op().mode == CUDNN_POINTWISE_SUB ? x[i] - other
-                                                : x[i] * other;
-  }
+  for (Index i = 0; i < y.size(); ++i) y[i] = x[i] + b[broadcast(i, image, from)];
 }
 
 // Mean and variance (divided by the count) of each channel.

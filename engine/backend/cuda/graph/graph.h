@@ -58,16 +58,14 @@ enum class Operator {
   convolve_backward_data,    // dy, weight -> dx
   convolve_backward_weight,  // x, dy -> dweight
   add,                       // a, b -> y; b may be [1, C, 1, 1]
-  subtract,
-  multiply,
-  relu,                  // x -> y
-  relu_backward,         // dy, x -> dx
-  batch_norm_training,   // x, scale, bias, epsilon, momentum, running mean, running var
-                         //   -> y, saved mean, saved inverse std, next running mean, next running var
-  batch_norm_inference,  // x, scale, bias, saved mean, saved inverse std -> y
-  batch_norm_backward,   // x, dy, scale, saved mean, saved inverse std -> dx, dscale, dbias
-  pool,                  // x -> y [, index if max]
-  pool_backward,         // dy [, index if max] -> dx
+  relu,                      // x -> y
+  relu_backward,             // dy, x -> dx
+  batch_norm_training,       // x, scale, bias, epsilon, momentum, running mean, running var
+                             //   -> y, saved mean, saved inverse std, next running mean, next running var
+  batch_norm_inference,      // x, scale, bias, saved mean, saved inverse std -> y
+  batch_norm_backward,       // x, dy, scale, saved mean, saved inverse std -> dx, dscale, dbias
+  pool,                      // x -> y [, index if max]
+  pool_backward,             // dy [, index if max] -> dx
 };
 
 /// Where the taps of a convolution or a pooling lie.
@@ -117,8 +115,6 @@ class Graph {
   Value convolve_backward_data(Value dy, Value weight, const Window& window, const Shape& x);
   Value convolve_backward_weight(Value x, Value dy, const Window& window, const Shape& weight);
   Value add(Value a, Value b) { return pointwise(Operator::add, a, b); }
-  Value subtract(Value a, Value b) { return pointwise(Operator::subtract, a, b); }
-  Value multiply(Value a, Value b) { return pointwise(Operator::multiply, a, b); }
   Value relu(Value x);
   /// In the type of `dy`: a mask rounds nothing, and with bf16 cuDNN plans a batch norm behind it only so.
   Value relu_backward(Value dy, Value x) {

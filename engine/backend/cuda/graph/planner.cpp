@@ -1,3 +1,4 @@
+// The policy here decides what a plan may be: with it changes kPlanningVersion (planner.h).
 #include "engine/backend/cuda/graph/planner.h"
 
 #include <fmt/format.h>
