@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <list>
 
+#include "engine/backend/cuda/capture.h"
+#include "engine/backend/cuda/event_mark.h"
 #include "engine/backend/cuda/graph/executable.h"
 #include "engine/backend/cuda/memory.h"
-#include "engine/core/owner.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
@@ -15,10 +16,6 @@ namespace {
 
 constexpr int kRunsPerLaunch = 4;  // more than one, so that the launch itself counts for less
 constexpr int kLaunches = 5;       // timed, after one that is not
-
-using Event = Owner<cudaEvent_t, cudaEventDestroy>;
-using CapturedGraph = Owner<cudaGraph_t, cudaGraphDestroy>;
-using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
 
 std::size_t bytes_of(const graph::TensorSpec& tensor) {
   const std::size_t element = tensor.type == graph::DataType::float32    ? 4
@@ -54,65 +51,24 @@ class Scratch {
   Buffer workspace_;
 };
 
-/// Times what is enqueued on a stream between two events.
-class Stopwatch {
- public:
-  explicit Stopwatch(cudaStream_t stream) : stream_(stream), from_(make_event()), to_(make_event()) {}
-
-  /// Milliseconds.
-  template <typename Run>
-  double time(Run run) const {
-    CONVOY_CUDA(cudaEventRecord(from_.get(), stream_));
-    run();
-    CONVOY_CUDA(cudaEventRecord(to_.get(), stream_));
-    CONVOY_CUDA(cudaEventSynchronize(to_.get()));
-    float milliseconds = 0.0f;
-    CONVOY_CUDA(cudaEventElapsedTime(&milliseconds, from_.get(), to_.get()));
-    return milliseconds;
-  }
-
- private:
-  static Event make_event() {
-    cudaEvent_t event = nullptr;
-    CONVOY_CUDA(cudaEventCreate(&event));
-    return Event(event);
-  }
-
-  cudaStream_t stream_;
-  Event from_, to_;
-};
-
-GraphExec capture_runs(const graph::Executable& executable, cudaStream_t stream) {
-  cudaGraph_t raw = nullptr;
-  CONVOY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  try {
-    for (int run = 0; run < kRunsPerLaunch; ++run) executable.execute();
-  } catch (...) {
-    cudaStreamEndCapture(stream, &raw);  // the capture must end, whatever it holds
-    if (raw) cudaGraphDestroy(raw);
-    throw;
-  }
-  CONVOY_CUDA(cudaStreamEndCapture(stream, &raw));
-  const CapturedGraph graph(raw);
-  cudaGraphExec_t exec = nullptr;
-  CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
-  return GraphExec(exec);
-}
-
 }  // namespace
 
 Tuned Autotuner::fastest(const graph::Graph& graph, const std::vector<graph::Plan>& plans) const {
   const Scratch scratch(graph, plans);
-  const Stopwatch stopwatch(stream_);
   const auto time = [&](const graph::Plan& plan) {
     const graph::Executable executable(plan, handle_, scratch.bindings(), scratch.workspace());
     executable.execute();  // outside of a capture: the first run loads kernels
     CONVOY_CUDA(cudaStreamSynchronize(stream_));
-    const GraphExec runs = capture_runs(executable, stream_);
-    const auto launch = [&] { CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_)); };
-    stopwatch.time(launch);
+    const GraphExec runs = instantiate(capture(stream_, [&] {
+      for (int run = 0; run < kRunsPerLaunch; ++run) executable.execute();
+    }));
     std::vector<double> times;
-    for (int i = 0; i < kLaunches; ++i) times.push_back(stopwatch.time(launch));
+    for (int launch = 0; launch <= kLaunches; ++launch) {
+      const EventMark begin(stream_);
+      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_));
+      const double milliseconds = EventMark(stream_).milliseconds_since(begin);
+      if (launch > 0) times.push_back(milliseconds);  // the first one pays for the graph's upload
+    }
     std::ranges::nth_element(times, times.begin() + kLaunches / 2);
     return times[kLaunches / 2] / kRunsPerLaunch;
   };

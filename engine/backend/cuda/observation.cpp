@@ -1,33 +1,10 @@
 // How a step is watched from the outside: marks on the device's clock, and the search for the first NaN.
+#include "engine/backend/cuda/event_mark.h"
 #include "engine/backend/cuda/operations.h"
-#include "engine/backend/cuda/owned.h"
-#include "engine/core/error.h"
-#include "kernels/cuda_error.h"
 #include "kernels/finite.h"
 
 namespace convoy::cuda {
 namespace {
-
-class EventMark final : public TimeMark {
- public:
-  explicit EventMark(cudaStream_t stream) {
-    cudaEvent_t event = nullptr;
-    CONVOY_CUDA(cudaEventCreate(&event));
-    event_ = Owner<cudaEvent_t, cudaEventDestroy>(event);
-    CONVOY_CUDA(cudaEventRecord(event, stream));
-  }
-
-  double milliseconds_since(const TimeMark& earlier) const override {
-    float milliseconds = 0.0f;
-    CONVOY_CUDA(cudaEventSynchronize(event_.get()));
-    CONVOY_CUDA(
-        cudaEventElapsedTime(&milliseconds, own<const EventMark>(earlier).event_.get(), event_.get()));
-    return milliseconds;
-  }
-
- private:
-  Owner<cudaEvent_t, cudaEventDestroy> event_;
-};
 
 class DeviceFiniteCheck final : public FiniteCheck {
  public:

@@ -30,33 +30,21 @@ RecordedGraph count_nodes(cudaGraph_t graph, std::int64_t repeats) {
 Recording::Recording(Context& context, std::function<void()> sequence)
     : context_(context), sequence_(std::move(sequence)), plain_(!context.options().use_graphs) {}
 
-Recording::GraphExec Recording::capture(std::int64_t repeats) {
-  const cudaStream_t stream = context_.stream();
+GraphExec Recording::record(std::int64_t repeats) {
   context_.workspace();  // what was reserved since the first run is allocated now, not in the capture
-  cudaGraph_t raw = nullptr;
-  CONVOY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  try {
+  const CapturedGraph graph = capture(context_.stream(), [&] {
     for (std::int64_t i = 0; i < repeats; ++i) sequence_();
-  } catch (...) {
-    cudaStreamEndCapture(stream, &raw);  // leaves capture mode; what was captured is of no use
-    if (raw) cudaGraphDestroy(raw);
-    cudaGetLastError();
-    throw;
-  }
-  CONVOY_CUDA(cudaStreamEndCapture(stream, &raw));
-  const Owner<cudaGraph_t, cudaGraphDestroy> graph(raw);
-  cudaGraphExec_t exec = nullptr;
-  CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
-  GraphExec owner(exec);
+  });
+  GraphExec exec = instantiate(graph);
   if (!recorded_) recorded_ = count_nodes(graph.get(), repeats);
-  return owner;
+  return exec;
 }
 
 cudaGraphExec_t Recording::graph_of(std::int64_t repeats) {
   const auto known = graphs_.find(repeats);
   if (known != graphs_.end()) return known->second.get();
   try {
-    return graphs_.emplace(repeats, capture(repeats)).first->second.get();
+    return graphs_.emplace(repeats, record(repeats)).first->second.get();
   } catch (const Error& error) {
     plain_ = true;
     const auto& say = context_.options().say;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "engine/backend/cuda/capture.h"
 #include "engine/backend/cuda/context.h"
 
 namespace convoy::cuda {
@@ -20,12 +21,10 @@ class Recording final : public Replay {
   std::optional<RecordedGraph> graph() const override { return recorded_; }
 
  private:
-  using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
-
   /// The graph of `repeats` sequences, captured on first use; null if it cannot be: then none ever will.
   cudaGraphExec_t graph_of(std::int64_t repeats);
   /// Throws Error if any call in the sequence may not be captured.
-  GraphExec capture(std::int64_t repeats);
+  GraphExec record(std::int64_t repeats);
 
   Context& context_;
   std::function<void()> sequence_;
