@@ -63,9 +63,6 @@ class DownloadReport {
  public:
   explicit DownloadReport(bool with_bar) : with_bar_(with_bar) {}
   void say(const std::string& message);
-
-  /// Writes "convoy: error: ..." to standard error, on one line, whatever a library wrote.
-  void say_error(std::string message);
   void progress(const std::string& file, std::int64_t done, std::int64_t total);
 
  private:
