@@ -1,7 +1,6 @@
 #include "engine/backend/cpu/batch_norm_loops.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/backend/cpu/operations.h"
 #include "engine/backend/cpu/vectorized.h"
@@ -9,48 +8,42 @@
 namespace convoy::cpu {
 namespace {
 
-/// 16 floats: one register of AVX-512, two of AVX, four of SSE or NEON.
-using Floats16 = float __attribute__((vector_size(64)));
-
-constexpr Floats16 kZero{};
-
-inline Floats16 load16(const float* from) {
-  Floats16 value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-inline void store16(float* to, Floats16 value) { std::memcpy(to, &value, sizeof value); }
+template <int kBytes>
+using FloatRow = Wide<float, kRow, kBytes>;
 
 // Floats that are summed in floats before the sum goes on in double: 64 terms in each of 16 sums, so that a
 // plane of any size costs no digit.
 constexpr std::int64_t kChunk = 64 * kRow;
 
-inline void fold(DoubleRow& into, Floats16 sum) {
+template <int kBytes>
+[[gnu::always_inline]] inline void fold(DoubleRow& into, const FloatRow<kBytes>& sum) {
   Row row;
-  store16(row.data(), sum);
+  sum.store(row.data());
   for (std::size_t j = 0; j < row.size(); ++j) into[j] += row[j];
 }
 
-// As relu_passes, 16 at once.
-inline Floats16 behind_relu(Floats16 value, Floats16 y, bool relu) {
-  return relu ? (y <= kZero ? kZero : value) : value;
+// As relu_passes, a row at once.
+template <int kBytes>
+[[gnu::always_inline]] inline FloatRow<kBytes> behind_relu(const FloatRow<kBytes>& value,
+                                                           const FloatRow<kBytes>& y, bool relu) {
+  const FloatRow<kBytes> zero{};
+  return relu ? FloatRow<kBytes>::choose(y <= zero, zero, value) : value;
 }
 
 inline float behind_relu(float value, float y, bool relu) { return !relu || relu_passes(y) ? value : 0.0f; }
 
-}  // namespace
-
-CONVOY_VECTORIZED void add_deviations(const DeviationSums& p) {
+template <int kBytes>
+[[gnu::always_inline]] inline void add_deviations_in(const DeviationSums& p) {
+  using Floats = FloatRow<kBytes>;
   const std::int64_t whole = p.size / kRow * kRow;
-  const Floats16 pivot = load16(p.pivot.data());
+  const Floats pivot = Floats::load(p.pivot.data());
   for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
-    Floats16 sum = kZero;
-    Floats16 squares = kZero;
+    Floats sum = {};
+    Floats squares = {};
     for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
-      const Floats16 d = load16(p.x + i) - pivot;
-      sum += d;
-      squares += d * d;
+      const Floats d = Floats::load(p.x + i) - pivot;
+      sum = sum + d;
+      squares = squares + d * d;
     }
     fold(p.sum, sum);
     fold(p.squares, squares);
@@ -63,14 +56,16 @@ CONVOY_VECTORIZED void add_deviations(const DeviationSums& p) {
   }
 }
 
-CONVOY_VECTORIZED void normalize(const Normalization16& p) {
+template <int kBytes>
+[[gnu::always_inline]] inline void normalize_in(const Normalization16& p) {
+  using Floats = FloatRow<kBytes>;
   const std::int64_t whole = p.size / kRow * kRow;
-  const Floats16 mean = load16(p.mean.data());
-  const Floats16 scale = load16(p.scale.data());
-  const Floats16 shift = load16(p.shift.data());
+  const Floats mean = Floats::load(p.mean.data());
+  const Floats scale = Floats::load(p.scale.data());
+  const Floats shift = Floats::load(p.shift.data());
   for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats16 value = (load16(p.x + i) - mean) * scale + shift;
-    store16(p.y + i, behind_relu(value, value, p.relu));
+    const Floats value = (Floats::load(p.x + i) - mean) * scale + shift;
+    (behind_relu(value, value, p.relu)).store(p.y + i);
   }
   for (std::int64_t i = whole; i < p.size; ++i) {
     const auto j = static_cast<std::size_t>(i - whole);
@@ -79,19 +74,21 @@ CONVOY_VECTORIZED void normalize(const Normalization16& p) {
   }
 }
 
-CONVOY_VECTORIZED void add_gradients(const GradientSums& p) {
+template <int kBytes>
+[[gnu::always_inline]] inline void add_gradients_in(const GradientSums& p) {
+  using Floats = FloatRow<kBytes>;
   const std::int64_t whole = p.size / kRow * kRow;
-  const Floats16 mean = load16(p.mean.data());
-  const Floats16 scale = load16(p.scale.data());
-  const Floats16 shift = load16(p.shift.data());
+  const Floats mean = Floats::load(p.mean.data());
+  const Floats scale = Floats::load(p.scale.data());
+  const Floats shift = Floats::load(p.shift.data());
   for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
-    Floats16 sum = kZero;
-    Floats16 products = kZero;
+    Floats sum = {};
+    Floats products = {};
     for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
-      const Floats16 d = load16(p.x + i) - mean;
-      const Floats16 g = behind_relu(load16(p.dy + i), d * scale + shift, p.relu);
-      sum += g;
-      products += g * d;
+      const Floats d = Floats::load(p.x + i) - mean;
+      const Floats g = behind_relu(Floats::load(p.dy + i), d * scale + shift, p.relu);
+      sum = sum + g;
+      products = products + g * d;
     }
     fold(p.sum, sum);
     fold(p.products, products);
@@ -105,17 +102,19 @@ CONVOY_VECTORIZED void add_gradients(const GradientSums& p) {
   }
 }
 
-CONVOY_VECTORIZED void differentiate(const InputGradient& p) {
+template <int kBytes>
+[[gnu::always_inline]] inline void differentiate_in(const InputGradient& p) {
+  using Floats = FloatRow<kBytes>;
   const std::int64_t whole = p.size / kRow * kRow;
-  const Floats16 mean = load16(p.mean.data());
-  const Floats16 scale = load16(p.scale.data());
-  const Floats16 shift = load16(p.shift.data());
-  const Floats16 slope = load16(p.slope.data());
-  const Floats16 constant = load16(p.constant.data());
+  const Floats mean = Floats::load(p.mean.data());
+  const Floats scale = Floats::load(p.scale.data());
+  const Floats shift = Floats::load(p.shift.data());
+  const Floats slope = Floats::load(p.slope.data());
+  const Floats constant = Floats::load(p.constant.data());
   for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats16 d = load16(p.x + i) - mean;
-    const Floats16 g = behind_relu(load16(p.dy + i), d * scale + shift, p.relu);
-    store16(p.dx + i, scale * g + (slope * d + constant));
+    const Floats d = Floats::load(p.x + i) - mean;
+    const Floats g = behind_relu(Floats::load(p.dy + i), d * scale + shift, p.relu);
+    (scale * g + (slope * d + constant)).store(p.dx + i);
   }
   for (std::int64_t i = whole; i < p.size; ++i) {
     const auto j = static_cast<std::size_t>(i - whole);
@@ -123,6 +122,24 @@ CONVOY_VECTORIZED void differentiate(const InputGradient& p) {
     const float g = behind_relu(p.dy[i], d * p.scale[j] + p.shift[j], p.relu);
     p.dx[i] = p.scale[j] * g + (p.slope[j] * d + p.constant[j]);
   }
+}
+
+}  // namespace
+
+void add_deviations(const DeviationSums& p) {
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) { add_deviations_in<kBytes>(p); });
+}
+
+void normalize(const Normalization16& p) {
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) { normalize_in<kBytes>(p); });
+}
+
+void add_gradients(const GradientSums& p) {
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) { add_gradients_in<kBytes>(p); });
+}
+
+void differentiate(const InputGradient& p) {
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) { differentiate_in<kBytes>(p); });
 }
 
 }  // namespace convoy::cpu

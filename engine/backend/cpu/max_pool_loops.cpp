@@ -32,70 +32,61 @@ template <typename Body>
   }
 }
 
-template <int kLanes>
+template <int kLanes, int kBytes>
 [[gnu::always_inline]] inline void forward(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) [[gnu::always_inline]] {
-    float best[kLanes] = {};
-    std::int32_t where[kLanes] = {};
-    bool first = true;
-    for_each_tap(p, row, column, [&](std::int64_t at, std::int32_t number) [[gnu::always_inline]] {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const float value = x[at + lane];
-        // Greater or a NaN, and nothing takes the place of a NaN. The first tap is taken as it is.
-        const bool better = first | (!(value <= best[lane]) & (best[lane] == best[lane]));
-        best[lane] = better ? value : best[lane];
-        where[lane] = better ? number : where[lane];
-      }
-      first = false;
-    });
-    std::copy_n(best, kLanes, y + output);
-    std::copy_n(where, kLanes, tap + output);
-  });
+  using Floats = Wide<float, kLanes, kBytes>;
+  using Numbers = Wide<std::int32_t, kLanes, kBytes>;
+  for_each_window(
+      p, [&](std::int64_t row, std::int64_t column, std::int64_t output) __attribute__((always_inline)) {
+        Floats best = {};
+        Numbers where = {};
+        bool first = true;
+        for_each_tap(
+            p, row, column, [&](std::int64_t at, std::int32_t number) __attribute__((always_inline)) {
+              const Floats value = Floats::load(x + at);
+              // Not greater, or nothing takes the place of a NaN. The first tap is taken as it is.
+              const auto keep = first ? Numbers::all(0) : (value <= best) | (best != best);
+              best = Floats::choose(keep, best, value);
+              where = Numbers::choose(keep, where, Numbers::all(number));
+              first = false;
+            });
+        best.store(y + output);
+        where.store(tap + output);
+      });
 }
 
-template <int kLanes>
+template <int kLanes, int kBytes>
 [[gnu::always_inline]] inline void backward(const PoolPlane& p, const float* dy, const std::int32_t* tap,
                                             float* dx) {
+  using Floats = Wide<float, kLanes, kBytes>;
+  using Numbers = Wide<std::int32_t, kLanes, kBytes>;
   std::fill_n(dx, p.height * p.width * kLanes, 0.0f);
-  for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) [[gnu::always_inline]] {
-    for_each_tap(p, row, column, [&](std::int64_t at, std::int32_t number) [[gnu::always_inline]] {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const float gradient = dy[output + lane];  // loaded in any case, so that the choice is no branch
-        dx[at + lane] += tap[output + lane] == number ? gradient : 0.0f;
-      }
-    });
-  });
-}
-
-// A clone needs a function of its own; the compiler vectorises the loops over the lanes in each.
-CONVOY_VECTORIZED void forward16(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  forward<16>(p, x, y, tap);
-}
-
-CONVOY_VECTORIZED void backward16(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
-  backward<16>(p, dy, tap, dx);
-}
-
-CONVOY_VECTORIZED void forward8(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  forward<8>(p, x, y, tap);
-}
-
-CONVOY_VECTORIZED void backward8(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
-  backward<8>(p, dy, tap, dx);
+  for_each_window(
+      p, [&](std::int64_t row, std::int64_t column, std::int64_t output) __attribute__((always_inline)) {
+        const Floats gradient = Floats::load(dy + output);
+        const Numbers where = Numbers::load(tap + output);
+        for_each_tap(
+            p, row, column, [&](std::int64_t at, std::int32_t number) __attribute__((always_inline)) {
+              const Floats here = Floats::choose(where == Numbers::all(number), gradient, {});
+              (Floats::load(dx + at) + here).store(dx + at);
+            });
+      });
 }
 
 }  // namespace
 
 void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  if (p.lanes == 16) return forward16(p, x, y, tap);
-  if (p.lanes == 8) return forward8(p, x, y, tap);
-  forward<1>(p, x, y, tap);
+  if (p.lanes == 1) return forward<1, 4>(p, x, y, tap);
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) {
+    p.lanes == 16 ? forward<16, kBytes>(p, x, y, tap) : forward<8, kBytes>(p, x, y, tap);
+  });
 }
 
 void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
-  if (p.lanes == 16) return backward16(p, dy, tap, dx);
-  if (p.lanes == 8) return backward8(p, dy, tap, dx);
-  backward<1>(p, dy, tap, dx);
+  if (p.lanes == 1) return backward<1, 4>(p, dy, tap, dx);
+  vectorized([&]<int kBytes>() __attribute__((always_inline)) {
+    p.lanes == 16 ? backward<16, kBytes>(p, dy, tap, dx) : backward<8, kBytes>(p, dy, tap, dx);
+  });
 }
 
 }  // namespace convoy::cpu
