@@ -176,6 +176,16 @@ void check_dataset(const Dataset& dataset) {
   }
 }
 
+void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset) {
+  if (order.size() > samples) {
+    throw UsageError(
+        fmt::format("{}: the order is of {} samples, the data set has {}", dataset, order.size(), samples));
+  }
+  const auto outside = std::ranges::find_if(order, [&](std::uint32_t sample) { return sample >= samples; });
+  if (outside == order.end()) return;
+  throw UsageError(fmt::format("{}: the order asks for sample {} of {}", dataset, *outside, samples));
+}
+
 void check_augmentation(const AugmentationOptions& options, const Shape& image) {
   const std::int64_t smaller = std::min(image[1], image[2]);
   if (options.max_shift >= 0 && options.max_shift < smaller) return;

@@ -2,6 +2,8 @@
 // UsageError with the layer and what does not fit; nothing here depends on how a backend stores a tensor.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "engine/backend/backend.h"
@@ -56,6 +58,9 @@ std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 /// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every
 /// channel.
 void check_dataset(const Dataset& dataset);
+
+/// No more entries than the data set has samples, each a sample of it.
+void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset);
 
 /// An image [C, H, W] may move by no more than leaves a part of it in sight.
 void check_augmentation(const AugmentationOptions& options, const Shape& image);

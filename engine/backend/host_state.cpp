@@ -23,11 +23,7 @@ HostDataset::HostDataset(const Dataset& dataset) : dataset_(dataset) {
 }
 
 void HostDataset::set_order(std::span<const std::uint32_t> order) {
-  for (const std::uint32_t sample : order) {
-    if (sample < dataset_.labels.size()) continue;
-    throw UsageError(
-        fmt::format("{}: the order asks for sample {} of {}", dataset_.name, sample, dataset_.labels.size()));
-  }
+  check_order(order, dataset_.labels.size(), dataset_.name);
   order_.assign(order.begin(), order.end());
   cursor_ = 0;
 }

@@ -139,6 +139,10 @@ TEST_P(BatchTest, RefusesAnOrderBeyondTheData) {
                 resident->set_order(std::vector<std::uint32_t>{0, 3});
               }),
               AllOf(HasSubstr("small"), HasSubstr("3")));
+  EXPECT_THAT(usage_error([&] {
+                resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 0});
+              }),
+              AllOf(HasSubstr("small"), HasSubstr("4 samples"), HasSubstr("has 3")));
 }
 
 TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {

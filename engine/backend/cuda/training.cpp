@@ -78,14 +78,7 @@ class DeviceDataset final : public ResidentDataset {
   }
 
   void set_order(std::span<const std::uint32_t> order) override {
-    if (order.size() * sizeof(std::uint32_t) > order_.bytes()) {
-      throw UsageError(fmt::format("{}: the order visits {} samples, room is for {}", name_, order.size(),
-                                   labels_.bytes()));
-    }
-    for (const std::uint32_t sample : order) {
-      if (sample < labels_.bytes()) continue;
-      throw UsageError(fmt::format("{}: the order asks for sample {} of {}", name_, sample, labels_.bytes()));
-    }
+    check_order(order, labels_.bytes(), name_);
     order_length_ = static_cast<std::int64_t>(order.size());
     copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
     CONVOY_CUDA(cudaMemsetAsync(cursor_.data(), 0, cursor_.bytes(), context_.stream()));
