@@ -43,16 +43,21 @@ struct Sample {
   Augmentation augmentation;
 };
 
-__device__ inline std::uint32_t sample_index(const BatchSource& source, std::int64_t position,
-                                             std::int32_t row) {
-  return source
-      .order[static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(source.order_length)];
-}
+/// Of the cursor, what a launch begins with.
+struct OrderPlace {
+  std::int64_t position;
+  std::int64_t length;
 
-__device__ inline Sample sample_at(const BatchSource& source, std::int64_t position, std::int32_t row,
+  /// The index of a row's sample. In 32 bits, as above.
+  __device__ std::uint32_t sample(const BatchSource& source, std::int32_t row) const {
+    return source.order[static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(length)];
+  }
+};
+
+__device__ inline Sample sample_at(const BatchSource& source, const OrderPlace& order, std::int32_t row,
                                    const BatchAugmentation& augmentation) {
   const std::int64_t size = std::int64_t{source.channels} * source.height * source.width;
-  Sample sample = {source.pixels + sample_index(source, position, row) * size, {}};
+  Sample sample = {source.pixels + order.sample(source, row) * size, {}};
   if (augmentation.step) {
     sample.augmentation = augmentation_at(augmentation.random, static_cast<std::uint32_t>(*augmentation.step),
                                           static_cast<std::uint32_t>(row), augmentation.options);
@@ -77,22 +82,22 @@ template <typename T>
 __global__ void __launch_bounds__(kMapThreads)
     assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation) {
   constexpr int kLanes = map_lanes<T, T>();
-  const std::int64_t position = source.cursor->position;
+  const OrderPlace order = {source.cursor->position, source.cursor->length};
   const auto thread = static_cast<std::int32_t>(global_thread());
   const auto rows = static_cast<std::int32_t>(target.rows);
-  if (thread < rows) target.labels[thread] = source.labels[sample_index(source, position, thread)];
+  if (thread < rows) target.labels[thread] = source.labels[order.sample(source, thread)];
 
   const std::int32_t count = rows * source.channels * source.height * source.width;
   T* images = static_cast<T*>(target.images);
   if (thread < (count + kLanes - 1) / kLanes) {
     const std::int32_t begin = thread * kLanes;
     PixelPlace place(begin, source);
-    Sample sample = sample_at(source, position, place.row, augmentation);
+    Sample sample = sample_at(source, order, place.row, augmentation);
     Pack<T> pack;
     for (int lane = 0; lane < kLanes; ++lane) {
       pack.value[lane] = from_float<T>(pixel_at(source, sample, place));
       if (place.advance(source) && place.row < rows) {
-        sample = sample_at(source, position, place.row, augmentation);
+        sample = sample_at(source, order, place.row, augmentation);
       }
     }
     if (begin <= count - kLanes) {
@@ -105,7 +110,7 @@ __global__ void __launch_bounds__(kMapThreads)
   }
 
   if (is_last_block(&source.cursor->arrived, gridDim.x) && threadIdx.x == 0) {
-    source.cursor->position = (position + target.rows) % source.order_length;
+    source.cursor->position = (order.position + target.rows) % order.length;
   }
 }
 

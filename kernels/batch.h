@@ -10,10 +10,12 @@
 
 namespace convoy::kernels {
 
-/// Where in its order a data set stands. In device memory; all zero at the order's beginning.
+/// Where in its order a data set stands. In device memory, so that a graph that was captured sees a new
+/// order.
 struct BatchCursor {
-  std::int64_t position;
-  unsigned arrived;  // blocks of the running launch; 0 between launches
+  std::int64_t position;  // 0 at the order's beginning
+  std::int64_t length;    // of the order: 1 to 2^31 - 1; at its end a batch goes on at its beginning
+  unsigned arrived;       // blocks of the running launch; 0 between launches
 };
 
 /// A resident data set, on the device.
@@ -21,8 +23,7 @@ struct BatchSource {
   const std::uint8_t* pixels = nullptr;  // [count, channels, height, width]
   const std::uint8_t* labels = nullptr;  // [count]
   const ChannelScale* scales = nullptr;  // [channels]
-  const std::uint32_t* order = nullptr;  // [order_length], each below count
-  std::int64_t order_length = 0;         // 1 to 2^31 - 1; at its end a batch goes on at its beginning
+  const std::uint32_t* order = nullptr;  // [the cursor's length], each below count
   BatchCursor* cursor = nullptr;
   std::int32_t channels = 0;
   std::int32_t height = 0;

@@ -83,8 +83,9 @@ step "Machine" machine
 step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L gpu -R "$tests" --no-tests=error --output-on-failure
 step "Doctor" "$build/convoy" doctor
 sm=$(sed -n 's/.*, sm_\([0-9]*\),.*/\1/p' <<<"$device")
+[[ -n $sm ]] || fail 1 "no architecture in: $device"
 for precision in fp32 tf32 bf16; do
-  if [[ $precision != fp32 && ${sm:-0} -lt 80 ]]; then
+  if [[ $precision != fp32 && $sm -lt 80 ]]; then
     printf '\n== Bench, %s: not run, it needs sm_80\n' "$precision"
     echo "| Bench, $precision | not run: needs sm_80, this is sm_$sm | |" >>"$scratch/summary"
     continue

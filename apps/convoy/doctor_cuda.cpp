@@ -101,7 +101,7 @@ Finding gpu_finding(int device) {
         "--device cpu",
         kOldestCudaArchitecture);
   } else {
-    const bool ampere = architecture >= cuda::graph::kOldestForBf16;
+    const bool ampere = architecture >= cuda::graph::kAmpere;
     finding.state += ampere ? "; fp32, tf32, bf16" : "; fp32 (tf32 and bf16 need sm_80)";
   }
   return finding;

@@ -91,12 +91,12 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
   timing.graph = step->replay().graph();
   timing.memory = backend.memory();
 
-  // Behind a launch of many steps the host is ahead, and no part waits for it.
   StepProfiler profiler(backend, *step);
   for (std::int64_t i = 0; i < options.steps; i += at_once) {
-    rewind(at_once);
-    if (at_once > 1) step->run(at_once);
-    rewind(1);
+    // Behind a launch of many steps the host is ahead, and no part waits for it, nor for a new order.
+    const std::int64_t ahead = at_once > 1 ? at_once : 0;
+    rewind(ahead + 1);
+    if (ahead > 0) step->run(ahead);
     profiler.run_step();
   }
   timing.layers = layer_timings(profiler.result());

@@ -39,7 +39,6 @@ class Source {
             .labels = labels_.data(),
             .scales = scales_.data(),
             .order = order_.data(),
-            .order_length = kCount,
             .cursor = cursor,
             .channels = image_.channels,
             .height = image_.height,
@@ -97,7 +96,7 @@ BatchAugmentation augmentation(const Case& c, const std::int64_t* step) {
 
 Batches run(const Source& source, const Case& c) {
   Batches result{};
-  BatchCursor cursor{};
+  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
   for (std::int64_t batch = 0; batch < kBatches; ++batch) {
     const std::int64_t step = kFirstStep + batch;
     Elements images(c.element, c.rows * c.image.size());
@@ -163,7 +162,7 @@ TEST(Batch, GathersNormalisesAndAugmentsInNhwc) {
 }
 
 TEST(Batch, TooManyElementsAreRefused) {
-  BatchCursor cursor{};
+  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
   const Source source({3, 32, 32});
   EXPECT_THROW(assemble_batch(source.on_device(&cursor), {.rows = 700000}, {}, nullptr), Error);
   EXPECT_EQ(cursor.position, 0);

@@ -2,6 +2,7 @@
 // engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
 #include "engine/backend/cuda/autotune.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
@@ -40,8 +41,20 @@ graph::Graph convolution() {
 
 graph::PlanInfo chosen(const CudaOptions& options) {
   Context context(options);
-  context.plan(convolution());
-  return context.planned().at(0);
+  return context.plan(convolution())->get().value().info;
+}
+
+/// Changes what the only plan in a folder says, digest and all; returns what was there before.
+template <typename Change>
+std::string change_plan(const std::filesystem::path& folder, Change change) {
+  const auto files = test::files_under(folder);
+  EXPECT_THAT(files, SizeIs(1));
+  const std::string before = test::content_of(folder / files[0]);
+  nlohmann::json entry = nlohmann::json::parse(before);
+  change(entry);
+  entry["digest"] = digest(entry["info"].dump() + entry["plan"].get<std::string>());
+  test::write_file(folder / files[0], entry.dump());
+  return before;
 }
 
 TEST(Autotune, TakesTheFastestAndNotTheFirst) {
@@ -89,8 +102,8 @@ TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   EXPECT_TRUE(warm.from_cache);
   EXPECT_EQ(warm.engine, kSecond);
   EXPECT_EQ(calls("cudaEventRecord"), records);
-  EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 2)
-      << "two descriptions of the device, and nothing else";
+  EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 3)
+      << "two descriptions of the device, and the plan from its text";
   // Who does not tune gets what the heuristics rank first.
   EXPECT_EQ(chosen({.plan_cache = folder_ / "plans"}).engine, kFirst);
 }
@@ -113,20 +126,61 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   };
   train();
   EXPECT_THAT(said, SizeIs(0));
-  const auto files = test::files_under(folder / "plans");
-  ASSERT_THAT(files, SizeIs(1));
-  const std::filesystem::path file = folder / "plans" / files[0];
-  const std::string good = test::content_of(file);
-  nlohmann::json entry = nlohmann::json::parse(good);
-  entry["plan"] = "{}";
-  entry["digest"] = digest(entry["info"].dump() + "{}");
-  test::write_file(file, entry.dump());
+  const std::string good = change_plan(folder / "plans", [](nlohmann::json& entry) { entry["plan"] = "{}"; });
   train();
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0], AllOf(HasSubstr("conv2d.fprop of [2, 4, 5, 5]"), HasSubstr("planned again")));
-  EXPECT_EQ(test::content_of(file), good);
+  EXPECT_EQ(change_plan(folder / "plans", [](nlohmann::json&) {}), good);
   train();
   EXPECT_THAT(said, SizeIs(0));
+}
+
+// cuDNN's word counts, not the file's: an engine would write behind a workspace that is too small.
+TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
+  const test::TempFolder folder;
+  std::vector<std::string> said;
+  const CudaOptions options{.plan_cache = folder / "plans",
+                            .say = [&](const std::string& line) { said.push_back(line); }};
+  const graph::PlanInfo planned = chosen(options);
+  change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
+  EXPECT_EQ(chosen(options).workspace, planned.workspace);
+  ASSERT_THAT(said, SizeIs(1));
+  EXPECT_THAT(said[0], HasSubstr(fmt::format("its workspace is {} bytes and not 1", planned.workspace)));
+  EXPECT_TRUE(chosen(options).from_cache);
+}
+
+// A GPU without a batch norm in cuDNN finds a plan under its key all the same, as if a library of cuDNN's had
+// gone since: the plan is not loaded, no other can be had, and the kernel does it.
+TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
+  const test::TempFolder folder;
+  std::vector<std::string> said;
+  const auto realised = [&] {
+    const auto backend = make_cuda_backend(
+        {.plan_cache = folder / "plans", .say = [&](const std::string& line) { said.push_back(line); }});
+    const auto tensor = [&](const Shape& shape) { return backend->make_tensor(shape, DType::float32); };
+    const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
+    const BatchNormTensors tensors = {variable({4}), variable({4}), tensor({4}), tensor({4})};
+    const auto norm = backend->make_batch_norm({.num_features = 4}, false, variable({2, 4, 5, 5}), tensors);
+    norm->forward(Phase::training);
+    norm->backward();
+    backend->synchronize();
+    return backend->plans().at(0).realisation;
+  };
+  const auto description = [] { return graph::describe_device(Context({}).cudnn()); };
+  ASSERT_EQ(realised(), Realisation::planned);
+  const std::string modern = description();
+  setenv("SOFTWARE_GPU_ARCHITECTURE", "75", 1);
+  for (const std::string& file : test::files_under(folder / "plans")) {
+    nlohmann::json entry = nlohmann::json::parse(test::content_of(folder / "plans" / file));
+    std::string key = entry["key"];
+    key.replace(key.find(modern), modern.size(), description());
+    entry["key"] = key;
+    test::write_file(folder / "plans" / fmt::format("{:016x}.plan.json", digest(key)), entry.dump());
+  }
+  EXPECT_EQ(realised(), Realisation::own_kernel);
+  unsetenv("SOFTWARE_GPU_ARCHITECTURE");
+  ASSERT_THAT(said, SizeIs(2));
+  EXPECT_THAT(said, Each(HasSubstr("cannot be loaded, so it is planned again")));
 }
 
 TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
@@ -134,13 +188,12 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).engine, kSecond);
   const std::ptrdiff_t records = calls("cudaEventRecord");
+  change_plan(folder_ / "plans", [](nlohmann::json& entry) { entry["plan"] = "{}"; });
   Context context(options);
-  const auto request = context.plan(convolution());
-  ASSERT_TRUE(request->get()->info.from_cache);
-  EXPECT_EQ(request->plan_anew("a test says so").info.engine, kSecond);
+  EXPECT_EQ(context.plan(convolution())->get().value().info.engine, kSecond);
   EXPECT_GT(calls("cudaEventRecord"), records);
   EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
-  EXPECT_EQ(chosen(options).engine, kSecond);
+  EXPECT_TRUE(chosen(options).from_cache);
 }
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {

@@ -30,7 +30,7 @@ const std::set<std::string> kSurvivable = {
     "cublasLtMatmulPreferenceDestroy", "cudnnDestroy", "cudnnBackendDestroyDescriptor",
     // A training without graphs.
     "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaLaunchKernelExC",
-    "cudaMemsetAsync", "cublasLtMatmul", "cudnnBackendExecute", "cudaGraphGetNodes", "cudaGraphNodeGetType",
+    "cublasLtMatmul", "cudnnBackendExecute", "cudaGraphGetNodes", "cudaGraphNodeGetType",
     // The next engine, or an own kernel.
     "cudnnBackendFinalize",
     // A wait at the very end.
@@ -114,7 +114,6 @@ const char* const kFunctions[] = {"cublasLtCreate",
                                   "cudaMalloc",
                                   "cudaMemcpyAsync",
                                   "cudaMemset",
-                                  "cudaMemsetAsync",
                                   "cudaStreamBeginCapture",
                                   "cudaStreamCreateWithFlags",
                                   "cudaStreamDestroy",

@@ -94,19 +94,10 @@ void GraphOperation::execute() {
   if (!executable_) {
     const std::optional<graph::Plan>& plan = plan_->get();
     if (!plan) throw Error(plan_->no_plan());
-    try {
-      load(*plan);
-    } catch (const graph::CudnnError& error) {
-      if (!plan->info.from_cache) throw;
-      load(plan_->plan_anew(error.what()));
-    }
+    context_.reserve_workspace(plan->info.workspace);
+    executable_.emplace(*plan, context_.cudnn(), bindings_, context_.workspace());
   }
   executable_->execute();
-}
-
-void GraphOperation::load(const graph::Plan& plan) {
-  context_.reserve_workspace(plan.info.workspace);
-  executable_.emplace(plan, context_.cudnn(), bindings_, context_.workspace());
 }
 
 }  // namespace convoy::cuda

@@ -61,7 +61,6 @@ class Context {
 
   /// What was planned so far, and every matrix product that cuBLAS was asked for; waits for what is still
   /// planned.
-  std::vector<graph::PlanInfo> planned() const { return planning_.infos(); }
   std::vector<PlanRow> plans() const;
   void add_product(const PlanRow& product);
 
@@ -76,7 +75,7 @@ class Context {
   std::vector<PlanRow> products_;
 };
 
-/// A graph on its way: planned in the background, loaded and bound when it is first executed.
+/// A graph on its way: planned in the background, bound when it is first executed.
 class GraphOperation {
  public:
   /// Bindings of by-value scalars must outlive this.
@@ -90,8 +89,6 @@ class GraphOperation {
   void execute();
 
  private:
-  void load(const graph::Plan& plan);
-
   Context& context_;
   std::shared_ptr<PlanRequest> plan_;
   std::vector<graph::Binding> bindings_;

@@ -194,13 +194,13 @@ std::string architecture_problem() {
 void require_precision(CudaPrecision precision) {
   if (precision == CudaPrecision::fp32) return;
   const int sm = architecture();
-  if (sm >= cuda::graph::kOldestForBf16) return;
+  if (sm >= cuda::graph::kAmpere) return;
   int device = 0;
   cudaDeviceProp properties{};
   CONVOY_CUDA(cudaGetDevice(&device));
   CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
   throw Error(fmt::format("{} needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
-                          precision == CudaPrecision::bf16 ? "bf16" : "tf32", cuda::graph::kOldestForBf16,
+                          precision == CudaPrecision::bf16 ? "bf16" : "tf32", cuda::graph::kAmpere,
                           properties.name, sm));
 }
 

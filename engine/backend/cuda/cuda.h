@@ -30,13 +30,13 @@ struct CudaOptions {
 };
 
 /// Where the program keeps plans: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if
-/// there is no home.
+/// CONVOY_CACHE is "none" or there is no home.
 std::filesystem::path default_plan_cache();
 
 /// Empty if this build has CUDA and this machine a GPU that it can use, else why not and what to do.
 std::string cuda_backend_missing();
 
-/// Throws Error if there is none (with the text above).
+/// Throws Error if there is none (with the text above), or if that GPU does not know the precision.
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options);
 
 }  // namespace convoy

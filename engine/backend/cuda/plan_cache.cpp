@@ -45,7 +45,7 @@ std::string PlanCache::problem(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder, error);
   if (!error && access(folder.c_str(), W_OK | X_OK) != 0) error.assign(errno, std::generic_category());
   if (!error) return {};
-  return fmt::format("plans cannot be kept in {} ({}): take another --plan-cache", folder.string(),
+  return fmt::format("new plans cannot be kept in {} ({}): take another --plan-cache", folder.string(),
                      error.message());
 }
 
@@ -124,11 +124,6 @@ PlanKey CachedPlanner::key_of(const graph::Graph& graph) const {
 }
 
 std::optional<graph::Plan> CachedPlanner::try_plan(const graph::Graph& graph) const {
-  std::optional<graph::Plan> plan = find(graph);
-  return plan ? plan : plan_anew(graph);
-}
-
-std::optional<graph::Plan> CachedPlanner::plan_anew(const graph::Graph& graph) const {
   std::optional<graph::Plan> plan = planner_.try_plan(graph);
   if (plan) store(graph, *plan);
   return plan;

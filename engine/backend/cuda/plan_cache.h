@@ -55,15 +55,12 @@ class CachedPlanner {
   CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder,
                 bool autotuned = false);
 
-  /// As Planner::try_plan; what is planned anew is stored.
-  std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
-
-  /// The same without a look into the cache: for what is there and of no use.
-  std::optional<graph::Plan> plan_anew(const graph::Graph& graph) const;
-
-  /// Its parts, for who chooses among several plans: what the cache has; as Planner::plans; storing the
-  /// choice.
+  /// What the cache has. Whether cuDNN loads it is another question: `refusal`.
   std::optional<graph::Plan> find(const graph::Graph& graph) const { return cache_.find(key_of(graph)); }
+
+  /// As Planner's; try_plan stores what it planned, for several plans `store` keeps the one that was chosen.
+  std::string refusal(const graph::Plan& plan) const { return planner_.refusal(plan); }
+  std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
   std::vector<graph::Plan> plans(const graph::Graph& graph, std::size_t limit) const {
     return planner_.plans(graph, limit);
   }

@@ -53,8 +53,15 @@ PlanRequest::PlanRequest(Planning& planning, graph::Graph graph)
       candidates_(std::async(std::launch::async, [this] { return find_candidates(); }).share()) {}
 
 Candidates PlanRequest::find_candidates() const {
-  if (auto plan = planning_.planner_.find(graph_)) return {.plans = {std::move(*plan)}};
-  return plan_candidates();
+  auto plan = planning_.planner_.find(graph_);
+  if (!plan) return plan_candidates();
+  // An installation that was changed by halves: better known now, while another plan or an own kernel can be
+  // had, than when it is executed.
+  std::string refused = planning_.planner_.refusal(*plan);
+  if (refused.empty()) return {.plans = {std::move(*plan)}};
+  Candidates found = plan_candidates();
+  found.refused = std::move(refused);
+  return found;
 }
 
 Candidates PlanRequest::plan_candidates() const {
@@ -65,7 +72,7 @@ Candidates PlanRequest::plan_candidates() const {
   Candidates found;
   if (planning_.options_.autotune) {
     found.plans = planner.plans(graph_, kCandidates);
-  } else if (auto plan = planner.plan_anew(graph_)) {
+  } else if (auto plan = planner.try_plan(graph_)) {
     found.plans.push_back(std::move(*plan));
   }
   found.milliseconds =
@@ -74,14 +81,16 @@ Candidates PlanRequest::plan_candidates() const {
 }
 
 const std::optional<graph::Plan>& PlanRequest::get() {
-  if (decided_) return plan_;
-  decide(candidates_.get());
+  if (!decided_) decide(candidates_.get());
   return plan_;
 }
 
 void PlanRequest::decide(const Candidates& found) {
-  plan_.reset();
   milliseconds_ = found.milliseconds;
+  if (!found.refused.empty()) {
+    planning_.say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}",
+                              graph_.str(), planning_.options_.plan_cache.string(), found.refused));
+  }
   if (!found.plans.empty()) {
     if (planning_.options_.autotune && !found.plans.front().info.from_cache) {
       tune(found.plans);
@@ -110,14 +119,6 @@ void PlanRequest::tune(const std::vector<graph::Plan>& plans) {
   }
   planning_.planner_.store(graph_, *plan_);
   tuned_ = fmt::format("fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
-}
-
-const graph::Plan& PlanRequest::plan_anew(const std::string& why) {
-  planning_.say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}",
-                            graph_.str(), planning_.options_.plan_cache.string(), why));
-  decide(plan_candidates());
-  if (!plan_) throw Error(no_plan());
-  return *plan_;
 }
 
 std::string PlanRequest::no_plan() const { return planning_.planner_.no_plan(graph_); }
@@ -151,7 +152,7 @@ Planning::Planning(const CudaOptions& options, cudnnHandle_t handle, cudaStream_
       autotuner_(handle, stream),
       cores_(std::max(1u, std::thread::hardware_concurrency())) {
   const std::string problem = PlanCache::problem(options.plan_cache);
-  if (!problem.empty()) say(fmt::format("every start plans anew: {}", problem));
+  if (!problem.empty()) say(problem);
 }
 
 void Planning::say(const std::string& line) const {
@@ -169,14 +170,6 @@ std::shared_ptr<PlanRequest> Planning::request(graph::Graph graph) {
     requests_.push_back(request);
   }
   return request;
-}
-
-std::vector<graph::PlanInfo> Planning::infos() const {
-  std::vector<graph::PlanInfo> infos;
-  for (const auto& request : requests_) {
-    if (const auto& plan = request->get()) infos.push_back(plan->info);
-  }
-  return infos;
 }
 
 std::int64_t Planning::largest_workspace() const {

@@ -21,6 +21,7 @@ namespace convoy::cuda {
 struct Candidates {
   std::vector<graph::Plan> plans;  // best first; none if cuDNN has none; the one from the cache is alone
   double milliseconds = 0.0;       // that it took
+  std::string refused;             // why the cache's plan is not among them, if it has one
 };
 
 class Planning;
@@ -33,10 +34,6 @@ class PlanRequest {
   /// The plan, or nothing if cuDNN has none. It waits; with autotuning the first call times the candidates,
   /// so it may not happen while a stream is captured. Throws CudnnError if cuDNN refuses the graph.
   const std::optional<graph::Plan>& get();
-
-  /// For a plan from the cache that cuDNN does not load, for the reason `why`: plans again, says so, and
-  /// keeps that instead. Throws Error if cuDNN has no plan, CudnnError if it refuses the graph.
-  const graph::Plan& plan_anew(const std::string& why);
 
   /// What to say if there is no plan.
   std::string no_plan() const;
@@ -73,7 +70,6 @@ class Planning {
   std::shared_ptr<PlanRequest> request(graph::Graph graph);
 
   /// In the order in which they were asked for; waits for all of them.
-  std::vector<graph::PlanInfo> infos() const;
   std::vector<PlanRow> rows() const;
   /// That any of the plans wants, in bytes.
   std::int64_t largest_workspace() const;

@@ -1,6 +1,4 @@
 // What surrounds the layers in a step: batches, loss, counters. All of it stays on the device.
-#include <fmt/format.h>
-
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/operations.h"
 #include "engine/backend/cuda/owned.h"
@@ -79,20 +77,22 @@ class DeviceDataset final : public ResidentDataset {
 
   void set_order(std::span<const std::uint32_t> order) override {
     check_order(order, labels_.bytes(), name_);
-    order_length_ = static_cast<std::int64_t>(order.size());
     copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
-    CONVOY_CUDA(cudaMemsetAsync(cursor_.data(), 0, cursor_.bytes(), context_.stream()));
+    const kernels::BatchCursor start{.position = 0, .length = std::ssize(order), .arrived = 0};
+    copy_to_device(cursor_.data(), &start, sizeof start, context_.stream());
+    ordered_ = !order.empty();
   }
 
   const Shape& image() const { return image_; }
   std::int64_t count() const { return static_cast<std::int64_t>(labels_.bytes()); }
 
+  /// Throws Error if there is nothing to visit yet.
   kernels::BatchSource source() const {
+    if (!ordered_) throw Error("a batch was asked for before the data set had an order");
     return {.pixels = pixels_.as<std::uint8_t>(),
             .labels = labels_.as<std::uint8_t>(),
             .scales = scales_.as<ChannelScale>(),
             .order = order_.as<std::uint32_t>(),
-            .order_length = order_length_,
             .cursor = cursor_.as<kernels::BatchCursor>(),
             .channels = static_cast<std::int32_t>(image_[0]),
             .height = static_cast<std::int32_t>(image_[1]),
@@ -108,7 +108,7 @@ class DeviceDataset final : public ResidentDataset {
   Buffer scales_;
   Buffer order_;
   Buffer cursor_;
-  std::int64_t order_length_ = 0;
+  bool ordered_ = false;
 };
 
 class BatchOperation final : public Operation {
@@ -126,9 +126,7 @@ class BatchOperation final : public Operation {
   }
 
   void forward(Phase phase) override {
-    const kernels::BatchSource source = dataset_.source();
-    if (source.order_length == 0) throw Error("a batch was asked for before the data set had an order");
-    kernels::assemble_batch(source,
+    kernels::assemble_batch(dataset_.source(),
                             {.images = device(images_).data(),
                              .element = device(images_).element(),
                              .labels = device(labels_).as<std::int32_t>(),

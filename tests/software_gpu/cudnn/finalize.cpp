@@ -165,6 +165,7 @@ void finalize_device(Descriptor& d) {
 
 void make_plan(Descriptor& d) {
   require(d.has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP), "a plan has no device");
+  require(!d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE), "a plan is made for a described device");
   const Descriptor& configuration = d.child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
   require(configuration.engine.finalizes, "the engine does not support the graph after all",
           CUDNN_STATUS_NOT_SUPPORTED);
@@ -181,13 +182,18 @@ void make_plan(Descriptor& d) {
 }
 
 void load_plan(Descriptor& d) {
-  check_handle(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  const bool described = d.has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+  require(described != d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE),
+          "a plan is loaded for a handle or a described device");
+  if (!described) check_handle(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  const auto device =
+      nlohmann::json::parse(described ? d.child(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP).json : device_json());
   d.json = text_of(d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
   try {
     const auto json = nlohmann::json::parse(d.json);
     require(json.at("format") == kFormat, "the plan is of another version",
             CUDNN_STATUS_SERIALIZATION_VERSION_MISMATCH);
-    require(json.at("device") == nlohmann::json::parse(device_json()), "the plan is for another device",
+    require(json.at("device") == device, "the plan is for another device",
             CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH);
     d.engine.index = json.at("engine");
     d.engine.workspace = json.at("workspace");
@@ -202,7 +208,6 @@ void load_plan(Descriptor& d) {
 void finalize_plan(Descriptor& d) {
   const bool load = d.has(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
   require(load != d.has(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG), "a plan is made or loaded");
-  require(load == d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE), "a plan is loaded with a handle and made without");
   load ? load_plan(d) : make_plan(d);
 }
 

@@ -65,9 +65,9 @@ Planner::Planner(const std::string& device, Policy policy)
   const auto version = description.find("deviceVer");  // 750 is sm_75
   if (version == description.end() || !version->is_number_integer()) return;
   const int architecture = version->get<int>() / 10;
-  if (policy.precision == Precision::bf16 && architecture < kOldestForBf16) {
-    throw Error(fmt::format("bf16 needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
-                            kOldestForBf16, device_name_, architecture));
+  if (policy.precision == Precision::bf16 && architecture < kAmpere) {
+    throw Error(fmt::format("bf16 needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32", kAmpere,
+                            device_name_, architecture));
   }
 }
 
@@ -135,6 +135,20 @@ std::optional<Plan> Planner::try_plan(const Graph& graph) const {
   std::vector<Plan> best = plans(graph, 1);
   if (best.empty()) return std::nullopt;
   return std::move(best.front());
+}
+
+std::string Planner::refusal(const Plan& plan) const {
+  Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  try {
+    loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
+        .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+        .finalize();
+    const auto workspace = loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+    if (workspace == plan.info.workspace) return {};
+    return fmt::format("its workspace is {} bytes and not {}", workspace, plan.info.workspace);
+  } catch (const CudnnError& error) {
+    return error.what();
+  }
 }
 
 Plan Planner::plan(const Graph& graph) const {

@@ -19,9 +19,9 @@ enum class Precision {
   bf16,
 };
 
-/// Compute capability, times 10. Older tensor cores know no bf16: of a whole model cuDNN 9.19 plans a few
-/// weight gradients for sm_75.
-inline constexpr int kOldestForBf16 = 80;
+/// Compute capability, times 10, from which tensor cores know tf32 and bf16. Before it cuDNN 9.19 plans a few
+/// weight gradients of a whole model in bf16, and all of it in tf32, on other cores.
+inline constexpr int kAmpere = 80;
 
 /// Plans in caches are made by the version in their key: to be raised whenever lower.cpp or the policy in
 /// planner.cpp changes what a graph's plan computes or may be.
@@ -58,8 +58,8 @@ std::string describe_device(cudnnHandle_t handle);
 
 class Planner {
  public:
-  /// `device` is cuDNN's JSON description of a GPU. Throws CudnnError if it is not one, Error if that GPU
-  /// does not compute at the policy's precision.
+  /// `device` is cuDNN's JSON description of a GPU. Throws CudnnError if it is not one, Error if the
+  /// policy is bf16 and that GPU knows none.
   Planner(const std::string& device, Policy policy);
 
   /// The plan cuDNN's heuristics rank highest among those the policy allows; nothing if there is none, in
@@ -67,7 +67,11 @@ class Planner {
   /// called by several threads at once.
   std::optional<Plan> try_plan(const Graph& graph) const;
 
-  /// The same, but throws Error with the text of `no_plan` if there is none.
+  /// Why cuDNN does not load a plan for this GPU, or loads another than the plan says it is; empty if nothing
+  /// speaks against it. No device is needed. May be called by several threads at once.
+  std::string refusal(const Plan& plan) const;
+
+  /// As try_plan, but throws Error with the text of `no_plan` if there is none.
   Plan plan(const Graph& graph) const;
 
   /// What to say of a graph that has neither a plan nor an own kernel: its shapes, the GPU, the policy.
