@@ -1,4 +1,5 @@
-// Wide in registers of every width: those that this processor lacks, the compiler puts together.
+// Wide in registers of every width. Compiled for any processor, so the compiler puts the wider ones together;
+// cpu_loops_test.cpp runs loops in those that this processor has.
 #include "engine/backend/cpu/vectorized.h"
 
 #include <gtest/gtest.h>
@@ -6,6 +7,9 @@
 #include <array>
 #include <cmath>
 #include <limits>
+
+#include "engine/backend/cpu/registers.h"
+#include "tests/backend/same_bits.h"
 
 namespace convoy::cpu {
 namespace {
@@ -23,10 +27,8 @@ using Widths = testing::Types<std::integral_constant<int, 4>, std::integral_cons
                               std::integral_constant<int, 32>, std::integral_constant<int, 64>>;
 TYPED_TEST_SUITE(WideOf, Widths);
 
-/// As equal as bits, but for which NaN it is.
-void expect_same(float actual, float expected, int i) {
-  EXPECT_TRUE(actual == expected || (std::isnan(actual) && std::isnan(expected)))
-      << "number " << i << " is " << actual << ", not " << expected;
+void expect_same(float actual, float expected, std::size_t i) {
+  EXPECT_TRUE(same_bits(actual, expected)) << "number " << i;
 }
 
 TYPED_TEST(WideOf, ComputesEachNumberByItself) {
@@ -38,9 +40,9 @@ TYPED_TEST(WideOf, ComputesEachNumberByItself) {
   (a - b).store(&difference[1]);
   (a * b).store(&product[1]);
   for (std::size_t i = 1; i <= kSize; ++i) {
-    expect_same(sum[i], kA[i] + kB[i], static_cast<int>(i));
-    expect_same(difference[i], kA[i] - kB[i], static_cast<int>(i));
-    expect_same(product[i], kA[i] * kB[i], static_cast<int>(i));
+    expect_same(sum[i], kA[i] + kB[i], i);
+    expect_same(difference[i], kA[i] - kB[i], i);
+    expect_same(product[i], kA[i] * kB[i], i);
   }
   EXPECT_EQ(sum[0], 0.0f);
 }
@@ -53,7 +55,7 @@ TYPED_TEST(WideOf, ChoosesByComparisonsThatKnowNan) {
   Floats::choose(a <= b, a, b).store(&not_above[1]);
   Floats::choose((a != a) | (b != b), Floats::all(1.0f), {}).store(&either[1]);
   for (std::size_t i = 1; i <= kSize; ++i) {
-    expect_same(not_above[i], kA[i] <= kB[i] ? kA[i] : kB[i], static_cast<int>(i));
+    expect_same(not_above[i], kA[i] <= kB[i] ? kA[i] : kB[i], i);
     EXPECT_EQ(either[i], std::isnan(kA[i]) || std::isnan(kB[i]) ? 1.0f : 0.0f) << i;
   }
 }
@@ -66,13 +68,23 @@ TYPED_TEST(WideOf, ComparesIntegers) {
   EXPECT_EQ(equal, (std::array<std::int32_t, 8>{0, -1, 0, -1, 0, -1, 0, 0}));
 }
 
-TEST(Vectorized, TakesRegistersThatTheProcessorHas) {
-  int bytes = 0;
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) { bytes = kBytes; });
+TEST(Vectorized, TakesTheRegistersThatItIsTold) {
+  for (const int told : {16, 32, 64}) {
+    if (told > widest_registers()) continue;
+    int bytes = 0;
+    vectorized(
+        told, [&]<int kBytes>() __attribute__((always_inline)) { bytes = kBytes; });
+    EXPECT_EQ(bytes, told);
+  }
+}
+
+TEST(Vectorized, KnowsTheWidestRegisters) {
 #ifdef __x86_64__
-  EXPECT_EQ(bytes, __builtin_cpu_supports("avx512f") ? 64 : __builtin_cpu_supports("avx2") ? 32 : 16);
+  EXPECT_EQ(widest_registers(), __builtin_cpu_supports("avx512f") ? 64
+                                : __builtin_cpu_supports("avx2")  ? 32
+                                                                  : 16);
 #else
-  EXPECT_EQ(bytes, 16);
+  EXPECT_EQ(widest_registers(), 16);
 #endif
 }
 

@@ -126,20 +126,24 @@ template <int kBytes>
 
 }  // namespace
 
-void add_deviations(const DeviationSums& p) {
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) { add_deviations_in<kBytes>(p); });
+void add_deviations(const DeviationSums& p, int bytes) {
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) { add_deviations_in<kBytes>(p); });
 }
 
-void normalize(const Normalization16& p) {
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) { normalize_in<kBytes>(p); });
+void normalize(const Normalization16& p, int bytes) {
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) { normalize_in<kBytes>(p); });
 }
 
-void add_gradients(const GradientSums& p) {
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) { add_gradients_in<kBytes>(p); });
+void add_gradients(const GradientSums& p, int bytes) {
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) { add_gradients_in<kBytes>(p); });
 }
 
-void differentiate(const InputGradient& p) {
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) { differentiate_in<kBytes>(p); });
+void differentiate(const InputGradient& p, int bytes) {
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) { differentiate_in<kBytes>(p); });
 }
 
 }  // namespace convoy::cpu

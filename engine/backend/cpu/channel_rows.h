@@ -4,21 +4,15 @@
 // vectorises.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "engine/backend/cpu/primitives.h"
+#include "engine/backend/cpu/row.h"
 #include "engine/core/shape.h"
 
 namespace convoy::cpu {
-
-constexpr std::int64_t kRow = 16;
-
-/// One number for each float of a row.
-using Row = std::array<float, kRow>;
-using DoubleRow = std::array<double, kRow>;
 
 struct ChannelRows {
   std::int64_t images = 0;

@@ -75,18 +75,20 @@ template <int kLanes, int kBytes>
 
 }  // namespace
 
-void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
+void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap, int bytes) {
   if (p.lanes == 1) return forward<1, 4>(p, x, y, tap);
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) {
-    p.lanes == 16 ? forward<16, kBytes>(p, x, y, tap) : forward<8, kBytes>(p, x, y, tap);
-  });
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) {
+        p.lanes == 16 ? forward<16, kBytes>(p, x, y, tap) : forward<8, kBytes>(p, x, y, tap);
+      });
 }
 
-void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
+void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx, int bytes) {
   if (p.lanes == 1) return backward<1, 4>(p, dy, tap, dx);
-  vectorized([&]<int kBytes>() __attribute__((always_inline)) {
-    p.lanes == 16 ? backward<16, kBytes>(p, dy, tap, dx) : backward<8, kBytes>(p, dy, tap, dx);
-  });
+  vectorized(
+      bytes, [&]<int kBytes>() __attribute__((always_inline)) {
+        p.lanes == 16 ? backward<16, kBytes>(p, dy, tap, dx) : backward<8, kBytes>(p, dy, tap, dx);
+      });
 }
 
 }  // namespace convoy::cpu

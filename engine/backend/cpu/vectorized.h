@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
-// Registers are passed between inlined functions only.
+// Registers are passed between inlined functions only. Not popped at the end of this header: GCC warns at the
+// end of the file that includes it.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace convoy::cpu {
@@ -86,12 +87,12 @@ template <typename Loop>
 #endif
 
 /// Calls `loop<kBytes>()`, a template that is always inlined, compiled for the processor's registers of
-/// `kBytes`.
+/// `bytes`, which it must have (registers.h).
 template <typename Loop>
-void vectorized(Loop loop) {
+void vectorized([[maybe_unused]] int bytes, Loop loop) {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f")) return with_avx512(loop);
-  if (__builtin_cpu_supports("avx2")) return with_avx2(loop);
+  if (bytes == 64) return with_avx512(loop);
+  if (bytes == 32) return with_avx2(loop);
 #endif
   loop.template operator()<16>();  // SSE2 or NEON
 }
