@@ -78,6 +78,30 @@ TEST_P(FitTest, FindsThePartThatMadeTheFirstNaN) {
               AnyOf("layer2.1.fprop", GetParam() == "cuda" ? "optimizer" : "never"));
 }
 
+// Activations of 1e25, whose variance no float holds: the norm's output and every gradient stay finite.
+TEST_P(FitTest, FindsRunningStatisticsThatOverflow) {
+  const Model model{"loud",
+                    {1, 8, 8},
+                    {{"conv", Conv2d{.in_channels = 1, .out_channels = 2, .bias = false}},
+                     {"norm", BatchNorm2d{2}},
+                     {"flatten", Flatten{}},
+                     {"fc", Linear{.in_features = 128, .out_features = 3}}}};
+  StateDict initial = initial_state(model, 1);
+  for (auto& [name, tensor] : initial) {
+    if (name == "conv.weight") tensor.values.assign(tensor.values.size(), 1e25);
+  }
+  TrainingState state(*backend_, model, initial, {.optimizer = AdamOptions{}, .check_finite = true});
+  TrainingNetwork network(state, model, 4);
+  const auto resident = backend_->upload(noise(4));
+  const auto step = network.training_step(*resident);
+  const FinishOnExit finish(*backend_);
+  resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3});
+  step->run(1);
+  const auto found = state.finite_check->read();
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(step->parts()[static_cast<std::size_t>(found->part)].label(), "norm.fprop");
+}
+
 TEST_P(FitTest, RefusesAStateThatIsNotFinite) {
   const TrainOptions options{.batch_size = 4, .epochs = 1, .check_finite = true};
   StateDict state = initial_state(convnet(), 1);

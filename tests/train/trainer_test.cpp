@@ -119,6 +119,31 @@ TEST_P(TrainerTest, SettlingAveragesTheLastWeights) {
   EXPECT_EQ(settled, train(1000, &again)) << "no more batches than the data set has";
 }
 
+// Of images that are all the same, the norm's mean over a batch comes from dropout's mask alone.
+TEST_P(TrainerTest, SettlingDrawsDropoutAnewForEachBatch) {
+  Dataset data = halves(30);
+  data.pixels.assign(data.pixels.size(), 200);
+  const Model model{"dropped",
+                    {1, 8, 8},
+                    {{"drop", Dropout{}},
+                     {"norm", BatchNorm2d{1}},
+                     {"flatten", Flatten{}},
+                     {"fc", Linear{.in_features = 64, .out_features = 3}}}};
+  const auto running_mean = [&](std::int64_t settle_batches) {
+    Trainer trainer(*backend_, model, initial_state(model, 1),
+                    {.batch_size = 10, .epochs = 2, .settle_batches = settle_batches});
+    trainer.fit(data);
+    return find(trainer.state(), "norm.running_mean")->values.at(0);
+  };
+  std::vector<double> batch_means;
+  for (std::int64_t batch = 1; batch <= 3; ++batch) {
+    batch_means.push_back((running_mean(batch) - 0.9 * running_mean(batch - 1)) / 0.1);
+    EXPECT_NEAR(batch_means.back(), 200.0 / 255.0, 0.2);
+  }
+  EXPECT_GT(std::abs(batch_means[1] - batch_means[0]), 1e-3);
+  EXPECT_GT(std::abs(batch_means[2] - batch_means[1]), 1e-3);
+}
+
 TEST_P(TrainerTest, PredictsInTheOrderOfTheDataSet) {
   const Dataset data = halves(33);
   const Model model = convnet();
