@@ -73,6 +73,8 @@ fi
 on_gpu=$build/tests/gpu/on_gpu
 [[ -x $on_gpu && -x $build/convoy ]] || fail 1 "$build has no complete build; run this without --skip-build"
 device=$("$on_gpu") || fail 1 "no GPU: ${device#skipped: no GPU to test on: }"
+sm=$(sed -n 's/.*, sm_\([0-9]*\),.*/\1/p' <<<"$device")
+[[ -n $sm ]] || fail 1 "no architecture in: $device"
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
 gpu=${gpu:-${device#device: }}
 
@@ -82,8 +84,6 @@ report=$out/gpu-report-$(date +%F)-$(tr -cs '[:alnum:]\n' - <<<"${gpu%%,*}" | se
 step "Machine" machine
 step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L gpu -R "$tests" --no-tests=error --output-on-failure
 step "Doctor" "$build/convoy" doctor
-sm=$(sed -n 's/.*, sm_\([0-9]*\),.*/\1/p' <<<"$device")
-[[ -n $sm ]] || fail 1 "no architecture in: $device"
 for precision in fp32 tf32 bf16; do
   if [[ $precision != fp32 && $sm -lt 80 ]]; then
     printf '\n== Bench, %s: not run, it needs sm_80\n' "$precision"

@@ -44,9 +44,9 @@ struct StepTiming {
   MemoryUse memory;
 };
 
-/// Trains for warmup + steps steps (or a few more, to fill launches) and times the latter, then as many steps
-/// as those were launches, operation by operation. The data set has a batch at least. Throws what the engine
-/// throws.
+/// Trains for warmup + steps steps (or a few more, to fill launches) and times the latter; then the same
+/// launches again, and behind each a step that is timed operation by operation. The data set has a batch at
+/// least. Throws what the engine throws.
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,
                      const StepTimingOptions& options);
 

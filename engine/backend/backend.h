@@ -122,8 +122,8 @@ class Metrics {
 class ResidentDataset {
  public:
   virtual ~ResidentDataset() = default;
-  /// Sets the order (indices into the data set, no more than it has samples) and puts the cursor on its first
-  /// entry. Never reallocates. Throws UsageError.
+  /// Sets the order (indices into the data set, at least one, no more than it has samples) and puts the
+  /// cursor on its first entry. Never reallocates. Throws UsageError.
   virtual void set_order(std::span<const std::uint32_t> order) = 0;
 };
 

@@ -177,6 +177,7 @@ void check_dataset(const Dataset& dataset) {
 }
 
 void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset) {
+  if (order.empty()) throw UsageError(fmt::format("{}: the order is empty", dataset));
   if (order.size() > samples) {
     throw UsageError(
         fmt::format("{}: the order is of {} samples, the data set has {}", dataset, order.size(), samples));

@@ -59,7 +59,7 @@ std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 /// channel.
 void check_dataset(const Dataset& dataset);
 
-/// No more entries than the data set has samples, each a sample of it.
+/// At least one entry, no more than the data set has samples, each a sample of it.
 void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset);
 
 /// An image [C, H, W] may move by no more than leaves a part of it in sight.

@@ -192,14 +192,13 @@ Depth depth_of(const GradcheckCase& c) {
   return depth;
 }
 
-void keep_worst(GradcheckResult& result, const std::string& name, double error) {
-  if (result.worst.empty() || !(error <= result.error)) {  // a NaN is the worst of all
-    result.error = error;
-    result.worst = name;
-  }
-}
-
 }  // namespace
+
+void GradcheckResult::keep_worst(const std::string& where, double another) {
+  if (std::isnan(error) || (another <= error && !worst.empty())) return;
+  error = another;
+  worst = where;
+}
 
 GradcheckResult check_against_differences(const GradcheckCase& c) {
   const auto backend = make_double_reference_backend();
@@ -225,10 +224,10 @@ GradcheckResult check_against_differences(const GradcheckCase& c) {
         ++kinks;
         continue;
       }
-      keep_worst(result, name, std::abs(slopes.central() - gradient.values[entry]) / scale);
+      result.keep_worst(name, std::abs(slopes.central() - gradient.values[entry]) / scale);
     }
   }
-  if (kinks * 20 > checked) keep_worst(result, "too many kinks", std::nan(""));  // then nothing was shown
+  if (kinks * 20 > checked) result.keep_worst("too many kinks", std::nan(""));  // then nothing was shown
   return result;
 }
 
@@ -255,7 +254,7 @@ GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend
   const auto compare = [&](const std::string& name, const std::vector<double>& actual,
                            const std::vector<double>& expected, double scale) {
     for (std::size_t i = 0; i < expected.size(); ++i) {
-      keep_worst(result, name, std::abs(actual[i] - expected[i]) / scale);
+      result.keep_worst(name, std::abs(actual[i] - expected[i]) / scale);
     }
   };
 
@@ -268,7 +267,7 @@ GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend
     const double scale = scale_of(expected, name);
     compare(name, actual[i].second.values, gradient.values, scale);
     const bool matters = largest(gradient.values) > backend.epsilon() * scale;
-    if (matters && largest(actual[i].second.values) == 0.0) keep_worst(result, name + " is missing", 1.0);
+    if (matters && largest(actual[i].second.values) == 0.0) result.keep_worst(name + " is missing", 1.0);
   }
   return result;
 }

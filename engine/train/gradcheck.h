@@ -21,13 +21,17 @@ struct GradcheckCase {
 /// ConvNet.
 std::vector<GradcheckCase> gradcheck_cases();
 
-/// The largest error of one case on one backend, relative to the largest entry of the tensor it was found in.
+/// The largest error of one case on one backend: of the output relative to its largest entry, of a gradient
+/// to the largest in its layer.
 struct GradcheckResult {
   std::string name;
   std::string backend;
-  std::string worst;  // the tensor: "input", "layer1.0.weight", "output"
+  std::string worst;  // where: "input", "layer1.0.weight", "output", "fc.bias is missing"
   double error = 0.0;
   double tolerance = 0.0;
+
+  /// Keeps this error if it is the largest so far. A NaN is the largest of all.
+  void keep_worst(const std::string& where, double another);
 
   bool passed() const { return error <= tolerance; }  // false for NaN
 };
@@ -36,7 +40,7 @@ struct GradcheckResult {
 GradcheckResult check_against_differences(const GradcheckCase& c);
 
 /// Output and gradients of `backend` against the double reference, with a tolerance from the backend's
-/// epsilon and the longest sum in the case.
+/// epsilon, the longest sum in the case and its number of layers.
 GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend);
 
 }  // namespace convoy

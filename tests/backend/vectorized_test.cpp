@@ -78,15 +78,5 @@ TEST(Vectorized, TakesTheRegistersThatItIsTold) {
   }
 }
 
-TEST(Vectorized, KnowsTheWidestRegisters) {
-#ifdef __x86_64__
-  EXPECT_EQ(widest_registers(), __builtin_cpu_supports("avx512f") ? 64
-                                : __builtin_cpu_supports("avx2")  ? 32
-                                                                  : 16);
-#else
-  EXPECT_EQ(widest_registers(), 16);
-#endif
-}
-
 }  // namespace
 }  // namespace convoy::cpu

@@ -193,7 +193,9 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   EXPECT_EQ(context.plan(convolution())->get().value().info.engine, kSecond);
   EXPECT_GT(calls("cudaEventRecord"), records);
   EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
-  EXPECT_TRUE(chosen(options).from_cache);
+  const graph::PlanInfo kept = chosen(options);
+  EXPECT_TRUE(kept.from_cache);
+  EXPECT_EQ(kept.engine, kSecond);
 }
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {

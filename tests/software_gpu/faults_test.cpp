@@ -49,11 +49,14 @@ double final_loss(const Outcome& outcome) {
   return std::nan("");
 }
 
-class Faults : public GpuProgram, public testing::WithParamInterface<const char*> {};
+class Faults : public GpuProgram, public testing::WithParamInterface<const char*> {
+ protected:
+  void fail_each_call(const std::string& function, const std::vector<std::string>& training,
+                      const std::set<std::string>& survivable);
+};
 
-TEST_P(Faults, EveryCallFailsOnce) {
-  const std::string function = GetParam();
-  const auto& training = training_with(function);
+void Faults::fail_each_call(const std::string& function, const std::vector<std::string>& training,
+                            const std::set<std::string>& survivable) {
   const auto calls = trace(training);
   const auto count =
       std::ranges::count_if(calls, [&](const std::string& call) { return function_of(call) == function; });
@@ -67,7 +70,7 @@ TEST_P(Faults, EveryCallFailsOnce) {
     const Outcome outcome = train(training, {{"SOFTWARE_GPU_FAIL", fault}});
     EXPECT_THAT(outcome.err, Not(HasSubstr("software GPU: ")));  // no leak, nothing forbidden
     if (outcome.code == 0) {
-      EXPECT_TRUE(kSurvivable.contains(function)) << "the failure went unnoticed";
+      EXPECT_TRUE(survivable.contains(function)) << "the failure went unnoticed";
       EXPECT_NEAR(final_loss(outcome), loss, 1e-4 * loss);
       continue;
     }
@@ -78,6 +81,25 @@ TEST_P(Faults, EveryCallFailsOnce) {
     EXPECT_THAT(said.back(), HasSubstr("error: "));
   }
 }
+
+TEST_P(Faults, EveryCallFailsOnce) { fail_each_call(GetParam(), training_with(GetParam()), kSurvivable); }
+
+// A start that finds its plans in the cache: those that cannot be loaded are planned again.
+class WarmFaults : public Faults {};
+
+TEST_P(WarmFaults, EveryCallFailsOnce) {
+  std::vector<std::string> training = kShort;
+  training.insert(training.end(), {"--plan-cache", "plans"});
+  ASSERT_EQ(train(training).code, 0);
+  fail_each_call(GetParam(), training,
+                 {"cudnnBackendCreateDescriptor", "cudnnBackendFinalize", "cudnnBackendGetAttribute",
+                  "cudnnBackendSetAttribute"});
+}
+
+INSTANTIATE_TEST_SUITE_P(, WarmFaults,
+                         testing::Values("cudnnBackendCreateDescriptor", "cudnnBackendFinalize",
+                                         "cudnnBackendGetAttribute", "cudnnBackendSetAttribute"),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 // A call that is not in this list is not tested: the last test notices it.
 const char* const kFunctions[] = {"cublasLtCreate",

@@ -42,6 +42,22 @@ TEST_P(Gradcheck, EveryBackendAgreesWithTheDoubleReference) {
 INSTANTIATE_TEST_SUITE_P(Cases, Gradcheck, testing::ValuesIn(gradcheck_cases()),
                          [](const auto& instance) { return test_name(instance.param.name); });
 
+TEST(GradcheckResult, KeepsTheLargestErrorAndForgetsNoNan) {
+  GradcheckResult result;
+  result.tolerance = 1.0;
+  result.keep_worst("a", 0.0);
+  EXPECT_EQ(result.worst, "a");
+  result.keep_worst("b", 0.5);
+  result.keep_worst("c", 0.25);
+  EXPECT_EQ(result.worst, "b");
+  EXPECT_EQ(result.error, 0.5);
+  EXPECT_TRUE(result.passed());
+  result.keep_worst("d", std::nan(""));
+  result.keep_worst("e", 2.0);
+  EXPECT_EQ(result.worst, "d");
+  EXPECT_FALSE(result.passed());
+}
+
 TEST(GradcheckCases, CoverEveryLayerType) {
   std::vector<std::string> seen;
   const auto note = [&](const auto& self, const std::vector<NamedLayer>& layers) -> void {

@@ -64,8 +64,8 @@ Tuned Autotuner::fastest(const graph::Graph& graph, const std::vector<graph::Pla
     }));
     std::vector<double> times;
     for (int launch = 0; launch < kLaunches; ++launch) {
-      // The device is busy while the host marks and enqueues what is timed, and the first launch of all pays
-      // for the graph's upload.
+      // The device still works on this one while the host marks and enqueues what is timed; and the first of
+      // all pays for the graph's upload.
       CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_));
       const EventMark begin(stream_);
       CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_));

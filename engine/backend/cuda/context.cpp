@@ -95,7 +95,13 @@ void GraphOperation::execute() {
     const std::optional<graph::Plan>& plan = plan_->get();
     if (!plan) throw Error(plan_->no_plan());
     context_.reserve_workspace(plan->info.workspace);
-    executable_.emplace(*plan, context_.cudnn(), bindings_, context_.workspace());
+    try {
+      executable_.emplace(*plan, context_.cudnn(), bindings_, context_.workspace());
+    } catch (const graph::CudnnError& error) {
+      if (!plan->info.from_cache) throw;
+      throw Error(
+          fmt::format("{}: the plan is from the cache, --no-plan-cache does without it", error.what()));
+    }
   }
   executable_->execute();
 }

@@ -75,7 +75,7 @@ class Context {
   std::vector<PlanRow> products_;
 };
 
-/// A graph on its way: planned in the background, bound when it is first executed.
+/// A graph on its way: planned in the background, loaded and bound when it is first executed.
 class GraphOperation {
  public:
   /// Bindings of by-value scalars must outlive this.

@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -121,6 +119,16 @@ CachedPlanner::CachedPlanner(std::string device, graph::Policy policy, std::file
 
 PlanKey CachedPlanner::key_of(const graph::Graph& graph) const {
   return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), autotuned_};
+}
+
+CachedPlan CachedPlanner::find(const graph::Graph& graph) const {
+  CachedPlan found{.plan = cache_.find(key_of(graph)), .refused = {}};
+  if (!found.plan) return found;
+  // Of an installation that was changed by halves, say: better known now, while another plan or an own kernel
+  // can be had, than when it is executed.
+  found.refused = planner_.refusal(*found.plan);
+  if (!found.refused.empty()) found.plan.reset();
+  return found;
 }
 
 std::optional<graph::Plan> CachedPlanner::try_plan(const graph::Graph& graph) const {

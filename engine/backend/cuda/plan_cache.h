@@ -48,18 +48,23 @@ class PlanCache {
   std::filesystem::path folder_;
 };
 
-/// Plans for one described GPU, from the cache where it has them.
+/// What a cache has for a graph.
+struct CachedPlan {
+  std::optional<graph::Plan> plan;
+  std::string refused;  // why what it has is of no use (Planner::refusal)
+};
+
+/// Plans for one described GPU, and the cache of them.
 class CachedPlanner {
  public:
   /// As Planner's. Autotuned plans are kept apart from those that the heuristics rank first.
   CachedPlanner(std::string device, graph::Policy policy, std::filesystem::path folder,
                 bool autotuned = false);
 
-  /// What the cache has. Whether cuDNN loads it is another question: `refusal`.
-  std::optional<graph::Plan> find(const graph::Graph& graph) const { return cache_.find(key_of(graph)); }
+  /// From the cache, and from nowhere else. A plan that cuDNN does not load is none.
+  CachedPlan find(const graph::Graph& graph) const;
 
   /// As Planner's; try_plan stores what it planned, for several plans `store` keeps the one that was chosen.
-  std::string refusal(const graph::Plan& plan) const { return planner_.refusal(plan); }
   std::optional<graph::Plan> try_plan(const graph::Graph& graph) const;
   std::vector<graph::Plan> plans(const graph::Graph& graph, std::size_t limit) const {
     return planner_.plans(graph, limit);

@@ -53,14 +53,10 @@ PlanRequest::PlanRequest(Planning& planning, graph::Graph graph)
       candidates_(std::async(std::launch::async, [this] { return find_candidates(); }).share()) {}
 
 Candidates PlanRequest::find_candidates() const {
-  auto plan = planning_.planner_.find(graph_);
-  if (!plan) return plan_candidates();
-  // An installation that was changed by halves: better known now, while another plan or an own kernel can be
-  // had, than when it is executed.
-  std::string refused = planning_.planner_.refusal(*plan);
-  if (refused.empty()) return {.plans = {std::move(*plan)}};
+  CachedPlan cached = planning_.planner_.find(graph_);
+  if (cached.plan) return {.plans = {std::move(*cached.plan)}};
   Candidates found = plan_candidates();
-  found.refused = std::move(refused);
+  found.refused = std::move(cached.refused);
   return found;
 }
 

@@ -80,7 +80,7 @@ class DeviceDataset final : public ResidentDataset {
     copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
     const kernels::BatchCursor start{.position = 0, .length = std::ssize(order), .arrived = 0};
     copy_to_device(cursor_.data(), &start, sizeof start, context_.stream());
-    ordered_ = !order.empty();
+    ordered_ = true;
   }
 
   const Shape& image() const { return image_; }

@@ -7,8 +7,9 @@ Executable::Executable(const Plan& plan, cudnnHandle_t handle, std::span<const B
     : handle_(handle),
       plan_(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR),
       variant_pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
-  // Newer headers deprecate the handle in favour of a device's properties; cuDNN's own frontend still loads
-  // by the handle where it has one, and so do we until the other way has run on a GPU.
+  // Newer headers deprecate the handle in favour of a device's properties. By those it is only tried whether
+  // a plan loads at all (Planner::refusal); what is executed is loaded by the handle, as cuDNN's own frontend
+  // does where it has one, until the other way has run on a GPU.
   plan_.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle)
       .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
       .finalize();

@@ -138,8 +138,8 @@ std::optional<Plan> Planner::try_plan(const Graph& graph) const {
 }
 
 std::string Planner::refusal(const Plan& plan) const {
-  Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   try {
+    Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
         .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
         .finalize();

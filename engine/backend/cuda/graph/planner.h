@@ -34,9 +34,9 @@ struct Policy {
   std::int64_t workspace_limit = std::int64_t{256} << 20;  // bytes
 };
 
-/// What became of a graph; a row of the table that `--verbose` prints.
+/// What is known of a plan.
 struct PlanInfo {
-  std::string graph;
+  std::string graph;           // its name, for who reads a cache
   std::int64_t engine = -1;    // cuDNN's global index
   std::int64_t workspace = 0;  // bytes
   bool tensor_core = false;
@@ -67,8 +67,8 @@ class Planner {
   /// called by several threads at once.
   std::optional<Plan> try_plan(const Graph& graph) const;
 
-  /// Why cuDNN does not load a plan for this GPU, or loads another than the plan says it is; empty if nothing
-  /// speaks against it. No device is needed. May be called by several threads at once.
+  /// Why cuDNN does not load a plan for this GPU, or with another workspace than the plan says; empty if
+  /// nothing speaks against it. No device is needed. May be called by several threads at once.
   std::string refusal(const Plan& plan) const;
 
   /// As try_plan, but throws Error with the text of `no_plan` if there is none.
