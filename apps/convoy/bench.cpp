@@ -174,7 +174,9 @@ Command add_bench(CLI::App& program) {
   command.add_option("--batch-size", flags->timing.batch_size, "Images a step")
       ->check(at_least(1))
       ->capture_default_str();
-  command.add_option("--steps", flags->timing.steps, "Steps to time")
+  command
+      .add_option("--steps", flags->timing.steps,
+                  "Steps to time; on a GPU rounded up to whole launches of 20")
       ->check(at_least(1))
       ->capture_default_str();
   command.add_option("--warmup", flags->timing.warmup, "Steps before that")

@@ -31,7 +31,10 @@ std::vector<Finding> data_findings() {
     if (found && found->dataset == dataset) {
       findings.push_back({dataset, fmt::format("{} ({})", found->folder.string(), found->how), ""});
     } else {
-      findings.push_back({dataset, "not here", fmt::format("run: convoy fetch {}", dataset)});
+      // If that is set, nothing else is looked at.
+      const std::string folder = data_search({}).environment.string();
+      const std::string out = folder.empty() ? "" : fmt::format(" --out {}/{}", folder, dataset);
+      findings.push_back({dataset, "not here", fmt::format("run: convoy fetch {}{}", dataset, out)});
     }
   }
   return findings;

@@ -161,7 +161,8 @@ Finding plan_cache_finding() {
     return {"plan cache", "none",
             wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
-  return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::PlanCache::count(folder)), ""};
+  return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::PlanCache::count(folder)),
+          cuda::PlanCache::problem(folder)};
 }
 
 }  // namespace

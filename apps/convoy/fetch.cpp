@@ -40,7 +40,8 @@ Command add_fetch(CLI::App& program) {
   const auto flags = std::make_shared<FetchFlags>();
   CLI::App& command = *program.add_subcommand("fetch", "Download a data set, checked by SHA-256");
   command.add_option("dataset", flags->dataset, "mnist, fashion-mnist or cifar10")->required();
-  command.add_option("--out", flags->out, "Folder for the files; without it data/DATASET");
+  command.add_option("--out", flags->out, "Folder for the files; without it data/DATASET")
+      ->check(not_empty());
   set_footer(command,
              "  convoy fetch mnist\n"
              "  convoy fetch cifar10 --out /big/disk/cifar10\n");

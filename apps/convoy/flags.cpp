@@ -16,8 +16,10 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
   command.add_option("--dataset", flags.dataset,
                      fmt::format("Data set: {}, or idx for any four IDX files named as MNIST's",
                                  fmt::join(dataset_names(), ", ")));
-  command.add_option("--data", flags.folder,
-                     "Folder of the data set; without it CONVOY_DATA, then data/DATASET, then a download");
+  command
+      .add_option("--data", flags.folder,
+                  "Folder of the data set; without it CONVOY_DATA, then data/DATASET, then a download")
+      ->check(not_empty());
 }
 
 void add_device_flags(CLI::App& command, DeviceFlags& flags) {
@@ -89,6 +91,10 @@ CLI::Validator at_least(std::int64_t least) {
     return fmt::format("'{}' is not a whole number of at least {}", text, least);
   };
   return {check, fmt::format(">= {}", least)};
+}
+
+CLI::Validator not_empty() {
+  return {[](const std::string& text) { return text.empty() ? std::string("it is empty") : ""; }, ""};
 }
 
 CLI::Validator positive() {

@@ -40,6 +40,9 @@ void add_model_flag(CLI::App& command, std::string& model, const std::string& ot
 /// Accepts whole numbers from `least` upwards.
 CLI::Validator at_least(std::int64_t least);
 
+/// Refuses an empty text: a shell variable that is not set, most likely.
+CLI::Validator not_empty();
+
 /// Accepts finite numbers above 0.
 CLI::Validator positive();
 

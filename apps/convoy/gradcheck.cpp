@@ -89,7 +89,7 @@ Command add_gradcheck(CLI::App& program) {
   add_device_flags(command, flags->device);
   flags->device.device.clear();
   command.get_option("--device")
-      ->description("cuda, cpu or reference; without it every one present")
+      ->description("cuda, cpu, reference or auto; without it every one present")
       ->default_str("");
   add_json_flag(command, flags->json);
   set_footer(command,

@@ -176,10 +176,10 @@ int run_train(const TrainFlags& flags) {
         fmt::format("{}; go on from there with --init {}", interrupted.what(), checkpoint.string()));
   }
   if (!std::isfinite(last.loss)) {
-    throw Error(
-        fmt::format("training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. {} is "
-                    "left as it was",
-                    last.loss, flags.optimizer.learning_rate, checkpoint_of(folder.path()).string()));
+    throw Error(fmt::format(
+        "training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. Nothing is "
+        "written to {}",
+        std::abs(last.loss), flags.optimizer.learning_rate, folder.path().string()));
   }
   folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
@@ -234,14 +234,18 @@ Command add_train(CLI::App& program) {
           "Average the last weights and settle batch norm on N batches; 0: neither, as the classic program")
       ->check(at_least(0))
       ->capture_default_str();
-  command.add_option("--init", flags->init, "Start from a checkpoint, Convoy's or PyTorch's");
-  command.add_option("--out", flags->out, "Folder of the run; without it runs/MODEL-DATASET-SEED");
+  command.add_option("--init", flags->init, "Start from a checkpoint, Convoy's or PyTorch's")
+      ->check(not_empty());
+  command.add_option("--out", flags->out, "Folder of the run; without it runs/MODEL-DATASET-SEED")
+      ->check(not_empty());
   command.add_option("--limit-train", flags->limit_train, "Use only the first N training images; 0: all")
       ->check(at_least(0));
   command.add_option("--limit-test", flags->limit_test, "Use only the first N test images; 0: all")
       ->check(at_least(0));
-  command.add_flag("--summary", flags->summary, "Print the model's layers, shapes and FLOPs, and stop");
+  CLI::Option* summary =
+      command.add_flag("--summary", flags->summary, "Print the model's layers, shapes and FLOPs, and stop");
   add_json_flag(command, flags->json);
+  summary->excludes("--json");
   set_footer(command,
              "  convoy train\n"
              "  convoy train --dataset cifar10 --model resnet9 --epochs 10 --shift 4 --flip\n"

@@ -97,6 +97,24 @@ TEST_F(BadInputTest, TrainingFlags) {
   expect_train_refused({"--device", "tpu"}, kUsage, "tpu");
   expect_refused({"train", "--dataset", "emnist", "--data", "digits"}, kUsage, "emnist");
   expect_refused({"train", "--summary", "--dataset", "emnist"}, kUsage, "emnist");
+  expect_refused({"train", "--summary", "--json"}, kUsage, "--json");
+  for (const std::string flag : {"--out", "--init", "--data"}) {
+    expect_refused({"train", flag, ""}, kUsage, flag + ": it is empty");
+  }
+}
+
+TEST_F(BadInputTest, ADivergedTrainingWritesNothing) {
+  std::filesystem::create_directory(folder_ / "run");
+  write_file(folder_ / "run/model.ckpt", "an earlier run's");
+  const Outcome outcome = run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--lr",
+                               "1e30", "--out", "run", "--limit-train", "200"},
+                              {folder_.path()});
+  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("training diverged: the loss of the last epoch is nan; try a smaller --lr "
+                        "than 1e+30. Nothing is written to run"));
+  EXPECT_EQ(files_under(folder_ / "run"), std::vector<std::string>{"model.ckpt"});
+  EXPECT_EQ(content_of(folder_ / "run/model.ckpt"), "an earlier run's");
 }
 
 TEST_F(BadInputTest, DataFolder) {

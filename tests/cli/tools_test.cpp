@@ -62,7 +62,7 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
     EXPECT_THAT(outcome.out, HasSubstr(subject));
   }
   EXPECT_THAT(outcome.out, HasSubstr("digits (from CONVOY_DATA)"));
-  EXPECT_THAT(outcome.out, HasSubstr("run: convoy fetch cifar10"));
+  EXPECT_THAT(outcome.out, HasSubstr("run: convoy fetch cifar10 --out digits/cifar10"));
 }
 
 TEST(Bench, TimesAStepAndItsOperations) {

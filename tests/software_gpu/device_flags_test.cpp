@@ -182,6 +182,8 @@ TEST(DoctorCuda, FindsMixedLibraries) {
 TEST(DoctorCuda, FindsNoPlaceForPlans) {
   EXPECT_THAT(doctor({{"CONVOY_CACHE", ""}, {"XDG_CACHE_HOME", ""}, {"HOME", ""}}),
               HasSubstr("  plan cache: without HOME every start plans anew"));
+  EXPECT_THAT(doctor({{"CONVOY_CACHE", "/dev/null/plans"}}),
+              HasSubstr("  plan cache: new plans cannot be kept in /dev/null/plans"));
 }
 
 TEST(DoctorCuda, SurvivesWhatDoesNotWork) {
