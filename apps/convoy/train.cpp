@@ -179,7 +179,8 @@ int run_train(const TrainFlags& flags) {
     throw Error(fmt::format(
         "training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. Nothing is "
         "written to {}",
-        std::abs(last.loss), flags.optimizer.learning_rate, folder.path().string()));
+        std::abs(last.loss) /* "nan", whatever its sign */, flags.optimizer.learning_rate,
+        folder.path().string()));
   }
   folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);

@@ -65,7 +65,7 @@ template <int kBytes>
   const Floats shift = Floats::load(p.shift.data());
   for (std::int64_t i = 0; i < whole; i += kRow) {
     const Floats value = (Floats::load(p.x + i) - mean) * scale + shift;
-    (behind_relu(value, value, p.relu)).store(p.y + i);
+    behind_relu(value, value, p.relu).store(p.y + i);
   }
   for (std::int64_t i = whole; i < p.size; ++i) {
     const auto j = static_cast<std::size_t>(i - whole);
