@@ -122,7 +122,7 @@ void assemble_batch(const BatchSource& source, const BatchTarget& target,
     throw Error("a batch of " + std::to_string(target.rows) + " images with " + std::to_string(count) +
                 " elements is too large; use a smaller batch size");
   }
-  with_element(target.element, [&](auto zero) {
+  with_dtype(target.dtype, [&](auto zero) {
     using T = decltype(zero);
     constexpr std::int64_t kLanes = map_lanes<T, T>();
     // One thread a pack, and at least one a label.

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "engine/core/dtype.h"
 #include "kernels/batch_math.h"
-#include "kernels/element.h"
 
 namespace convoy::kernels {
 
@@ -31,8 +31,8 @@ struct BatchSource {
 };
 
 struct BatchTarget {
-  void* images = nullptr;  // [rows, height, width, channels] of `element`, 16-byte aligned
-  Element element = Element::float32;
+  void* images = nullptr;  // [rows, height, width, channels] of `dtype`, 16-byte aligned
+  DType dtype = DType::float32;
   std::int32_t* labels = nullptr;  // [rows]
   std::int64_t rows = 0;
 };

@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kMapThreads)
 void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& tensors, cudaStream_t stream) {
   if (shape.rows == 0 || shape.channels == 0) return;
   const ColumnTiling tiling = tile_columns(shape.rows, shape.channels);
-  with_element(shape.element, [&](auto zero) {
+  with_dtype(shape.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(batch_norm_statistics_kernel<T>,
            {.blocks = tiling.tiles, .threads = kColumnThreads, .rows_of_blocks = tiling.slabs}, stream,
@@ -134,7 +134,7 @@ void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& t
 void batch_norm_backward(const BatchNormShape& shape, const BatchNormBackward& tensors, cudaStream_t stream) {
   if (shape.rows == 0 || shape.channels == 0) return;
   const ColumnTiling tiling = tile_columns(shape.rows, shape.channels);
-  with_element(shape.element, [&](auto zero) {
+  with_dtype(shape.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(batch_norm_sums_kernel<T>,
            {.blocks = tiling.tiles, .threads = kColumnThreads, .rows_of_blocks = tiling.slabs}, stream,
@@ -148,7 +148,7 @@ void batch_norm_backward(const BatchNormShape& shape, const BatchNormBackward& t
 void batch_norm_evaluation(const BatchNormShape& shape, const BatchNormEvaluation& tensors,
                            cudaStream_t stream) {
   if (shape.rows == 0 || shape.channels == 0) return;
-  with_element(shape.element, [&](auto zero) {
+  with_dtype(shape.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(batch_norm_evaluation_kernel<T>, map_shape<T>(shape.rows * shape.channels), stream,
            shape.rows * shape.channels, shape.channels, tensors);

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
+#include "engine/core/dtype.h"
 #include "kernels/column_tiling.h"
-#include "kernels/element.h"
 
 namespace convoy::kernels {
 
@@ -15,13 +15,13 @@ namespace convoy::kernels {
 struct BatchNormShape {
   std::int64_t rows = 0;
   std::int32_t channels = 0;
-  Element element = Element::float32;
+  DType dtype = DType::float32;
 };
 
 /// Device memory; fp32 [channels] unless said otherwise.
 struct BatchNormTraining {
-  const void* x = nullptr;  // of shape.element
-  void* y = nullptr;        // of shape.element
+  const void* x = nullptr;  // of shape.dtype
+  void* y = nullptr;        // of shape.dtype
   const float* weight = nullptr;
   const float* bias = nullptr;
   float* running_mean = nullptr;  // new = (1 - momentum) old + momentum batch
@@ -42,7 +42,7 @@ void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& t
 struct BatchNormBackward {
   const void* x = nullptr;   // what training saw
   const void* y = nullptr;   // what it made: the mask of a fused ReLU; null without one
-  const void* dy = nullptr;  // all of shape.element
+  const void* dy = nullptr;  // all of shape.dtype
   void* dx = nullptr;        // may be dy; null: nobody needs it
   const float* weight = nullptr;
   const float* saved_mean = nullptr;

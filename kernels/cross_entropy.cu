@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(kRowThreads) cross_entropy_kernel(CrossEntropy
 
 void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream) {
   if (batch.rows == 0) return;
-  with_element(batch.element, [&](auto zero) {
+  with_dtype(batch.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (batch.classes <= kMaxWarpClasses) {
       launch(cross_entropy_kernel<WarpTeam, T>,

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/element.h"
+#include "engine/core/dtype.h"
 #include "kernels/metrics.h"
 
 namespace convoy::kernels {
@@ -18,9 +18,9 @@ struct RowResult {
 
 /// Device memory, row-major. A NaN counts as the maximum of its row (as in PyTorch's argmax).
 struct CrossEntropyBatch {
-  const void* logits = nullptr;  // [rows, classes] of `element`
+  const void* logits = nullptr;  // [rows, classes] of `dtype`
   void* dlogits = nullptr;       // the same, or null: no gradient wanted
-  Element element = Element::float32;
+  DType dtype = DType::float32;
   const std::int32_t* labels = nullptr;  // [rows]; one outside 0 .. classes-1 makes its row's loss NaN
   RowResult* results = nullptr;          // [rows], scratch
   std::int64_t rows = 0;

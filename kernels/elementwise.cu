@@ -64,27 +64,27 @@ __global__ void __launch_bounds__(kMapThreads)
   map_packs(out, shape.count, dropped, in);
 }
 
-void relu_forward(const void* x, void* y, Element element, std::int64_t count, cudaStream_t stream) {
+void relu_forward(const void* x, void* y, DType dtype, std::int64_t count, cudaStream_t stream) {
   if (count == 0) return;
-  with_element(element, [&](auto zero) {
+  with_dtype(dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(relu_forward_kernel<T>, map_shape<T>(count), stream, static_cast<const T*>(x), static_cast<T*>(y),
            count);
   });
 }
 
-void relu_backward(const ReluGradient& tensors, Element element, std::int64_t count, cudaStream_t stream) {
+void relu_backward(const ReluGradient& tensors, DType dtype, std::int64_t count, cudaStream_t stream) {
   if (count == 0) return;
-  with_element(element, [&](auto zero) {
+  with_dtype(dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(relu_backward_kernel<T>, map_shape<T>(count), stream, static_cast<const T*>(tensors.y),
            static_cast<const T*>(tensors.dy), static_cast<T*>(tensors.dx), count);
   });
 }
 
-void add(const Addition& tensors, Element element, std::int64_t count, cudaStream_t stream) {
+void add(const Addition& tensors, DType dtype, std::int64_t count, cudaStream_t stream) {
   if (count == 0) return;
-  with_element(element, [&](auto zero) {
+  with_dtype(dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(add_kernel<T>, map_shape<T>(count), stream, static_cast<const T*>(tensors.a),
            static_cast<const T*>(tensors.b), static_cast<T*>(tensors.out), count);
@@ -93,7 +93,7 @@ void add(const Addition& tensors, Element element, std::int64_t count, cudaStrea
 
 void dropout(const DropoutTensors& tensors, const DropoutOptions& options, cudaStream_t stream) {
   if (tensors.shape.count == 0) return;
-  with_element(tensors.element, [&](auto zero) {
+  with_dtype(tensors.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(dropout_kernel<T>, map_shape<T>(tensors.shape.count), stream, static_cast<const T*>(tensors.in),
            static_cast<T*>(tensors.out), tensors.shape, options);

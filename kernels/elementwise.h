@@ -6,13 +6,13 @@
 
 #include <cstdint>
 
+#include "engine/core/dtype.h"
 #include "engine/core/philox.h"
-#include "kernels/element.h"
 
 namespace convoy::kernels {
 
 /// y = max(0, x); NaN stays NaN.
-void relu_forward(const void* x, void* y, Element element, std::int64_t count, cudaStream_t stream);
+void relu_forward(const void* x, void* y, DType dtype, std::int64_t count, cudaStream_t stream);
 
 /// What the backward of a ReLU reads and writes.
 struct ReluGradient {
@@ -21,7 +21,7 @@ struct ReluGradient {
   void* dx = nullptr;  // dy where y > 0 (or NaN), else 0
 };
 
-void relu_backward(const ReluGradient& tensors, Element element, std::int64_t count, cudaStream_t stream);
+void relu_backward(const ReluGradient& tensors, DType dtype, std::int64_t count, cudaStream_t stream);
 
 /// out = a + b: a residual's sum, or the gradients that meet at a fork.
 struct Addition {
@@ -30,7 +30,7 @@ struct Addition {
   void* out = nullptr;
 };
 
-void add(const Addition& tensors, Element element, std::int64_t count, cudaStream_t stream);
+void add(const Addition& tensors, DType dtype, std::int64_t count, cudaStream_t stream);
 
 /// A tensor in NHWC memory whose elements are counted in NCHW: [N, channels, plane] with plane = H W. For
 /// [N, F], channels = F and plane = 1.
@@ -51,7 +51,7 @@ struct DropoutOptions {
 struct DropoutTensors {
   const void* in = nullptr;
   void* out = nullptr;
-  Element element = Element::float32;
+  DType dtype = DType::float32;
   LogicalShape shape;
 };
 

@@ -35,7 +35,7 @@ void reset_finite_report(FiniteReport* report, cudaStream_t stream) {
 
 void check_finite(const FiniteCheck& check, cudaStream_t stream) {
   if (check.count == 0) return;
-  with_element(check.element, [&](auto zero) {
+  with_dtype(check.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(check_finite_kernel<T>, map_shape<T>(check.count), stream, check);
   });

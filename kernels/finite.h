@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/element.h"
+#include "engine/core/dtype.h"
 
 namespace convoy::kernels {
 
@@ -22,8 +22,8 @@ void reset_finite_report(FiniteReport* report, cudaStream_t stream);
 
 /// What is looked at, and on whose behalf.
 struct FiniteCheck {
-  const void* values = nullptr;  // [count] of `element`, 16-byte aligned
-  Element element = Element::float32;
+  const void* values = nullptr;  // [count] of `dtype`, 16-byte aligned
+  DType dtype = DType::float32;
   std::int64_t count = 0;
   std::int32_t operation = 0;          // not negative
   const std::int64_t* step = nullptr;  // the device-side step counter

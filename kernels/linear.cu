@@ -57,7 +57,7 @@ void linear_forward(const LinearForward& linear, cudaStream_t stream) {
   if (linear.rows == 0 || linear.out_features == 0) return;
   const std::int64_t row_tiles = (linear.rows + kTile - 1) / kTile;
   const std::int64_t out_tiles = (linear.out_features + kTile - 1) / kTile;
-  with_element(linear.element, [&](auto zero) {
+  with_dtype(linear.dtype, [&](auto zero) {
     launch(linear_forward_kernel<decltype(zero)>,
            {.blocks = blocks_for(row_tiles * out_tiles, 1), .threads = kTileThreads}, stream, linear);
   });
@@ -66,7 +66,7 @@ void linear_forward(const LinearForward& linear, cudaStream_t stream) {
 void bias_gradient(const BiasGradient& gradient, cudaStream_t stream) {
   if (gradient.channels == 0) return;
   const ColumnTiling tiling = tile_columns(gradient.rows, gradient.channels);
-  with_element(gradient.element, [&](auto zero) {
+  with_dtype(gradient.dtype, [&](auto zero) {
     launch(bias_gradient_kernel<decltype(zero)>,
            {.blocks = tiling.tiles, .threads = kColumnThreads, .rows_of_blocks = tiling.slabs}, stream,
            tiling, gradient);

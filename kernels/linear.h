@@ -5,18 +5,18 @@
 
 #include <cstdint>
 
+#include "engine/core/dtype.h"
 #include "kernels/column_tiling.h"
-#include "kernels/element.h"
 
 namespace convoy::kernels {
 
 /// Device memory, row-major. Sums are fp32.
 struct LinearForward {
-  const void* x = nullptr;       // [rows, in_features] of `element`
-  const void* weight = nullptr;  // [out_features, in_features] of `element`
+  const void* x = nullptr;       // [rows, in_features] of `dtype`
+  const void* weight = nullptr;  // [out_features, in_features] of `dtype`
   const float* bias = nullptr;   // [out_features], or null
-  void* y = nullptr;             // [rows, out_features] of `element`
-  Element element = Element::float32;
+  void* y = nullptr;             // [rows, out_features] of `dtype`
+  DType dtype = DType::float32;
   std::int64_t rows = 0;
   std::int64_t in_features = 0;
   std::int64_t out_features = 0;
@@ -26,9 +26,9 @@ struct LinearForward {
 void linear_forward(const LinearForward& linear, cudaStream_t stream);
 
 struct BiasGradient {
-  const void* dy = nullptr;  // [rows, channels] of `element`: a linear layer's, or a convolution's in NHWC
+  const void* dy = nullptr;  // [rows, channels] of `dtype`: a linear layer's, or a convolution's in NHWC
   float* dbias = nullptr;    // [channels]
-  Element element = Element::float32;
+  DType dtype = DType::float32;
   std::int64_t rows = 0;
   std::int32_t channels = 0;
   ColumnScratch scratch;  // for (rows, channels)

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <source_location>
 
+#include "engine/core/dtype.h"
 #include "engine/core/host_device.h"
-#include "kernels/element.h"
 #include "kernels/launch.h"
 
 namespace convoy::kernels {
@@ -37,14 +37,12 @@ HOST_DEVICE inline __nv_bfloat16 from_float<__nv_bfloat16>(float value) {
   return __float2bfloat16_rn(value);
 }
 
-/// Calls `body` with a zero of the element's C++ type.
+/// Calls `body` with a zero of the C++ type that activations of `dtype` have. Throws Error for integers.
 template <typename Body>
-void with_element(Element element, Body body) {
-  if (element == Element::float32) {
-    body(float{});
-  } else {
-    body(__nv_bfloat16{});
-  }
+void with_dtype(DType dtype, Body body) {
+  if (dtype == DType::float32) return body(float{});
+  if (dtype == DType::bfloat16) return body(__nv_bfloat16{});
+  throw Error("a kernel for real numbers was given integers");
 }
 
 /// Elements that one thread maps: 16 bytes of the wider of the two types.

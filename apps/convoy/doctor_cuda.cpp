@@ -13,8 +13,8 @@
 #include <set>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/graph/planner.h"
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/dnn/planner.h"
+#include "engine/backend/cuda/dnn/plan_cache.h"
 #include "kernels/cuda_error.h"
 #include "kernels/metrics.h"
 
@@ -101,7 +101,7 @@ Finding gpu_finding(int device) {
         "--device cpu",
         kOldestCudaArchitecture);
   } else {
-    const bool ampere = architecture >= cuda::graph::kAmpere;
+    const bool ampere = architecture >= cuda::dnn::kAmpere;
     finding.state += ampere ? "; fp32, tf32, bf16" : "; fp32 (tf32 and bf16 need sm_80)";
   }
   return finding;
@@ -133,7 +133,7 @@ Finding own_kernels_finding() {
   const auto backend = make_cuda_backend({.plan_cache = default_plan_cache()});
   constexpr std::int64_t kChannels = 8;
   const auto activation = [&](const Shape& shape) {
-    return Variable{backend->make_tensor(shape, DType::float32), backend->make_tensor(shape, DType::float32)};
+    return Variable{backend->make_activation(shape), backend->make_activation(shape)};
   };
   const Shape shapes[] = {{kChannels}, {kChannels}, {kChannels, kChannels}, {kChannels}};
   const auto parameters = backend->make_parameters(shapes, /*with_gradients=*/true);

@@ -46,10 +46,10 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
          "fp32 (without it; no TF32), tf32 (products with 10 bits of mantissa on tensor cores), or bf16 "
          "(activations in bf16, parameters in fp32)",
          [&flags](const std::string& value) {
-           flags.cuda.precision = value == "tf32"   ? CudaPrecision::tf32
-                                  : value == "bf16" ? CudaPrecision::bf16
-                                                    : CudaPrecision::fp32;
-           return flags.cuda.precision != CudaPrecision::fp32;
+           flags.cuda.precision = value == "tf32"   ? Precision::tf32
+                                  : value == "bf16" ? Precision::bf16
+                                                    : Precision::fp32;
+           return flags.cuda.precision != Precision::fp32;
          })
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   flag("--no-graph", "Launch the kernels of a step one by one instead of as a CUDA graph",

@@ -219,7 +219,11 @@ class Backend {
   virtual double epsilon() const = 0;
 
   // Memory. `read` and `write` take elements in row-major order of the logical shape, and synchronise.
+  /// Of float32 or int32. (`reference-double` stores every real number as double.) Throws UsageError for
+  /// other types.
   virtual TensorPtr make_tensor(const Shape& shape, DType dtype) = 0;
+  /// Real numbers as this backend stores activations: float32, or bfloat16 if that is its precision.
+  virtual TensorPtr make_activation(const Shape& shape) = 0;
   virtual std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
                                                           bool with_gradients) = 0;
   virtual std::vector<double> read(const Tensor& tensor) const = 0;

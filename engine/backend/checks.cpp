@@ -25,6 +25,33 @@ bool any_zero(const Shape& shape) {
 
 }  // namespace
 
+void refuse_foreign(const std::string& what) {
+  throw UsageError(fmt::format("{} was made by another backend", what));
+}
+
+void refuse_tensor(const std::string& what, const Tensor* tensor, const char* kind) {
+  if (!tensor) throw UsageError(fmt::format("{} is missing", what));
+  throw UsageError(
+      fmt::format("{} {} is not a tensor of {} made by this backend", what, tensor->shape().str(), kind));
+}
+
+void refuse_dtype(const std::string& backend, DType dtype) {
+  throw UsageError(fmt::format("{}: tensors are of float32 or int32, not of {}", backend, name_of(dtype)));
+}
+
+void require_count(const Shape& shape, std::size_t values) {
+  if (static_cast<std::int64_t>(values) == shape.count()) return;
+  throw UsageError(fmt::format("{} values written to a tensor of shape {}", values, shape.str()));
+}
+
+void require_bias(const std::string& layer, bool has_bias, const Variable& bias, std::int64_t outputs) {
+  if (has_bias && !bias.value) throw UsageError(fmt::format("{}: bias is missing", layer));
+  if (has_bias) return require_shape(layer + ": bias", bias.value->shape(), {outputs});
+  if (!bias.value) return;
+  throw UsageError(
+      fmt::format("{}: a bias of shape {} for a layer without bias", layer, bias.value->shape().str()));
+}
+
 void require_shape(const std::string& what, const Shape& actual, const Shape& expected) {
   if (actual == expected) return;
   throw UsageError(fmt::format("{} has shape {}, expected {}", what, actual.str(), expected.str()));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -12,6 +13,38 @@
 #include "engine/model/layers.h"
 
 namespace convoy {
+
+/// Throws "WHAT was made by another backend".
+[[noreturn]] void refuse_foreign(const std::string& what);
+
+/// What came back through the backend's interface as the type that the backend makes. Throws if another
+/// backend made it.
+template <typename Own, typename Base>
+Own& own(const std::string& what, Base& base) {
+  auto* const ours = dynamic_cast<Own*>(&base);
+  if (!ours) refuse_foreign(what);
+  return *ours;
+}
+
+/// Throws for a tensor that is missing, or not of this backend's `kind`: "reals" or "int32".
+[[noreturn]] void refuse_tensor(const std::string& what, const Tensor* tensor, const char* kind);
+
+/// The same for tensors, of which a backend may have several types.
+template <typename Own>
+std::shared_ptr<Own> own_tensor(const std::string& what, const TensorPtr& tensor, const char* kind) {
+  auto ours = std::dynamic_pointer_cast<Own>(tensor);
+  if (!ours) refuse_tensor(what, tensor.get(), kind);
+  return ours;
+}
+
+/// Throws for a tensor of a type that a backend does not make.
+[[noreturn]] void refuse_dtype(const std::string& backend, DType dtype);
+
+/// Throws unless `values` are as many as a tensor of that shape has.
+void require_count(const Shape& shape, std::size_t values);
+
+/// Throws unless there is a bias of shape [outputs] exactly if the layer has one.
+void require_bias(const std::string& layer, bool has_bias, const Variable& bias, std::int64_t outputs);
 
 /// Throws unless `actual` is `expected`; `what` is the layer and the tensor, "Conv2d: weight".
 void require_shape(const std::string& what, const Shape& actual, const Shape& expected);

@@ -5,12 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/core/dtype.h"
 #include "engine/core/shape.h"
 
 namespace convoy {
-
-/// The type a tensor's elements have on a device and in a file.
-enum class DType { float32, int32, int64 };
 
 /// Elements in row-major order of the logical shape. They are held as double because it holds every type that
 /// a backend stores (float, bf16, labels, the double reference's own) and an int64 counter up to 2^53

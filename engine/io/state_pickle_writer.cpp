@@ -80,8 +80,11 @@ std::string_view storage_type(DType type) {
       return "IntStorage";
     case DType::int64:
       return "LongStorage";
+    case DType::bfloat16:
+    case DType::int8:
+      break;  // only devices hold these
   }
-  throw Error("a tensor of an unknown type");
+  throw Error("a tensor of a type that checkpoints do not hold");
 }
 
 std::vector<std::int64_t> row_major_strides(const Shape& shape) {
@@ -169,8 +172,11 @@ std::string storage_bytes(const StateDict::value_type& entry) {
       return convert<std::int32_t>(entry, to_integer);
     case DType::int64:
       return convert<std::int64_t>(entry, to_integer);
+    case DType::bfloat16:
+    case DType::int8:
+      break;  // refused by storage_type already
   }
-  throw Error("a tensor of an unknown type");
+  throw Error("a tensor of a type that checkpoints do not hold");
 }
 
 }  // namespace convoy

@@ -96,7 +96,7 @@ class Differentiable {
  private:
   Variable make_input(const GradcheckCase& c) {
     const Shape shape{c.batch, c.model.input[0], c.model.input[1], c.model.input[2]};
-    Variable input{backend_.make_tensor(shape, DType::float32), backend_.make_tensor(shape, DType::float32)};
+    Variable input{backend_.make_activation(shape), backend_.make_activation(shape)};
     backend_.write(*input.value, uniform_values(shape.count(), kInputStream));
     return input;
   }

@@ -117,7 +117,7 @@ TrainingState::TrainingState(Backend& device, const Model& model, const StateDic
 
 BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed)
     : backend_(state.backend),
-      images_(state.backend.make_tensor(batch_shape(model, batch), DType::float32)),
+      images_(state.backend.make_activation(batch_shape(model, batch))),
       labels_(state.backend.make_tensor({batch}, DType::int32)),
       network_(state.backend, model, state.parameters, {images_, nullptr}, {seed, state.counter.get()}),
       loss_{"loss",

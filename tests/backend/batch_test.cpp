@@ -22,7 +22,7 @@ class BatchTest : public BackendTest {
 
   Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image,
                    const AugmentationSource& augmentation = {}) {
-    Batch batch{backend().make_tensor({count, image[0], image[1], image[2]}, DType::float32),
+    Batch batch{backend().make_activation({count, image[0], image[1], image[2]}),
                 backend().make_tensor({count}, DType::int32), nullptr};
     batch.operation = backend().make_batch(dataset, batch.images, batch.labels, augmentation);
     return batch;
@@ -149,7 +149,7 @@ TEST_P(BatchTest, RefusesAnOrderBeyondTheData) {
 TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {
   const auto resident = backend().upload(small_dataset(3, {1, 2, 2}));
   const auto message = [&](const Shape& images, const Shape& labels) {
-    const TensorPtr x = backend().make_tensor(images, DType::float32),
+    const TensorPtr x = backend().make_activation(images),
                     y = backend().make_tensor(labels, DType::int32);
     return usage_error([&] { backend().make_batch(*resident, x, y, {}); });
   };

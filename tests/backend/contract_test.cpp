@@ -17,7 +17,7 @@ using testing::HasSubstr;
 class ContractTest : public BackendTest {};
 
 TEST_P(ContractTest, NewTensorsAreZero) {
-  EXPECT_THAT(backend().read(*backend().make_tensor({3, 17, 5, 3}, DType::float32)),
+  EXPECT_THAT(backend().read(*backend().make_activation({3, 17, 5, 3})),
               Exactly(Values(765, 0.0)));
   EXPECT_THAT(backend().read(*backend().make_tensor({5}, DType::int32)), Exactly(Values(5, 0.0)));
   const std::vector<Shape> shapes = {{33, 17, 3, 3}, {33}};
@@ -58,7 +58,7 @@ TEST_P(ContractTest, ParametersWithoutGradientsHaveNone) {
 }
 
 TEST_P(ContractTest, RefusesToWriteAnotherNumberOfElements) {
-  const TensorPtr tensor = backend().make_tensor({2, 3}, DType::float32);
+  const TensorPtr tensor = backend().make_activation({2, 3});
   EXPECT_THAT(usage_error([&] { backend().write(*tensor, Values(5)); }),
               AllOf(HasSubstr("[2, 3]"), HasSubstr("5")));
 }
@@ -254,8 +254,8 @@ TEST_P(ContractTest, RefusesTensorsThatAreNotItsOwn) {
 }
 
 TEST_P(ContractTest, RefusesAGradientOfAnotherShape) {
-  const Variable x{backend().make_tensor({2, 3}, DType::float32),
-                   backend().make_tensor({3, 2}, DType::float32)};
+  const Variable x{backend().make_activation({2, 3}),
+                   backend().make_activation({3, 2})};
   EXPECT_THAT(usage_error([&] { backend().make_relu(x); }), AllOf(HasSubstr("[2, 3]"), HasSubstr("[3, 2]")));
 }
 

@@ -15,10 +15,15 @@ void poison(Backend& backend, const TensorPtr& tensor) {
 }  // namespace
 
 Variable place(Backend& backend, const HostTensor& values, bool with_grad) {
-  Variable variable{backend.make_tensor(values.shape, values.dtype), nullptr};
+  // Vectors are parameters and statistics, everything else an activation.
+  const auto make = [&] {
+    const bool activation = values.dtype == DType::float32 && values.shape.rank() > 1;
+    return activation ? backend.make_activation(values.shape) : backend.make_tensor(values.shape, values.dtype);
+  };
+  Variable variable{make(), nullptr};
   backend.write(*variable.value, values.values);
   if (with_grad) {
-    variable.grad = backend.make_tensor(values.shape, values.dtype);
+    variable.grad = make();
     poison(backend, variable.grad);
   }
   return variable;

@@ -203,7 +203,7 @@ std::vector<double> train(Backend& backend, int steps) {
   }
   const auto resident = backend.upload(dataset);
   const auto arena = place_parameters(backend, {weights({3, 1, 4, 4}, 2), normals({3}, 3)});
-  const Variable images{backend.make_tensor({4, 1, 4, 4}, DType::float32), nullptr};
+  const Variable images{backend.make_activation({4, 1, 4, 4}), nullptr};
   const TensorPtr labels = backend.make_tensor({4}, DType::int32);
   const auto metrics = backend.make_metrics();
   const auto counter = backend.make_counter();

@@ -99,7 +99,7 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
       parameters_(backend, model, state),
       dataset_(backend.upload(dataset)),
       images_{
-          backend.make_tensor({batch_size, model.input[0], model.input[1], model.input[2]}, DType::float32),
+          backend.make_activation({batch_size, model.input[0], model.input[1], model.input[2]}),
           nullptr},
       labels_(backend.make_tensor({batch_size}, DType::int32)),
       batch_(backend.make_batch(*dataset_, images_.value, labels_, {})),

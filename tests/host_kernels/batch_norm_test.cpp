@@ -67,7 +67,7 @@ Trained train(const BatchNormShape& shape, Elements x, bool relu) {
   const auto weight = uniform(shape.channels, 0.5, 1.5, 2);
   const auto bias = uniform(shape.channels, -1, 1, 3);
   const auto channels = static_cast<std::size_t>(shape.channels);
-  Trained t{Elements(shape.element, shape.rows * shape.channels),
+  Trained t{Elements(shape.dtype, shape.rows * shape.channels),
             uniform(shape.channels, -1, 1, 4),
             uniform(shape.channels, 0.5, 2, 5),
             std::vector<float>(channels),
@@ -128,11 +128,11 @@ void compare_training(const BatchNormShape& shape, const Elements& x, bool relu,
 
 TEST(BatchNorm, TrainingMatchesTheDoubleReference) {
   for (const auto& [rows, channels] : kShapes) {
-    for (const Element element : kElements) {
+    for (const DType dtype : kDTypes) {
       for (const bool relu : {false, true}) {
         SCOPED_TRACE(testing::Message() << rows << "x" << channels << (relu ? " relu" : ""));
-        const BatchNormShape shape{rows, channels, element};
-        const Elements x(element, uniform(rows * channels, -2, 2, 1));
+        const BatchNormShape shape{rows, channels, dtype};
+        const Elements x(dtype, uniform(rows * channels, -2, 2, 1));
         compare_training(shape, x, relu, in_every_order([&] { return train(shape, x, relu); }));
       }
     }
@@ -142,15 +142,15 @@ TEST(BatchNorm, TrainingMatchesTheDoubleReference) {
 TEST(BatchNorm, AMeanFarFromZeroCostsTheVarianceNothing) {
   for (const auto& [rows, channels] : kShapes) {
     SCOPED_TRACE(testing::Message() << rows << "x" << channels);
-    const BatchNormShape shape{rows, channels, Element::float32};
-    const Elements x(Element::float32, uniform(rows * channels, 998, 1002, 1));
+    const BatchNormShape shape{rows, channels, DType::float32};
+    const Elements x(DType::float32, uniform(rows * channels, 998, 1002, 1));
     compare_training(shape, x, false, train(shape, x, false));
   }
 }
 
 TEST(BatchNorm, EmptyTensorsEnqueueNothing) {
-  const BatchNormShape shape{0, 3, Element::float32};
-  const Elements x(Element::float32, 0);
+  const BatchNormShape shape{0, 3, DType::float32};
+  const Elements x(DType::float32, 0);
   EXPECT_EQ(train(shape, x, false).running_mean, uniform(3, -1, 1, 4));
   EXPECT_NO_THROW(batch_norm_evaluation(shape, {}, nullptr));
   EXPECT_NO_THROW(batch_norm_backward(shape, {}, nullptr));
@@ -158,14 +158,14 @@ TEST(BatchNorm, EmptyTensorsEnqueueNothing) {
 
 TEST(BatchNorm, EvaluationUsesTheRunningStatistics) {
   for (const auto& [rows, channels] : kShapes) {
-    for (const Element element : kElements) {
+    for (const DType dtype : kDTypes) {
       for (const bool relu : {false, true}) {
-        const BatchNormShape shape{rows, channels, element};
-        Elements x(element, uniform(rows * channels, -2, 2, 1));
+        const BatchNormShape shape{rows, channels, dtype};
+        Elements x(dtype, uniform(rows * channels, -2, 2, 1));
         const auto weight = uniform(channels, 0.5, 1.5, 2), bias = uniform(channels, -1, 1, 3);
         const auto mean = uniform(channels, -1, 1, 4), var = uniform(channels, 0.5, 2, 5);
         const Elements y = in_every_order([&] {
-          Elements result(element, rows * channels);
+          Elements result(dtype, rows * channels);
           batch_norm_evaluation(shape,
                                 {.x = x.data(),
                                  .y = result.data(),
@@ -207,9 +207,9 @@ struct BackwardInput {
 BackwardInput backward_input(const BatchNormShape& shape) {
   const std::int64_t count = shape.rows * shape.channels;
   BackwardInput in{shape,
-                   Elements(shape.element, uniform(count, -2, 2, 1)),
-                   Elements(shape.element, uniform(count, -1, 1, 6)),
-                   Elements(shape.element, uniform(count, -1, 1, 7)),
+                   Elements(shape.dtype, uniform(count, -2, 2, 1)),
+                   Elements(shape.dtype, uniform(count, -1, 1, 6)),
+                   Elements(shape.dtype, uniform(count, -1, 1, 7)),
                    uniform(shape.channels, 0.5, 1.5, 2),
                    {},
                    {}};
@@ -224,7 +224,7 @@ BackwardInput backward_input(const BatchNormShape& shape) {
 
 Gradients run_backward(BackwardInput in, bool relu, bool with_dx = true) {
   const auto channels = static_cast<std::size_t>(in.shape.channels);
-  Gradients g{Elements(in.shape.element, in.shape.rows * in.shape.channels), std::vector<float>(channels),
+  Gradients g{Elements(in.shape.dtype, in.shape.rows * in.shape.channels), std::vector<float>(channels),
               std::vector<float>(channels)};
   Scratch scratch(in.shape);
   batch_norm_backward(in.shape,
@@ -282,10 +282,10 @@ void compare_backward(const BackwardInput& in, bool relu, const Gradients& g) {
 
 TEST(BatchNorm, BackwardMatchesTheDoubleReference) {
   for (const auto& [rows, channels] : kShapes) {
-    for (const Element element : kElements) {
+    for (const DType dtype : kDTypes) {
       for (const bool relu : {false, true}) {
         SCOPED_TRACE(testing::Message() << rows << "x" << channels << (relu ? " relu" : ""));
-        const BackwardInput in = backward_input({rows, channels, element});
+        const BackwardInput in = backward_input({rows, channels, dtype});
         compare_backward(in, relu, in_every_order([&] { return run_backward(in, relu); }));
       }
     }
@@ -293,10 +293,10 @@ TEST(BatchNorm, BackwardMatchesTheDoubleReference) {
 }
 
 TEST(BatchNorm, WithoutDxTheParametersGradientsAreTheSame) {
-  const BackwardInput in = backward_input({100, 6, Element::float32});
+  const BackwardInput in = backward_input({100, 6, DType::float32});
   const Gradients g = run_backward(in, true, false);
   EXPECT_EQ(g.dweight, run_backward(in, true).dweight);
-  EXPECT_EQ(g.dx, Elements(Element::float32, 600));
+  EXPECT_EQ(g.dx, Elements(DType::float32, 600));
 }
 
 TEST(Moments, AnEmptySetChangesNothing) {

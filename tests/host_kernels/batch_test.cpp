@@ -84,7 +84,7 @@ constexpr std::int64_t kFirstStep = 5;
 struct Case {
   Image image;
   std::int64_t rows;
-  Element element;
+  DType dtype;
   bool augment;
 };
 
@@ -99,10 +99,10 @@ Batches run(const Source& source, const Case& c) {
   BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
   for (std::int64_t batch = 0; batch < kBatches; ++batch) {
     const std::int64_t step = kFirstStep + batch;
-    Elements images(c.element, c.rows * c.image.size());
+    Elements images(c.dtype, c.rows * c.image.size());
     std::vector<std::int32_t> labels(static_cast<std::size_t>(c.rows));
     assemble_batch(source.on_device(&cursor),
-                   {.images = images.data(), .element = c.element, .labels = labels.data(), .rows = c.rows},
+                   {.images = images.data(), .dtype = c.dtype, .labels = labels.data(), .rows = c.rows},
                    augmentation(c, &step), nullptr);
     result.images.push_back(images);
     result.labels.push_back(labels);
@@ -146,9 +146,9 @@ TEST(Batch, GathersNormalisesAndAugmentsInNhwc) {
     const Source source(image);
     for (const std::int64_t rows :
          {0, 1, 4, 5, 13}) {  // 13: longer than the order, which goes on at its start
-      for (const Element element : kElements) {
+      for (const DType dtype : kDTypes) {
         for (const bool augment : {false, true}) {
-          const Case c{image, rows, element, augment};
+          const Case c{image, rows, dtype, augment};
           SCOPED_TRACE(testing::Message() << image.channels << "x" << image.height << "x" << image.width
                                           << ", rows " << rows << ", augment " << augment);
           const Batches result = in_every_order([&] { return run(source, c); });

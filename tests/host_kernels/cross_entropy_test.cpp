@@ -28,7 +28,7 @@ struct Input {
   }
 };
 
-Input make_input(Element element, std::int64_t rows, std::int64_t classes) {
+Input make_input(DType dtype, std::int64_t rows, std::int64_t classes) {
   std::vector<float> logits = uniform(rows * classes, -8, 8, 1);
   // Every third row lies far from zero: the exponentials overflow unless the maximum is taken off first.
   for (std::int64_t i = 0; i < rows * classes; ++i) {
@@ -39,18 +39,18 @@ Input make_input(Element element, std::int64_t rows, std::int64_t classes) {
   for (std::int32_t& label : labels) {
     label = static_cast<std::int32_t>(sequence.below(static_cast<std::uint32_t>(classes)));
   }
-  return {Elements(element, logits), labels, classes};
+  return {Elements(dtype, logits), labels, classes};
 }
 
 Result run(Input input, int batches = 1, bool gradient = true) {
   const std::int64_t rows = input.rows();
   std::vector<RowResult> results(static_cast<std::size_t>(rows));
   LossMetrics metrics{};
-  Elements dlogits(input.logits.element(), rows * input.classes);
+  Elements dlogits(input.logits.dtype(), rows * input.classes);
   for (int i = 0; i < batches; ++i) {
     cross_entropy({.logits = input.logits.data(),
                    .dlogits = gradient ? dlogits.data() : nullptr,
-                   .element = input.logits.element(),
+                   .dtype = input.logits.dtype(),
                    .labels = input.labels.data(),
                    .results = results.data(),
                    .rows = rows,
@@ -119,9 +119,9 @@ class CrossEntropyShapes : public testing::TestWithParam<Case> {};
 
 TEST_P(CrossEntropyShapes, MatchTheDoubleReference) {
   const auto [rows, classes] = GetParam();
-  for (const Element element : kElements) {
-    SCOPED_TRACE(element == Element::float32 ? "fp32" : "bf16");
-    const Input input = make_input(element, rows, classes);
+  for (const DType dtype : kDTypes) {
+    SCOPED_TRACE(dtype == DType::float32 ? "fp32" : "bf16");
+    const Input input = make_input(dtype, rows, classes);
     compare(input, in_every_order([&] { return run(input); }));
   }
 }
@@ -132,13 +132,13 @@ INSTANTIATE_TEST_SUITE_P(, CrossEntropyShapes,
                                          Case{3, 513}, Case{2, 1000}, Case{3, 1025}, Case{1, 5000}));
 
 TEST(CrossEntropy, EmptyBatchLeavesTheMetricsAlone) {
-  const Result result = run({Elements(Element::float32, 0), {}, 10});
+  const Result result = run({Elements(DType::float32, 0), {}, 10});
   EXPECT_EQ(result.loss_sum, 0.0);
   EXPECT_EQ(result.samples, 0);
 }
 
 TEST(CrossEntropy, BatchesAddUp) {
-  const Input input = make_input(Element::float32, 20, 10);
+  const Input input = make_input(DType::float32, 20, 10);
   const Result one = run(input);
   const Result three = run(input, 3);
   EXPECT_DOUBLE_EQ(three.loss_sum, 3 * one.loss_sum);
@@ -149,24 +149,24 @@ TEST(CrossEntropy, BatchesAddUp) {
 
 TEST(CrossEntropy, WithoutGradientTheMetricsAreTheSame) {
   for (const std::int64_t classes : {10, 600}) {
-    const Input input = make_input(Element::float32, 20, classes);
+    const Input input = make_input(DType::float32, 20, classes);
     const Result result = run(input, 1, false);
     EXPECT_EQ(result.loss_sum, run(input).loss_sum);
-    EXPECT_EQ(result.dlogits, Elements(Element::float32, 20 * classes));
+    EXPECT_EQ(result.dlogits, Elements(DType::float32, 20 * classes));
   }
 }
 
 TEST(CrossEntropy, ATieGoesToTheFirstMaximum) {
   for (const std::int64_t classes : {4, 100, 700}) {
     std::vector<float> logits(static_cast<std::size_t>(2 * classes), 0.25f);
-    const Input input{Elements(Element::float32, logits), {0, 1}, classes};
+    const Input input{Elements(DType::float32, logits), {0, 1}, classes};
     EXPECT_EQ(run(input).hits, (std::vector<std::int32_t>{1, 0}));
   }
 }
 
 TEST(CrossEntropy, NanMakesItsRowAndTheMeanNan) {
   for (const std::int64_t classes : {10, 600}) {
-    Input input = make_input(Element::float32, 3, classes);
+    Input input = make_input(DType::float32, 3, classes);
     input.logits.set(static_cast<std::size_t>(classes + 4), NAN);
     input.labels[1] = 4;
     const Result result = run(input);
@@ -181,7 +181,7 @@ TEST(CrossEntropy, NanMakesItsRowAndTheMeanNan) {
 }
 
 TEST(CrossEntropy, MinusInfinityIsAProbabilityOfZero) {
-  const Input input{Elements(Element::float32, {0.0f, -INFINITY, 0.0f}), {0}, 3};
+  const Input input{Elements(DType::float32, {0.0f, -INFINITY, 0.0f}), {0}, 3};
   const Result result = run(input);
   EXPECT_NEAR(result.last_loss, std::log(2.0), 2 * kEpsilon);
   EXPECT_EQ(result.dlogits[1], 0.0f);
@@ -189,7 +189,7 @@ TEST(CrossEntropy, MinusInfinityIsAProbabilityOfZero) {
 
 TEST(CrossEntropy, ALabelOutsideTheClassesGivesNan) {
   for (const std::int32_t label : {-1, 3}) {
-    const Input input{Elements(Element::float32, {1.0f, 2.0f, 3.0f}), {label}, 3};
+    const Input input{Elements(DType::float32, {1.0f, 2.0f, 3.0f}), {label}, 3};
     EXPECT_TRUE(std::isnan(run(input).last_loss));
     EXPECT_EQ(run(input).correct, 0);
   }

@@ -10,19 +10,19 @@ namespace {
 constexpr std::int64_t kCounts[] = {0, 1, 3, 4, 7, 8, 9, 1025};
 
 TEST(Relu, ForwardAndBackwardAreExact) {
-  for (const Element element : kElements) {
+  for (const DType dtype : kDTypes) {
     for (const std::int64_t count : kCounts) {
       SCOPED_TRACE(count);
-      Elements x(element, uniform(count, -1, 1, 1));
-      Elements dy(element, uniform(count, -1, 1, 2));
-      Elements y(element, count);
+      Elements x(dtype, uniform(count, -1, 1, 1));
+      Elements dy(dtype, uniform(count, -1, 1, 2));
+      Elements y(dtype, count);
       in_every_order([&] {
-        relu_forward(x.data(), y.data(), element, count, nullptr);
+        relu_forward(x.data(), y.data(), dtype, count, nullptr);
         return y;
       });
       const Elements dx = in_every_order([&] {
-        Elements result(element, count);
-        relu_backward({y.data(), dy.data(), result.data()}, element, count, nullptr);
+        Elements result(dtype, count);
+        relu_backward({y.data(), dy.data(), result.data()}, dtype, count, nullptr);
         return result;
       });
       for (std::size_t i = 0; i < x.size(); ++i) {
@@ -34,29 +34,29 @@ TEST(Relu, ForwardAndBackwardAreExact) {
 }
 
 TEST(Relu, ZeroPassesNoGradientAndNanStaysNan) {
-  Elements x(Element::float32, {0.0f, -0.0f, NAN, INFINITY, -INFINITY});
-  Elements dy(Element::float32, {1.0f, 2.0f, 3.0f, 4.0f, 5.0f});
-  relu_forward(x.data(), x.data(), Element::float32, 5, nullptr);  // in place
+  Elements x(DType::float32, {0.0f, -0.0f, NAN, INFINITY, -INFINITY});
+  Elements dy(DType::float32, {1.0f, 2.0f, 3.0f, 4.0f, 5.0f});
+  relu_forward(x.data(), x.data(), DType::float32, 5, nullptr);  // in place
   EXPECT_EQ(x[0], 0.0f);
   EXPECT_TRUE(std::isnan(x[2]));
   EXPECT_EQ(x[3], INFINITY);
   EXPECT_EQ(x[4], 0.0f);
-  relu_backward({x.data(), dy.data(), dy.data()}, Element::float32, 5, nullptr);
-  EXPECT_EQ(dy, Elements(Element::float32, {0.0f, 0.0f, 3.0f, 4.0f, 0.0f}));
+  relu_backward({x.data(), dy.data(), dy.data()}, DType::float32, 5, nullptr);
+  EXPECT_EQ(dy, Elements(DType::float32, {0.0f, 0.0f, 3.0f, 4.0f, 0.0f}));
 }
 
 TEST(Add, IsTheRoundedSum) {
-  for (const Element element : kElements) {
+  for (const DType dtype : kDTypes) {
     for (const std::int64_t count : kCounts) {
-      Elements a(element, uniform(count, -1, 1, 1));
-      Elements b(element, uniform(count, -1, 1, 2));
+      Elements a(dtype, uniform(count, -1, 1, 1));
+      Elements b(dtype, uniform(count, -1, 1, 2));
       const Elements sum = in_every_order([&] {
-        Elements out(element, count);
-        add({a.data(), b.data(), out.data()}, element, count, nullptr);
+        Elements out(dtype, count);
+        add({a.data(), b.data(), out.data()}, dtype, count, nullptr);
         return out;
       });
-      for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(sum[i], rounded(element, a[i] + b[i]));
-      add({a.data(), b.data(), a.data()}, element, count, nullptr);
+      for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(sum[i], rounded(dtype, a[i] + b[i]));
+      add({a.data(), b.data(), a.data()}, dtype, count, nullptr);
       EXPECT_EQ(a, sum) << "in place";
     }
   }
@@ -71,14 +71,14 @@ TEST(Dropout, DrawsTheMaskByTheLogicalIndex) {
   for (const Extent4 e :
        {Extent4{0, 3, 4}, Extent4{1, 1, 1}, Extent4{2, 3, 35}, Extent4{3, 17, 1}, Extent4{2, 1, 49}}) {
     for (const float p : {0.0f, 0.5f, 0.9f, 1.0f}) {
-      for (const Element element : kElements) {
+      for (const DType dtype : kDTypes) {
         SCOPED_TRACE(testing::Message() << e.images << "x" << e.channels << "x" << e.plane << ", p " << p);
         const std::int64_t count = e.images * e.channels * e.plane;
-        Elements in(element, uniform(count, 1, 2, 1));
+        Elements in(dtype, uniform(count, 1, 2, 1));
         const DropoutOptions options{.p = p, .random = {.seed = 5, .stream = 6}, .step = &step};
         const Elements out = in_every_order([&] {
-          Elements result(element, count);
-          dropout({in.data(), result.data(), element, {count, e.channels, e.plane}}, options, nullptr);
+          Elements result(dtype, count);
+          dropout({in.data(), result.data(), dtype, {count, e.channels, e.plane}}, options, nullptr);
           return result;
         });
         for (std::int64_t n = 0; n < e.images; ++n) {
@@ -87,7 +87,7 @@ TEST(Dropout, DrawsTheMaskByTheLogicalIndex) {
               const auto memory = static_cast<std::size_t>((n * e.plane + i) * e.channels + c);
               const auto logical = static_cast<std::uint64_t>((n * e.channels + c) * e.plane + i);
               const bool kept = uniform_at(options.random, 3, logical) >= p;
-              ASSERT_EQ(out[memory], kept ? rounded(element, in[memory] * (1.0f / (1.0f - p))) : 0.0f);
+              ASSERT_EQ(out[memory], kept ? rounded(dtype, in[memory] * (1.0f / (1.0f - p))) : 0.0f);
             }
           }
         }

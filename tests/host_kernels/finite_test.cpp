@@ -7,12 +7,12 @@
 namespace convoy::kernels {
 namespace {
 
-class CheckFinite : public testing::TestWithParam<Element> {
+class CheckFinite : public testing::TestWithParam<DType> {
  protected:
   CheckFinite() { reset_finite_report(&report_, nullptr); }
   void check(Elements values, std::int32_t operation, std::int64_t step) {
     check_finite({.values = values.data(),
-                  .element = values.element(),
+                  .dtype = values.dtype(),
                   .count = static_cast<std::int64_t>(values.size()),
                   .operation = operation,
                   .step = &step,
@@ -58,9 +58,8 @@ TEST_P(CheckFinite, TheFirstOperationKeepsTheReport) {
   EXPECT_EQ(report_.step, 5);
 }
 
-INSTANTIATE_TEST_SUITE_P(, CheckFinite, testing::ValuesIn(kElements), [](const auto& element) {
-  return element.param == Element::float32 ? "fp32" : "bf16";
-});
+INSTANTIATE_TEST_SUITE_P(, CheckFinite, testing::ValuesIn(kDTypes),
+                         [](const auto& dtype) { return dtype.param == DType::float32 ? "fp32" : "bf16"; });
 
 }  // namespace
 }  // namespace convoy::kernels

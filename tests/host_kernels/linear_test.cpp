@@ -21,12 +21,12 @@ std::vector<float> small_integers(std::int64_t count, std::uint32_t stream) {
 }
 
 Elements run(const Extents& e, Elements x, Elements weight, const std::vector<float>& bias) {
-  Elements y(x.element(), e.rows * e.out);
+  Elements y(x.dtype(), e.rows * e.out);
   linear_forward({.x = x.data(),
                   .weight = weight.data(),
                   .bias = bias.empty() ? nullptr : bias.data(),
                   .y = y.data(),
-                  .element = x.element(),
+                  .dtype = x.dtype(),
                   .rows = e.rows,
                   .in_features = e.in,
                   .out_features = e.out},
@@ -49,18 +49,18 @@ std::pair<double, double> reference(const Extents& e, const Elements& x, const E
 
 // Sums of up to 100 products below 5 fit a bf16's 8 bits only rounded, but are exact in fp32.
 TEST(Linear, IntegersAreExactButForTheLastRounding) {
-  for (const Element element : kElements) {
+  for (const DType dtype : kDTypes) {
     for (const Extents& e : kExtents) {
       SCOPED_TRACE(testing::Message() << e.rows << "x" << e.in << "x" << e.out);
-      const Elements x(element, small_integers(e.rows * e.in, 1));
-      const Elements weight(element, small_integers(e.out * e.in, 2));
+      const Elements x(dtype, small_integers(e.rows * e.in, 1));
+      const Elements weight(dtype, small_integers(e.out * e.in, 2));
       for (const bool with_bias : {false, true}) {
         const auto bias = with_bias ? small_integers(e.out, 3) : std::vector<float>{};
         const Elements y = in_every_order([&] { return run(e, x, weight, bias); });
         for (std::int64_t i = 0; i < e.rows * e.out; ++i) {
           const double b = with_bias ? bias[static_cast<std::size_t>(i % e.out)] : 0.0;
           const auto exact = static_cast<float>(reference(e, x, weight, b, i / e.out, i % e.out).first);
-          ASSERT_EQ(y[static_cast<std::size_t>(i)], rounded(element, exact)) << i;
+          ASSERT_EQ(y[static_cast<std::size_t>(i)], rounded(dtype, exact)) << i;
         }
       }
     }
@@ -68,10 +68,10 @@ TEST(Linear, IntegersAreExactButForTheLastRounding) {
 }
 
 TEST(Linear, RealsAreWithinTheirRoundings) {
-  for (const Element element : kElements) {
+  for (const DType dtype : kDTypes) {
     for (const Extents& e : kExtents) {
-      const Elements x(element, uniform(e.rows * e.in, -1, 1, 1));
-      const Elements weight(element, uniform(e.out * e.in, -1, 1, 2));
+      const Elements x(dtype, uniform(e.rows * e.in, -1, 1, 1));
+      const Elements weight(dtype, uniform(e.out * e.in, -1, 1, 2));
       const auto bias = uniform(e.out, -1, 1, 3);
       const Elements y = run(e, x, weight, bias);
       for (std::int64_t i = 0; i < e.rows * e.out; ++i) {
@@ -94,16 +94,16 @@ TEST(BiasGradient, IsTheSumOfEachColumn) {
   // The last four cut their rows into several slabs.
   for (const Matrix m : {Matrix{0, 3}, Matrix{1, 1}, Matrix{5, 0}, Matrix{100, 10}, Matrix{3, 33},
                          Matrix{9000, 1}, Matrix{1025, 6}, Matrix{500, 35}, Matrix{300, 128}}) {
-    for (const Element element : kElements) {
+    for (const DType dtype : kDTypes) {
       SCOPED_TRACE(testing::Message() << m.rows << "x" << m.channels);
-      Elements dy(element, uniform(m.rows * m.channels, -1, 1, 1));
+      Elements dy(dtype, uniform(m.rows * m.channels, -1, 1, 1));
       std::vector<unsigned> arrived(column_counters(m.rows, m.channels));
       const auto sums = in_every_order([&] {
         std::vector<float> result(static_cast<std::size_t>(m.channels), NAN);
         std::vector<std::byte> partials(column_partials_bytes(m.rows, m.channels));
         bias_gradient({.dy = dy.data(),
                        .dbias = result.data(),
-                       .element = element,
+                       .dtype = dtype,
                        .rows = m.rows,
                        .channels = m.channels,
                        .scratch = {partials.data(), arrived.data()}},

@@ -8,8 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "engine/core/dtype.h"
 #include "engine/core/philox.h"
-#include "kernels/element.h"
 #include "tests/host_kernels/host_cuda/host_cuda.h"
 
 namespace convoy {
@@ -43,43 +43,41 @@ inline float rounded_to_bfloat16(float value) { return __bfloat162float(__float2
 /// Elements of either type, read and written as float.
 class Elements {
  public:
-  Elements(kernels::Element element, std::int64_t count)
-      : element_(element), bytes_(static_cast<std::size_t>(count) * kernels::bytes_of(element)) {}
-  Elements(kernels::Element element, const std::vector<float>& values)
-      : Elements(element, static_cast<std::int64_t>(values.size())) {
+  Elements(DType dtype, std::int64_t count)
+      : dtype_(dtype), bytes_(static_cast<std::size_t>(count) * bytes_of(dtype)) {}
+  Elements(DType dtype, const std::vector<float>& values)
+      : Elements(dtype, static_cast<std::int64_t>(values.size())) {
     for (std::size_t i = 0; i < values.size(); ++i) set(i, values[i]);
   }
 
   void* data() { return bytes_.data(); }
-  kernels::Element element() const { return element_; }
-  std::size_t size() const { return bytes_.size() / kernels::bytes_of(element_); }
+  DType dtype() const { return dtype_; }
+  std::size_t size() const { return bytes_.size() / bytes_of(dtype_); }
   float operator[](std::size_t i) const {
-    if (element_ == kernels::Element::float32) return reinterpret_cast<const float*>(bytes_.data())[i];
+    if (dtype_ == DType::float32) return reinterpret_cast<const float*>(bytes_.data())[i];
     return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(bytes_.data())[i]);
   }
   void set(std::size_t i, float value) {
-    if (element_ == kernels::Element::float32) {
+    if (dtype_ == DType::float32) {
       reinterpret_cast<float*>(bytes_.data())[i] = value;
     } else {
       reinterpret_cast<__nv_bfloat16*>(bytes_.data())[i] = __float2bfloat16_rn(value);
     }
   }
   /// The error of one rounding to this type, relative to the value.
-  double rounding() const {
-    return (element_ == kernels::Element::float32 ? kEpsilon : kBfloat16Epsilon) / 2;
-  }
+  double rounding() const { return (dtype_ == DType::float32 ? kEpsilon : kBfloat16Epsilon) / 2; }
   bool operator==(const Elements&) const = default;
 
  private:
-  kernels::Element element_;
+  DType dtype_;
   std::vector<std::byte> bytes_;  // from malloc: 16-byte aligned
 };
 
 /// `value` as that type holds it.
-inline float rounded(kernels::Element element, float value) {
-  return element == kernels::Element::float32 ? value : rounded_to_bfloat16(value);
+inline float rounded(DType dtype, float value) {
+  return dtype == DType::float32 ? value : rounded_to_bfloat16(value);
 }
 
-constexpr kernels::Element kElements[] = {kernels::Element::float32, kernels::Element::bfloat16};
+constexpr DType kDTypes[] = {DType::float32, DType::bfloat16};
 
 }  // namespace convoy

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/dnn/plan_cache.h"
 #include "engine/model/builtin.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
@@ -13,8 +13,8 @@
 namespace convoy::test {
 namespace {
 
-using cuda::graph::Graph;
-using cuda::graph::Policy;
+using cuda::dnn::OperationGraph;
+using cuda::dnn::Policy;
 
 class CachedPlanningTest : public testing::Test {
  protected:
@@ -22,9 +22,9 @@ class CachedPlanningTest : public testing::Test {
   std::vector<Planned> start(const char* title) {
     const cuda::CachedPlanner planner(device_description("h100"), Policy{}, folder_.path());
     auto graphs =
-        training_graphs(builtin_model("convnet", {1, 28, 28}, 10), 100, cuda::graph::DataType::float32);
+        training_graphs(builtin_model("convnet", {1, 28, 28}, 10), 100, DType::float32);
     const auto begin = std::chrono::steady_clock::now();
-    const auto find_or_plan = [&](const Graph& graph) {
+    const auto find_or_plan = [&](const OperationGraph& graph) {
       auto plan = planner.find(graph).plan;
       return plan ? plan : planner.try_plan(graph);
     };
@@ -63,13 +63,13 @@ TEST_F(CachedPlanningTest, ASecondStartPlansNothingAndADamagedFileIsPlannedAgain
 
 // What a start does before it trusts a plan: cuDNN makes it again from its text.
 TEST_F(CachedPlanningTest, CuDnnLoadsItsPlansAgainAndNoOtherDevicesDo) {
-  const cuda::graph::Planner h100(device_description("h100"), Policy{});
-  const cuda::graph::Planner t4(device_description("t4"), Policy{});
+  const cuda::dnn::Planner h100(device_description("h100"), Policy{});
+  const cuda::dnn::Planner t4(device_description("t4"), Policy{});
   for (const Planned& planned : start("to be loaded")) {
     SCOPED_TRACE(planned.request.graph.str());
     EXPECT_EQ(h100.refusal(*planned.plan), "");
     EXPECT_NE(t4.refusal(*planned.plan), "");
-    cuda::graph::Plan other = *planned.plan;
+    cuda::dnn::Plan other = *planned.plan;
     other.info.workspace += 1;
     EXPECT_THAT(h100.refusal(other), testing::HasSubstr("its workspace is"));
   }

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "engine/backend/cuda/graphs.h"
+#include "engine/backend/cuda/layers/operation_graphs.h"
 #include "engine/model/fold.h"
 #include "engine/model/state.h"
 #include "engine/train/network.h"
@@ -10,9 +10,8 @@
 namespace convoy::test {
 namespace {
 
-using cuda::graph::DataType;
-using cuda::graph::Graph;
-using cuda::graph::Pooling;
+using cuda::dnn::OperationGraph;
+using cuda::dnn::Pooling;
 
 Variable variable(const Shape& shape, bool with_gradient) {
   return {std::make_shared<Tensor>(shape), with_gradient ? std::make_shared<Tensor>(shape) : nullptr};
@@ -44,16 +43,17 @@ class Counter final : public StepCounter {
 
 class GraphCollector final : public Backend {
  public:
-  explicit GraphCollector(DataType type) : type_(type) {}
+  explicit GraphCollector(DType type) : type_(type) {}
 
   /// The graphs that were asked for, operation by operation.
-  std::vector<std::vector<Graph>> take() { return std::move(operations_); }
+  std::vector<std::vector<OperationGraph>> take() { return std::move(operations_); }
 
   std::string name() const override { return "collector"; }
   std::string description() const override { return "writes down graphs"; }
   double epsilon() const override { return 0; }
 
   TensorPtr make_tensor(const Shape& shape, DType) override { return std::make_shared<Tensor>(shape); }
+  TensorPtr make_activation(const Shape& shape) override { return std::make_shared<Tensor>(shape); }
   std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
                                                   bool with_gradients) override {
     return std::make_unique<Arena>(shapes, with_gradients);
@@ -64,7 +64,7 @@ class GraphCollector final : public Backend {
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable&) override {
     const Shape& shape = x.value->shape();
-    std::vector<Graph> graphs = {cuda::conv2d_forward_graph(layer, fuse_relu, shape, type_)};
+    std::vector<OperationGraph> graphs = {cuda::conv2d_forward_graph(layer, fuse_relu, shape, type_)};
     if (weight.grad) graphs.push_back(cuda::conv2d_backward_weight_graph(layer, shape, type_));
     if (x.grad) graphs.push_back(cuda::conv2d_backward_data_graph(layer, shape, type_));
     return operation(conv2d_output(layer, shape), x.grad || weight.grad, std::move(graphs));
@@ -126,7 +126,7 @@ class GraphCollector final : public Backend {
   std::vector<PlanRow> plans() const override { return {}; }
 
  private:
-  OperationPtr operation(const Shape& output, bool with_gradient, std::vector<Graph> graphs) {
+  OperationPtr operation(const Shape& output, bool with_gradient, std::vector<OperationGraph> graphs) {
     operations_.push_back(std::move(graphs));
     return std::make_unique<Nothing>(variable(output, with_gradient));
   }
@@ -135,13 +135,13 @@ class GraphCollector final : public Backend {
 
   OperationPtr pool(const PoolWindow& window, Pooling pooling, const Variable& x) {
     const Shape& shape = x.value->shape();
-    std::vector<Graph> graphs = {cuda::pool_forward_graph(window, pooling, shape, type_)};
+    std::vector<OperationGraph> graphs = {cuda::pool_forward_graph(window, pooling, shape, type_)};
     if (x.grad) graphs.push_back(cuda::pool_backward_graph(window, pooling, shape, type_));
     return operation(pool_output("pooling", window, shape), x.grad != nullptr, std::move(graphs));
   }
 
-  DataType type_;
-  std::vector<std::vector<Graph>> operations_;  // one entry an operation, as in the network
+  DType type_;
+  std::vector<std::vector<OperationGraph>> operations_;  // one entry an operation, as in the network
 };
 
 }  // namespace
@@ -149,7 +149,7 @@ class GraphCollector final : public Backend {
 namespace {
 
 std::vector<LayerGraph> graphs_of(const Model& model, const StateDict& state, bool with_gradients,
-                                  std::int64_t batch, DataType type) {
+                                  std::int64_t batch, DType type) {
   GraphCollector collector(type);
   const Parameters parameters(collector, model, state, with_gradients);
   const Variable images = variable({batch, model.input[0], model.input[1], model.input[2]}, false);
@@ -159,9 +159,9 @@ std::vector<LayerGraph> graphs_of(const Model& model, const StateDict& state, bo
   std::vector<LayerGraph> result;
   std::set<std::string> seen;
   auto operation = network.operations().begin();
-  for (std::vector<Graph>& graphs : collector.take()) {
+  for (std::vector<OperationGraph>& graphs : collector.take()) {
     const std::string& layer = operation++->name;
-    for (Graph& graph : graphs) {
+    for (OperationGraph& graph : graphs) {
       if (seen.insert(graph.signature()).second) result.push_back({layer, std::move(graph)});
     }
   }
@@ -170,11 +170,11 @@ std::vector<LayerGraph> graphs_of(const Model& model, const StateDict& state, bo
 
 }  // namespace
 
-std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DataType type) {
+std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DType type) {
   return graphs_of(model, initial_state(model, /*seed=*/1), /*with_gradients=*/true, batch, type);
 }
 
-std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, DataType type) {
+std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, DType type) {
   const FoldedModel folded = fold_batch_norm(model, initial_state(model, /*seed=*/1));
   return graphs_of(folded.model, folded.state, /*with_gradients=*/false, batch, type);
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/cuda/graph/graph.h"
+#include "engine/backend/cuda/dnn/operation_graph.h"
 #include "engine/model/model.h"
 
 namespace convoy::test {
@@ -13,14 +13,14 @@ namespace convoy::test {
 /// A graph and the layer that first asked for it.
 struct LayerGraph {
   std::string layer;
-  cuda::graph::Graph graph;
+  cuda::dnn::OperationGraph graph;
 };
 
 /// The distinct graphs of a training step of `model` (a Trainer's evaluation needs no others), in the order
 /// of the layers. `type` is that of activations and weights. Throws UsageError for shapes that do not fit.
-std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, cuda::graph::DataType type);
+std::vector<LayerGraph> training_graphs(const Model& model, std::int64_t batch, DType type);
 
 /// The same of an Inference, with its norms folded and nothing trained.
-std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, cuda::graph::DataType type);
+std::vector<LayerGraph> inference_graphs(const Model& model, std::int64_t batch, DType type);
 
 }  // namespace convoy::test

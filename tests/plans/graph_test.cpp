@@ -1,15 +1,15 @@
 // Graphs before cuDNN sees them: what is refused, and what makes two of them differ.
-#include "engine/backend/cuda/graph/graph.h"
+#include "engine/backend/cuda/dnn/operation_graph.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "engine/backend/cuda/graphs.h"
+#include "engine/backend/cuda/layers/operation_graphs.h"
 #include "tests/temporary_folder.h"
 
-namespace convoy::cuda::graph {
+namespace convoy::cuda::dnn {
 namespace {
 
 using testing::HasSubstr;
@@ -22,7 +22,7 @@ std::string refusal(Run run) {
 }
 
 TEST(GraphTest, InfersShapesOfEveryOperation) {
-  Graph g("test");
+  OperationGraph g("test");
   const Window window{.kernel = {3, 2}, .padding = {1, 0}, .stride = {2, 1}, .dilation = {1, 2}};
   const Value x = g.input(Role::x, {2, 6, 9, 8});
   const Value weight = g.input(Role::weight, {4, 3, 3, 2});  // two groups
@@ -30,40 +30,40 @@ TEST(GraphTest, InfersShapesOfEveryOperation) {
   EXPECT_EQ(g.tensors().at(y.index).shape, (Shape{2, 4, 5, 6}));
   const PoolOutputs pooled = g.pool(y, {.kernel = {2, 2}, .stride = {2, 2}}, Pooling::max);
   EXPECT_EQ(g.tensors().at(pooled.y.index).shape, (Shape{2, 4, 2, 3}));
-  EXPECT_EQ(g.tensors().at(pooled.index.index).type, DataType::int8);
+  EXPECT_EQ(g.tensors().at(pooled.index.index).type, DType::int8);
   EXPECT_EQ(g.nodes().size(), 2u);
   EXPECT_EQ(g.str(), "test of [2, 6, 9, 8] and [4, 3, 3, 2]");
-  EXPECT_EQ(Graph("empty").str(), "empty");
+  EXPECT_EQ(OperationGraph("empty").str(), "empty");
 }
 
 TEST(GraphTest, AnOutputIsWrittenInTheTypeThatWasAskedFor) {
-  Graph g("test");
+  OperationGraph g("test");
   const PoolOutputs out = g.pool(g.input(Role::x, {1, 1, 2, 2}), {.kernel = {2, 2}}, Pooling::max);
-  g.output(out.y, Role::y, DataType::bfloat16);
-  g.output(out.index, Role::index, DataType::bfloat16);
-  EXPECT_EQ(g.tensors().at(out.y.index).type, DataType::bfloat16);
-  EXPECT_EQ(g.tensors().at(out.index.index).type, DataType::int8) << "an index is never rounded";
+  g.output(out.y, Role::y, DType::bfloat16);
+  g.output(out.index, Role::index, DType::bfloat16);
+  EXPECT_EQ(g.tensors().at(out.y.index).type, DType::bfloat16);
+  EXPECT_EQ(g.tensors().at(out.index.index).type, DType::int8) << "an index is never rounded";
 }
 
 TEST(GraphTest, VirtualTensorsAreFp32ExceptAMaskedGradient) {
-  Graph g("test");
-  const Value x = g.input(Role::x, {1, 8, 2, 2}, DataType::bfloat16);
-  const Value dy = g.input(Role::dy, {1, 8, 2, 2}, DataType::bfloat16);
-  EXPECT_EQ(g.tensors().at(g.relu(x).index).type, DataType::float32);
-  EXPECT_EQ(g.tensors().at(g.relu_backward(dy, x).index).type, DataType::bfloat16);
+  OperationGraph g("test");
+  const Value x = g.input(Role::x, {1, 8, 2, 2}, DType::bfloat16);
+  const Value dy = g.input(Role::dy, {1, 8, 2, 2}, DType::bfloat16);
+  EXPECT_EQ(g.tensors().at(g.relu(x).index).type, DType::float32);
+  EXPECT_EQ(g.tensors().at(g.relu_backward(dy, x).index).type, DType::bfloat16);
 }
 
 TEST(GraphTest, RefusesTensorsThatAreNotFourPositiveDimensions) {
   for (const Shape& shape :
        {Shape{}, Shape{2, 3}, Shape{1, 2, 3, 4, 5}, Shape{0, 1, 2, 3}, Shape{1, -1, 2, 3}}) {
-    Graph g("conv2d.fprop");
+    OperationGraph g("conv2d.fprop");
     EXPECT_EQ(refusal([&] { g.input(Role::x, shape); }),
               "graph conv2d.fprop: " + shape.str() + " is not four positive dimensions");
   }
 }
 
 TEST(GraphTest, RefusesARoleThatIsTaken) {
-  Graph g("test");
+  OperationGraph g("test");
   const Value x = g.input(Role::x, {1, 4, 2, 2});
   EXPECT_THAT(refusal([&] { g.input(Role::x, {1, 4, 2, 2}); }), HasSubstr("graph test: role 1 is taken"));
   EXPECT_THAT(refusal([&] { g.input(Role::none, {1, 4, 2, 2}); }), HasSubstr("is taken"));
@@ -96,7 +96,7 @@ TEST(GraphTest, RefusesConvolutionsThatDoNotFit) {
   const Shape x{2, 6, 5, 5};
   for (const Misfit& misfit : kMisfits) {
     SCOPED_TRACE(misfit.why);
-    Graph g("conv");
+    OperationGraph g("conv");
     const Value input = g.input(Role::x, x);
     const Value weight = g.input(Role::weight, misfit.weight);
     const Value dy = g.input(Role::dy, {2, 4, 3, 3});
@@ -111,7 +111,7 @@ TEST(GraphTest, RefusesConvolutionsThatDoNotFit) {
 }
 
 TEST(GraphTest, RefusesGradientsOfAnotherShape) {
-  Graph g("conv");
+  OperationGraph g("conv");
   const Value x = g.input(Role::x, {2, 6, 5, 5});
   const Value weight = g.input(Role::weight, {4, 6, 3, 3});
   const Value dy = g.input(Role::dy, {2, 4, 3, 4});  // [2, 4, 3, 3] would fit
@@ -123,11 +123,11 @@ TEST(GraphTest, RefusesGradientsOfAnotherShape) {
 }
 
 TEST(GraphTest, RefusesPoolsThatDoNotFit) {
-  Graph g("pool");
+  OperationGraph g("pool");
   const Window window{.kernel = {2, 2}, .stride = {2, 2}};
   const Value x = g.input(Role::x, {1, 4, 5, 5});
   const Value dy = g.input(Role::dy, {1, 4, 2, 2});
-  const Value other = g.input(Role::index, {1, 4, 2, 1}, DataType::int8);
+  const Value other = g.input(Role::index, {1, 4, 2, 1}, DType::int8);
   EXPECT_THAT(refusal([&] {
                 g.pool(x, {.kernel = {6, 2}}, Pooling::max);
               }),
@@ -148,7 +148,7 @@ TEST(GraphTest, RefusesPoolsThatDoNotFit) {
 }
 
 TEST(GraphTest, RefusesBatchNormVectorsOfOtherChannels) {
-  Graph g("norm");
+  OperationGraph g("norm");
   const Value x = g.input(Role::x, {2, 4, 5, 5});
   const Value fits = g.input(Role::scale, {1, 4, 1, 1});
   const Value wrong = g.input(Role::bias, {1, 8, 1, 1});
@@ -166,7 +166,7 @@ TEST(GraphTest, RefusesBatchNormVectorsOfOtherChannels) {
 }
 
 TEST(GraphTest, PointwiseOperandsBroadcastOneWayOnly) {
-  Graph g("add");
+  OperationGraph g("add");
   const Value a = g.input(Role::a, {2, 4, 5, 5});
   const Value b = g.input(Role::b, {1, 4, 1, 1});
   EXPECT_EQ(g.tensors().at(g.add(a, b).index).shape, (Shape{2, 4, 5, 5}));
@@ -178,7 +178,7 @@ TEST(GraphTest, PointwiseOperandsBroadcastOneWayOnly) {
 
 // What a layer asks for that cuDNN would refuse, or worse, accept.
 TEST(GraphTest, TheEnginesBuildersRefuseShapesBeforeCudnnSeesThem) {
-  const auto type = DataType::float32;
+  const auto type = DType::float32;
   const Shape x{2, 4, 5, 5};
   const std::vector<Conv2d> layers = {
       {.in_channels = 2, .out_channels = 8, .bias = false},          // would be 2 groups
@@ -219,16 +219,16 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
   const auto with = [&](auto change) {
     Conv2d changed = conv;
     change(changed);
-    return conv2d_forward_graph(changed, false, {2, 4, 9, 9}, DataType::float32);
+    return conv2d_forward_graph(changed, false, {2, 4, 9, 9}, DType::float32);
   };
   const Window plain{.kernel = {2, 2}, .stride = {2, 2}};
   const PoolWindow window{.kernel = plain.kernel, .stride = plain.stride, .padding = {0, 0}};
   const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {1, 1}};
   const Shape x{2, 4, 9, 9};
-  const std::vector<Graph> graphs = {
-      conv2d_forward_graph(conv, false, x, DataType::float32),
-      conv2d_forward_graph(conv, false, x, DataType::bfloat16),
-      conv2d_forward_graph(conv, false, {3, 4, 9, 9}, DataType::float32),
+  const std::vector<OperationGraph> graphs = {
+      conv2d_forward_graph(conv, false, x, DType::float32),
+      conv2d_forward_graph(conv, false, x, DType::bfloat16),
+      conv2d_forward_graph(conv, false, {3, 4, 9, 9}, DType::float32),
       with([](Conv2d& c) { c.bias = false; }),
       with([](Conv2d& c) {
         c.padding = {1, 1};
@@ -243,34 +243,34 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
         c.dilation = {2, 2};
       }),
       with([](Conv2d& c) { c.groups = 2; }),
-      conv2d_backward_data_graph(conv, x, DataType::float32),
-      conv2d_backward_weight_graph(conv, x, DataType::float32),
-      batch_norm_training_graph(x, false, DataType::float32),
-      batch_norm_training_graph(x, true, DataType::float32),
-      batch_norm_backward_graph(x, false, DataType::float32),
-      batch_norm_backward_graph(x, true, DataType::float32),
-      pool_forward_graph(window, Pooling::max, x, DataType::float32),
-      pool_forward_graph(window, Pooling::average_include_padding, x, DataType::float32),
-      pool_forward_graph(window, Pooling::average_exclude_padding, x, DataType::float32),
-      pool_forward_graph(padded, Pooling::max, x, DataType::float32),
-      pool_backward_graph(window, Pooling::max, x, DataType::float32),
-      pool_backward_graph(window, Pooling::average_include_padding, x, DataType::float32),
+      conv2d_backward_data_graph(conv, x, DType::float32),
+      conv2d_backward_weight_graph(conv, x, DType::float32),
+      batch_norm_training_graph(x, false, DType::float32),
+      batch_norm_training_graph(x, true, DType::float32),
+      batch_norm_backward_graph(x, false, DType::float32),
+      batch_norm_backward_graph(x, true, DType::float32),
+      pool_forward_graph(window, Pooling::max, x, DType::float32),
+      pool_forward_graph(window, Pooling::average_include_padding, x, DType::float32),
+      pool_forward_graph(window, Pooling::average_exclude_padding, x, DType::float32),
+      pool_forward_graph(padded, Pooling::max, x, DType::float32),
+      pool_backward_graph(window, Pooling::max, x, DType::float32),
+      pool_backward_graph(window, Pooling::average_include_padding, x, DType::float32),
   };
   std::set<std::string> signatures;
-  for (const Graph& graph : graphs) {
+  for (const OperationGraph& graph : graphs) {
     EXPECT_TRUE(signatures.insert(graph.signature()).second) << graph.str() << ": " << graph.signature();
   }
 }
 
 TEST(GraphSignatureTest, IsTheSameForTheSameGraph) {
   const Conv2d conv{.in_channels = 4, .out_channels = 8, .kernel_size = {3, 3}};
-  const auto make = [&] { return conv2d_forward_graph(conv, false, {2, 4, 9, 9}, DataType::bfloat16); };
+  const auto make = [&] { return conv2d_forward_graph(conv, false, {2, 4, 9, 9}, DType::bfloat16); };
   EXPECT_EQ(make().signature(), make().signature());
 }
 
 TEST(GraphSignatureTest, TellsApartWhichTensorPlaysWhichPart) {
   const auto sum = [](bool swapped) {
-    Graph g("add");
+    OperationGraph g("add");
     const Value a = g.input(Role::a, {1, 4, 2, 2});
     const Value b = g.input(Role::b, {1, 4, 2, 2});
     g.output(swapped ? g.add(b, a) : g.add(a, b), Role::y);
@@ -280,4 +280,4 @@ TEST(GraphSignatureTest, TellsApartWhichTensorPlaysWhichPart) {
 }
 
 }  // namespace
-}  // namespace convoy::cuda::graph
+}  // namespace convoy::cuda::dnn

@@ -1,6 +1,6 @@
 // Finished plans on disk: what comes back, and what is never trusted. The plans are made up, cuDNN has no
 // part in this.
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/dnn/plan_cache.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ class PlanCacheTest : public testing::Test {
     return {.cudnn_version = 91900, .device = "{\"deviceVer\": 900}", .signature = signature, .policy = {}};
   }
 
-  graph::Plan plan(const std::string& json = "{\"engine\": 7}") const {
+  dnn::Plan plan(const std::string& json = "{\"engine\": 7}") const {
     return {.info = {.graph = "conv2d.fprop",
                      .engine = 7,
                      .workspace = 4096,
@@ -83,7 +83,7 @@ TEST_F(PlanCacheTest, EveryPartOfTheKeyCounts) {
   others[0].cudnn_version = 91901;
   others[1].device = "{\"deviceVer\": 800}";
   others[2].signature += " ";
-  others[3].policy.precision = graph::Precision::tf32;
+  others[3].policy.precision = Precision::tf32;
   others[4].policy.deterministic = false;
   others[5].policy.workspace_limit = 1;
   others[6].autotuned = true;

@@ -13,8 +13,6 @@
 
 namespace convoy::test {
 
-using cuda::graph::DataType;
-using cuda::graph::Precision;
 
 std::vector<std::string> described_devices() {
   std::vector<std::string> devices;
@@ -44,8 +42,8 @@ std::string name_of(Precision precision) {
   return "fp32";
 }
 
-DataType activation_type(Precision precision) {
-  return precision == Precision::bf16 ? DataType::bfloat16 : DataType::float32;
+DType activation_type(Precision precision) {
+  return precision == Precision::bf16 ? DType::bfloat16 : DType::float32;
 }
 
 std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs) {
@@ -71,9 +69,9 @@ std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> g
   return results;
 }
 
-std::string own_kernel(const cuda::graph::Graph& graph) {
-  using cuda::graph::Operator;
-  const auto is_behind_a_convolution = [](const cuda::graph::Node& node) {
+std::string own_kernel(const cuda::dnn::OperationGraph& graph) {
+  using cuda::dnn::Operator;
+  const auto is_behind_a_convolution = [](const cuda::dnn::Node& node) {
     return node.op == Operator::add || node.op == Operator::relu;
   };
   const bool bias_or_relu =
@@ -83,7 +81,7 @@ std::string own_kernel(const cuda::graph::Graph& graph) {
 
 namespace {
 
-std::string notes_of(const cuda::graph::PlanInfo& info) {
+std::string notes_of(const cuda::dnn::PlanInfo& info) {
   std::string notes;
   if (info.tensor_core) notes += " tensor-core";
   if (!info.deterministic) notes += " nondeterministic";

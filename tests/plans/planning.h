@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/cuda/graph/planner.h"
+#include "engine/backend/cuda/dnn/planner.h"
 #include "tests/plans/graph_collector.h"
 
 namespace convoy::test {
@@ -17,25 +17,25 @@ std::vector<std::string> described_devices();
 /// cuDNN's JSON description of one of them. Throws Error if it cannot be read.
 std::string device_description(const std::string& device);
 
-std::string name_of(cuda::graph::Precision precision);
+std::string name_of(Precision precision);
 
 /// How activations are stored at that precision.
-cuda::graph::DataType activation_type(cuda::graph::Precision precision);
+DType activation_type(Precision precision);
 
 struct Planned {
   LayerGraph request;
-  std::optional<cuda::graph::Plan> plan;
+  std::optional<cuda::dnn::Plan> plan;
   std::string error;          // what planning threw instead of an answer
   double milliseconds = 0.0;  // of one thread
 };
 
-using TryPlan = std::function<std::optional<cuda::graph::Plan>(const cuda::graph::Graph&)>;
+using TryPlan = std::function<std::optional<cuda::dnn::Plan>(const cuda::dnn::OperationGraph&)>;
 
 /// Plans on two threads; results are in the order of the graphs.
 std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs);
 
 /// The own kernel that stands in for a graph without a plan; "" if there is none.
-std::string own_kernel(const cuda::graph::Graph& graph);
+std::string own_kernel(const cuda::dnn::OperationGraph& graph);
 
 /// A table with a line a graph, under `title`.
 void print_table(const std::string& title, const std::vector<Planned>& planned);

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/graphs.h"
+#include "engine/backend/cuda/layers/operation_graphs.h"
 #include "engine/model/builtin.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
@@ -16,11 +16,10 @@
 namespace convoy::test {
 namespace {
 
-using cuda::graph::Graph;
-using cuda::graph::Planner;
-using cuda::graph::Policy;
-using cuda::graph::Pooling;
-using cuda::graph::Precision;
+using cuda::dnn::OperationGraph;
+using cuda::dnn::Planner;
+using cuda::dnn::Policy;
+using cuda::dnn::Pooling;
 
 constexpr std::int64_t kBatch = 100;
 constexpr std::int64_t kRaggedBatch = 37;
@@ -30,7 +29,7 @@ bool plan_everything() {
   return all && std::string(all) == "1";
 }
 
-bool is_convolution(const Graph& graph) { return graph.name().starts_with("conv2d"); }
+bool is_convolution(const OperationGraph& graph) { return graph.name().starts_with("conv2d"); }
 
 /// The distinct graphs of several models at some batch sizes, of training and of inference.
 std::vector<LayerGraph> graphs_of(const std::vector<Model>& models, const std::vector<std::int64_t>& batches,
@@ -58,7 +57,7 @@ void expect_as_the_policy_says(const Planned& planned, const Policy& policy) {
     EXPECT_NE(own_kernel(planned.request.graph), "") << "neither a plan nor an own kernel";
     return;
   }
-  const cuda::graph::PlanInfo& info = planned.plan->info;
+  const cuda::dnn::PlanInfo& info = planned.plan->info;
   EXPECT_EQ(info.graph, planned.request.graph.name());
   EXPECT_FALSE(planned.plan->json.empty());
   EXPECT_TRUE(info.deterministic || !policy.deterministic);
@@ -171,7 +170,7 @@ class PlansTest : public testing::TestWithParam<Target> {
     }
     const Planner planner(description, policy);
     const std::vector<Planned> planned =
-        plan_all([&](const Graph& graph) { return planner.try_plan(graph); }, std::move(graphs));
+        plan_all([&](const OperationGraph& graph) { return planner.try_plan(graph); }, std::move(graphs));
     print_table(fmt::format("{}, {}", device(), name_of(precision())), planned);
     for (const Planned& p : planned) {
       expect_as_the_policy_says(p, policy);
@@ -207,8 +206,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, PlansTest, testing::ValuesIn(all_targets()),
 TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
   const Conv2d grouped{.in_channels = 9, .out_channels = 6, .kernel_size = {3, 3}, .groups = 3};
   const Planner planner(device_description("h100"), {.precision = Precision::bf16});
-  const Graph graph =
-      cuda::conv2d_forward_graph(grouped, false, {4, 9, 14, 14}, cuda::graph::DataType::bfloat16);
+  const OperationGraph graph =
+      cuda::conv2d_forward_graph(grouped, false, {4, 9, 14, 14}, DType::bfloat16);
   if (planner.try_plan(graph)) GTEST_SKIP() << "this cuDNN has a plan";
   EXPECT_EQ(error_of([&] { planner.plan(graph); }),
             "cuDNN has no plan for conv2d.fprop of [4, 9, 14, 14] and [6, 3, 3, 3] on NVIDIA H100 80GB HBM3 "
@@ -217,8 +216,8 @@ TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
 
 TEST(PlannerTest, ObeysItsWorkspaceLimit) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const Graph graph =
-      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, cuda::graph::DataType::float32);
+  const OperationGraph graph =
+      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
   const auto workspace = [&](std::int64_t limit) {
     return Planner(device_description("h100"), {.workspace_limit = limit}).plan(graph).info.workspace;
   };
@@ -229,8 +228,8 @@ TEST(PlannerTest, ObeysItsWorkspaceLimit) {
 
 TEST(PlannerTest, RanksSeveralPlansForAutotuning) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const Graph graph =
-      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, cuda::graph::DataType::float32);
+  const OperationGraph graph =
+      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
   const Planner planner(device_description("h100"), Policy{});
   const auto plans = planner.plans(graph, 3);
   ASSERT_EQ(plans.size(), 3u);
@@ -240,7 +239,7 @@ TEST(PlannerTest, RanksSeveralPlansForAutotuning) {
 
 TEST(PlannerTest, RefusesWhatIsNoDescription) {
   for (const std::string text : {"", "{}", "null", "[", "{\"deviceVer\": 900}"}) {
-    EXPECT_THROW(Planner(text, Policy{}), cuda::graph::CudnnError) << text;
+    EXPECT_THROW(Planner(text, Policy{}), cuda::dnn::CudnnError) << text;
   }
 }
 

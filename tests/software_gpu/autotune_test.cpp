@@ -1,12 +1,12 @@
 // Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
 // engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
-#include "engine/backend/cuda/autotune.h"
+#include "engine/backend/cuda/dnn/autotune.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
-#include "engine/backend/cuda/context.h"
+#include "engine/backend/cuda/runtime/context.h"
 #include "engine/core/error.h"
 #include "engine/model/builtin.h"
 #include "engine/model/state.h"
@@ -32,14 +32,14 @@ std::uint64_t digest(const std::string& text) {
 constexpr std::int64_t kFirst = 2;   // of the heuristics, for a convolution in fp32
 constexpr std::int64_t kSecond = 5;  // the one behind it
 
-graph::Graph convolution() {
-  graph::Graph g("conv");
-  g.output(g.convolve(g.input(graph::Role::x, {2, 4, 5, 5}), g.input(graph::Role::weight, {4, 4, 3, 3}), {}),
-           graph::Role::y);
+dnn::OperationGraph convolution() {
+  dnn::OperationGraph g("conv");
+  g.output(g.convolve(g.input(dnn::Role::x, {2, 4, 5, 5}), g.input(dnn::Role::weight, {4, 4, 3, 3}), {}),
+           dnn::Role::y);
   return g;
 }
 
-graph::PlanInfo chosen(const CudaOptions& options) {
+dnn::PlanInfo chosen(const CudaOptions& options) {
   Context context(options);
   return context.plan(convolution())->get().value().info;
 }
@@ -98,7 +98,7 @@ TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   const std::ptrdiff_t records = calls("cudaEventRecord");
   const std::ptrdiff_t finalised = calls("cudnnBackendFinalize");
   unsetenv("SOFTWARE_GPU_ENGINE_MS");  // the choice was made
-  const graph::PlanInfo warm = chosen(options);
+  const dnn::PlanInfo warm = chosen(options);
   EXPECT_TRUE(warm.from_cache);
   EXPECT_EQ(warm.engine, kSecond);
   EXPECT_EQ(calls("cudaEventRecord"), records);
@@ -119,7 +119,7 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
         {.plan_cache = folder / "plans", .say = [&](const std::string& line) { said.push_back(line); }});
     const Shape shapes[] = {{4, 4, 3, 3}};
     const auto weights = backend->make_parameters(shapes, /*with_gradients=*/false);
-    const Variable x{backend->make_tensor({2, 4, 5, 5}, DType::float32), nullptr};
+    const Variable x{backend->make_activation({2, 4, 5, 5}), nullptr};
     const Conv2d layer{.in_channels = 4, .out_channels = 4, .kernel_size = {3, 3}, .bias = false};
     backend->make_conv2d(layer, false, x, weights->variables()[0], {})->forward(Phase::training);
     backend->synchronize();
@@ -141,7 +141,7 @@ TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
   std::vector<std::string> said;
   const CudaOptions options{.plan_cache = folder / "plans",
                             .say = [&](const std::string& line) { said.push_back(line); }};
-  const graph::PlanInfo planned = chosen(options);
+  const dnn::PlanInfo planned = chosen(options);
   change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
   EXPECT_EQ(chosen(options).workspace, planned.workspace);
   ASSERT_THAT(said, SizeIs(1));
@@ -157,7 +157,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   const auto realised = [&] {
     const auto backend = make_cuda_backend(
         {.plan_cache = folder / "plans", .say = [&](const std::string& line) { said.push_back(line); }});
-    const auto tensor = [&](const Shape& shape) { return backend->make_tensor(shape, DType::float32); };
+    const auto tensor = [&](const Shape& shape) { return backend->make_activation(shape); };
     const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
     const BatchNormTensors tensors = {variable({4}), variable({4}), tensor({4}), tensor({4})};
     const auto norm = backend->make_batch_norm({.num_features = 4}, false, variable({2, 4, 5, 5}), tensors);
@@ -166,7 +166,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
     backend->synchronize();
     return backend->plans().at(0).realisation;
   };
-  const auto description = [] { return graph::describe_device(Context({}).cudnn()); };
+  const auto description = [] { return dnn::describe_device(Context({}).cudnn()); };
   ASSERT_EQ(realised(), Realisation::planned);
   const std::string modern = description();
   setenv("SOFTWARE_GPU_ARCHITECTURE", "75", 1);
@@ -193,7 +193,7 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   EXPECT_EQ(context.plan(convolution())->get().value().info.engine, kSecond);
   EXPECT_GT(calls("cudaEventRecord"), records);
   EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
-  const graph::PlanInfo kept = chosen(options);
+  const dnn::PlanInfo kept = chosen(options);
   EXPECT_TRUE(kept.from_cache);
   EXPECT_EQ(kept.engine, kSecond);
 }
@@ -223,7 +223,7 @@ TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719", 1);
   const test::TempFolder folder;
   std::vector<std::string> said;
-  const graph::PlanInfo info =
+  const dnn::PlanInfo info =
       chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line) {
                 said.push_back(line);
               }});
@@ -249,7 +249,7 @@ TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
   const Shape shapes[] = {{4}, {4}};
   const auto parameters = backend->make_parameters(shapes, /*with_gradients=*/true);
   const auto made = [&](const Shape& shape, double value) {
-    const TensorPtr tensor = backend->make_tensor(shape, DType::float32);
+    const TensorPtr tensor = backend->make_activation(shape);
     backend->write(*tensor, std::vector<double>(static_cast<std::size_t>(shape.count()), value));
     return tensor;
   };

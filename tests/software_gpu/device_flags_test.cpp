@@ -1,7 +1,7 @@
 // The program's flags for the CUDA backend, and what `convoy doctor` says of one GPU and another.
 #include <gmock/gmock.h>
 
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/dnn/plan_cache.h"
 #include "tests/software_gpu/support.h"
 
 namespace convoy::test {

@@ -1,24 +1,24 @@
 // Graphs by themselves: what they refuse, and the operators that no layer uses yet, planned and executed.
-#include "engine/backend/cuda/graph/graph.h"
+#include "engine/backend/cuda/dnn/operation_graph.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
 #include <functional>
 
-#include "engine/backend/cuda/context.h"
+#include "engine/backend/cuda/runtime/context.h"
 #include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 
-namespace convoy::cuda::graph {
+namespace convoy::cuda::dnn {
 namespace {
 
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string refusal(const std::function<void(Graph&)>& build) {
-  Graph g("under.test");
+std::string refusal(const std::function<void(OperationGraph&)>& build) {
+  OperationGraph g("under.test");
   try {
     build(g);
   } catch (const UsageError& error) {
@@ -30,32 +30,32 @@ std::string refusal(const std::function<void(Graph&)>& build) {
 const Shape kImage{2, 4, 5, 5};
 
 TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.input(Role::x, {2, 0, 5, 5});
               }),
               AllOf(HasSubstr("under.test"), HasSubstr("[2, 0, 5, 5]")));
-  EXPECT_THAT(refusal([](Graph& g) { g.input(Role::x, {2, 4}); }), HasSubstr("[2, 4]"));
+  EXPECT_THAT(refusal([](OperationGraph& g) { g.input(Role::x, {2, 4}); }), HasSubstr("[2, 4]"));
   // 4 channels do not divide into groups of 3; and a 7x7 window does not fit.
   for (const Shape& weight : {Shape{6, 3, 3, 3}, Shape{6, 4, 7, 7}}) {
     EXPECT_THAT(
-        refusal([&](Graph& g) { g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), {}); }),
+        refusal([&](OperationGraph& g) { g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), {}); }),
         AllOf(HasSubstr("convolution"), HasSubstr(kImage.str()), HasSubstr(weight.str())));
   }
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.convolve_backward_data(g.input(Role::dy, {2, 6, 4, 4}), g.input(Role::weight, {6, 4, 3, 3}),
                                          {}, kImage);
               }),
               AllOf(HasSubstr("input gradient"), HasSubstr("[2, 6, 4, 4]")));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}), {},
                                            {6, 4, 3, 3});
               }),
               HasSubstr("weight gradient"));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.add(g.input(Role::a, kImage), g.input(Role::b, {1, 3, 1, 1}));
               }),
               HasSubstr("[1, 3, 1, 1]"));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.pool(g.input(Role::x, kImage), {.kernel = {6, 6}}, Pooling::max);
               }),
               HasSubstr("pooling"));
@@ -63,23 +63,23 @@ TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
 
 TEST(GraphRefusal, SeesMisfitGradients) {
   const Window window{.kernel = {2, 2}, .stride = {2, 2}};
-  EXPECT_THAT(refusal([&](Graph& g) {
+  EXPECT_THAT(refusal([&](OperationGraph& g) {
                 const Value dy = g.input(Role::dy, {2, 4, 3, 3});
                 g.pool_backward(dy, dy, window, Pooling::average_include_padding, kImage);
               }),
               HasSubstr("pooling gradient"));
-  EXPECT_THAT(refusal([&](Graph& g) {
+  EXPECT_THAT(refusal([&](OperationGraph& g) {
                 g.pool_backward(g.input(Role::dy, {2, 4, 2, 2}),
-                                g.input(Role::index, {2, 4, 1, 1}, DataType::int8), window, Pooling::max,
+                                g.input(Role::index, {2, 4, 1, 1}, DType::int8), window, Pooling::max,
                                 kImage);
               }),
               HasSubstr("pooling index"));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 const Value c = g.input(Role::scale, {1, 4, 1, 1});
                 g.batch_norm_backward(g.input(Role::x, kImage), g.input(Role::dy, {2, 4, 4, 4}), c, c, c);
               }),
               HasSubstr("batch norm gradient"));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 const Value c = g.input(Role::scale, {1, 3, 1, 1});
                 g.batch_norm_inference(g.input(Role::x, kImage), c, c, c, c);
               }),
@@ -87,12 +87,12 @@ TEST(GraphRefusal, SeesMisfitGradients) {
 }
 
 TEST(GraphRefusal, SeesRolesThatAreTaken) {
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.input(Role::x, kImage);
                 g.scalar(Role::x);
               }),
               HasSubstr("is taken"));
-  EXPECT_THAT(refusal([](Graph& g) {
+  EXPECT_THAT(refusal([](OperationGraph& g) {
                 const Value y = g.relu(g.input(Role::x, kImage));
                 g.output(y, Role::y);
                 g.output(y, Role::dx);
@@ -103,15 +103,15 @@ TEST(GraphRefusal, SeesRolesThatAreTaken) {
 // (a + b) + b, with a virtual tensor between.
 TEST(GraphExecution, AddsWithATensorThatIsNowhere) {
   Context context({});
-  Graph g("sum");
+  OperationGraph g("sum");
   const Shape shape{1, 2, 1, 2};
   const Value a = g.input(Role::a, shape);
   const Value b = g.input(Role::b, {1, 2, 1, 1});
   g.output(g.add(g.add(a, b), b), Role::y);
 
-  const auto va = context.make_tensor(shape, Storage::float32);
-  const auto vb = context.make_tensor({1, 2, 1, 1}, Storage::float32);
-  const auto vy = context.make_tensor(shape, Storage::float32);
+  const auto va = context.make_tensor(shape, DType::float32);
+  const auto vb = context.make_tensor({1, 2, 1, 1}, DType::float32);
+  const auto vy = context.make_tensor(shape, DType::float32);
   va->write(std::vector{5.0, 6.0, 7.0, 8.0}, context.stream());  // channel 0: 5 6, channel 1: 7 8
   vb->write(std::vector{2.0, 3.0}, context.stream());
   GraphOperation operation(context, g, {{Role::a, va->data()}, {Role::b, vb->data()}, {Role::y, vy->data()}});
@@ -123,12 +123,12 @@ TEST(GraphExecution, AddsWithATensorThatIsNowhere) {
 TEST(GraphExecution, OneWorkspaceDoesForAllPlans) {
   Context context({});
   const Shape shape{1, 4, 8, 8};
-  const auto tensor = [&](const Shape& of) { return context.make_tensor(of, Storage::float32); };
+  const auto tensor = [&](const Shape& of) { return context.make_tensor(of, DType::float32); };
   const auto x = tensor(shape), y = tensor(shape), z = tensor({1, 4, 6, 6}), weight = tensor({4, 4, 3, 3});
-  Graph relu("relu");
+  OperationGraph relu("relu");
   relu.output(relu.relu(relu.input(Role::x, shape)), Role::y);
   GraphOperation first(context, relu, {{Role::x, x->data()}, {Role::y, y->data()}});
-  Graph convolution("convolution");
+  OperationGraph convolution("convolution");
   convolution.output(convolution.convolve(convolution.input(Role::x, shape),
                                           convolution.input(Role::weight, weight->shape()), {}),
                      Role::y);
@@ -148,12 +148,12 @@ TEST(GraphExecution, OneWorkspaceDoesForAllPlans) {
 // The stand-in's own rules about what is bound.
 TEST(GraphExecutionDeathTest, BindingsAreChecked) {
   Context context({});
-  Graph g("relu");
+  OperationGraph g("relu");
   const Shape shape{1, 4, 2, 2};
   g.output(g.relu(g.input(Role::x, shape)), Role::y);
-  const auto x = context.make_tensor(shape, Storage::float32);
-  const auto y = context.make_tensor(shape, Storage::float32);
-  const auto small = context.make_tensor({1, 4, 1, 1}, Storage::float32);
+  const auto x = context.make_tensor(shape, DType::float32);
+  const auto y = context.make_tensor(shape, DType::float32);
+  const auto small = context.make_tensor({1, 4, 1, 1}, DType::float32);
   const auto run = [&](std::vector<Binding> bindings) {
     GraphOperation(context, g, std::move(bindings)).execute();
   };
@@ -168,7 +168,7 @@ TEST(GraphExecutionDeathTest, BindingsAreChecked) {
 
 TEST(GraphExecution, SaysThatThereIsNoPlan) {
   Context context({});
-  Graph g("lonely.relu");  // one channel: the stand-in has no engine for it, as the real library has none
+  OperationGraph g("lonely.relu");  // one channel: the stand-in has no engine for it, as the real library has none
   g.output(g.relu(g.input(Role::x, {1, 1, 4, 4})), Role::y);
   GraphOperation operation(context, g, {});
   EXPECT_FALSE(operation.available());
@@ -188,7 +188,7 @@ TEST(GraphExecution, SaysThatThereIsNoPlan) {
 
 TEST(GraphExecution, PolicyChoosesAmongEngines) {
   Context context({});
-  Graph g("conv");
+  OperationGraph g("conv");
   g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {}), Role::y);
   const std::string device = describe_device(context.cudnn());
   const auto engine = [&](const Policy& policy) { return Planner(device, policy).plan(g).info.engine; };
@@ -201,4 +201,4 @@ TEST(GraphExecution, PolicyChoosesAmongEngines) {
 }
 
 }  // namespace
-}  // namespace convoy::cuda::graph
+}  // namespace convoy::cuda::dnn

@@ -29,9 +29,9 @@ Dataset noise(std::int64_t count) {
 
 // Spacing of what products are made of. Two convolutions and a linear layer round factors and results to it,
 // some ten times in a row altogether, in either direction.
-double spacing(CudaPrecision precision) {
-  if (precision == CudaPrecision::fp32) return 0x1p-23;
-  return precision == CudaPrecision::tf32 ? 0x1p-10 : 0x1p-7;
+double spacing(Precision precision) {
+  if (precision == Precision::fp32) return 0x1p-23;
+  return precision == Precision::tf32 ? 0x1p-10 : 0x1p-7;
 }
 
 TEST(SoftwareGpuInference, AnswersAsTheTrainerDoesInEveryPrecision) {
@@ -43,7 +43,7 @@ TEST(SoftwareGpuInference, AnswersAsTheTrainerDoesInEveryPrecision) {
   const std::vector<double> expected = trainer.predict(data);
   const double largest = std::abs(
       *std::ranges::max_element(expected, [](double a, double b) { return std::abs(a) < std::abs(b); }));
-  for (const CudaPrecision precision : {CudaPrecision::fp32, CudaPrecision::tf32, CudaPrecision::bf16}) {
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
     SCOPED_TRACE(static_cast<int>(precision));
     std::vector<std::string> said;
     const auto backend = make_cuda_backend(
@@ -66,7 +66,7 @@ TEST(SoftwareGpuInference, TakesAConvolutionApartWhereThereIsNoPlan) {
   const Shape shapes[] = {{1, 1, 1, 1}, {1}};
   const auto arena = backend->make_parameters(shapes, /*with_gradients=*/false);
   const auto parameters = arena->variables();
-  const Variable x{backend->make_tensor({1, 1, 2, 2}, DType::float32), nullptr};
+  const Variable x{backend->make_activation({1, 1, 2, 2}), nullptr};
   backend->write(*parameters[0].value, std::vector<double>{2});
   backend->write(*parameters[1].value, std::vector<double>{-3});
   const OperationPtr conv = backend->make_conv2d({.in_channels = 1, .out_channels = 1}, /*fuse_relu=*/true, x,

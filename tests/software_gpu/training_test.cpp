@@ -97,7 +97,7 @@ TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
 }
 
 // Why this GPU has no such precision, if that is why the backend refuses it; any other error is thrown on.
-std::string refusal(CudaPrecision precision) {
+std::string refusal(Precision precision) {
   try {
     make_cuda_backend({.precision = precision});
     return {};
@@ -112,11 +112,11 @@ std::string refusal(CudaPrecision precision) {
 
 // Convolutions and products read the rounded copies, which nothing but the optimizer brings up to date.
 TEST(SoftwareGpuTraining, SgdLearnsInBfloat16Too) {
-  SKIP_IF_REFUSED(CudaPrecision::bf16);
+  SKIP_IF_REFUSED(Precision::bf16);
   const TrainOptions options{.optimizer = SgdOptions{.learning_rate = 0.05f, .momentum = 0.9f}};
   const double exact = train({}, options).evaluation.loss;
   EXPECT_LT(exact, 0.5);
-  const Trained trained = train({.precision = CudaPrecision::bf16}, options);
+  const Trained trained = train({.precision = Precision::bf16}, options);
   EXPECT_EQ(trained.evaluation.accuracy, 1.0);
   // Here an update errs like its gradient, so twelve steps leave the distance between the logits up to 12 x
   // 2^-8 of itself off. The loss is e to the power of minus that distance: what is an error of the distance
@@ -132,7 +132,7 @@ TEST(SoftwareGpuTraining, ALaterNetworkDoesNotDisturbACapture) {
   const auto linear = [&](std::int64_t features) {
     const Shape shapes[] = {{features, features}, {features}};
     const auto arena = backend->make_parameters(shapes, false);
-    const Variable x{backend->make_tensor({4, features}, DType::float32), nullptr};
+    const Variable x{backend->make_activation({4, features}), nullptr};
     return backend->make_linear({.in_features = features, .out_features = features}, x, arena->variables()[0],
                                 arena->variables()[1]);
   };
@@ -190,7 +190,7 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
 }
 
 // The checks' tolerances come from the backend's epsilon: what a product's factors are rounded to.
-class Precisions : public testing::TestWithParam<CudaPrecision> {};
+class Precisions : public testing::TestWithParam<Precision> {};
 
 TEST_P(Precisions, LearnsAsFp32Does) {
   SKIP_IF_REFUSED(GetParam());
@@ -213,7 +213,7 @@ TEST_P(Precisions, LinearNeedsNoEpilogue) {
   const auto parameters = arena->variables();
   backend->write(*parameters[0].value, std::vector<double>(8, 0.5));
   backend->write(*parameters[1].value, std::vector<double>{3});
-  const Variable x{backend->make_tensor({2, 8}, DType::float32), nullptr};
+  const Variable x{backend->make_activation({2, 8}), nullptr};
   backend->write(*x.value, std::vector<double>(16, 2));
   const OperationPtr linear =
       backend->make_linear({.in_features = 8, .out_features = 1}, x, parameters[0], parameters[1]);
@@ -240,20 +240,20 @@ TEST_P(Precisions, EveryLayerMatchesTheDoubleReference) {
   }
 }
 
-std::string precision_name(const testing::TestParamInfo<CudaPrecision>& info) {
+std::string precision_name(const testing::TestParamInfo<Precision>& info) {
   switch (info.param) {
-    case CudaPrecision::tf32:
+    case Precision::tf32:
       return "tf32";
-    case CudaPrecision::bf16:
+    case Precision::bf16:
       return "bf16";
-    case CudaPrecision::fp32:
+    case Precision::fp32:
       break;
   }
   return "fp32";
 }
 
 INSTANTIATE_TEST_SUITE_P(, Precisions,
-                         testing::Values(CudaPrecision::fp32, CudaPrecision::tf32, CudaPrecision::bf16),
+                         testing::Values(Precision::fp32, Precision::tf32, Precision::bf16),
                          precision_name);
 
 // A product for which nothing stands in is no own kernel, and says so when it is needed.
@@ -262,7 +262,7 @@ TEST(SoftwareGpuTraining, AProductWithoutAlgorithmIsNothing) {
   const auto backend = make_cuda_backend({});
   const Shape shapes[] = {{1, 8}, {1}};
   const auto arena = backend->make_parameters(shapes, /*with_gradients=*/true);
-  const Variable x{backend->make_tensor({2, 8}, DType::float32), nullptr};
+  const Variable x{backend->make_activation({2, 8}), nullptr};
   const OperationPtr linear = backend->make_linear({.in_features = 8, .out_features = 1}, x,
                                                    arena->variables()[0], arena->variables()[1]);
   linear->forward(Phase::training);

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 Variable images_of(Backend& backend, const Model& model, std::int64_t batch) {
   const Shape shape{batch, model.input[0], model.input[1], model.input[2]};
-  return {backend.make_tensor(shape, DType::float32), nullptr};
+  return {backend.make_activation(shape), nullptr};
 }
 
 std::vector<std::string> operation_names(const Network& network) {
@@ -82,7 +82,7 @@ TEST(Network, RefusesImagesOfAnotherShape) {
   const auto backend = make_reference_backend();
   const Model model = builtin_model("convnet", {1, 28, 28}, 10);
   const Parameters parameters(*backend, model, initial_state(model, 1));
-  const Variable images{backend->make_tensor({2, 3, 32, 32}, DType::float32), nullptr};
+  const Variable images{backend->make_activation({2, 3, 32, 32}), nullptr};
   try {
     Network(*backend, model, parameters, images, {});
     FAIL() << "accepted";

@@ -3,9 +3,10 @@
 #include <array>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
-#include "engine/backend/host_state.h"
+#include "engine/backend/host_backend.h"
 
 namespace convoy::cpu {
 namespace {
@@ -108,25 +109,20 @@ class BatchOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
-  return std::make_unique<HostDataset>(dataset);
-}
-
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
-                        const AugmentationSource& augmentation) {
-  auto* const ours = dynamic_cast<HostDataset*>(&dataset);
-  if (!ours) throw UsageError("batch: the data set was not uploaded by the CPU backend");
+OperationPtr CpuBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                                    const AugmentationSource& augmentation) {
+  auto& ours = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_floats("batch: images", images);
   auto bound_labels = as_integers("batch: labels", labels);
   require_images("batch: images", bound_images->shape());
   const std::int64_t batch = bound_images->shape()[0];
-  const Shape& image = ours->dataset().image;
+  const Shape& image = ours.dataset().image;
   require_shape("batch: images", bound_images->shape(), {batch, image[0], image[1], image[2]});
   require_shape("batch: labels", bound_labels->shape(), {batch});
   if (bound_images->layout() != plain_layout(bound_images->shape())) {
     throw UsageError("batch: the images must be a tensor of their own, not another operation's output");
   }
-  return std::make_unique<BatchOperation>(*ours, std::move(bound_images), std::move(bound_labels),
+  return std::make_unique<BatchOperation>(ours, std::move(bound_images), std::move(bound_labels),
                                           augmentation);
 }
 

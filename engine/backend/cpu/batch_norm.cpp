@@ -6,7 +6,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/batch_norm_loops.h"
 #include "engine/backend/cpu/channel_rows.h"
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {
@@ -212,11 +212,11 @@ class BatchNormOperation final : public Operation {
 
 }  // namespace
 
-OperationPtr make_batch_norm(Device& device, const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
-                             const BatchNormTensors& tensors) {
+OperationPtr CpuBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
+                                         const BatchNormTensors& tensors) {
   Bound bound("BatchNorm2d: input", x);
   check_batch_norm(layer, bound.shape());
-  return std::make_unique<BatchNormOperation>(device, layer, fuse_relu, std::move(bound), tensors);
+  return std::make_unique<BatchNormOperation>(device_, layer, fuse_relu, std::move(bound), tensors);
 }
 
 }  // namespace convoy::cpu

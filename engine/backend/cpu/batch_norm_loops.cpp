@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/vectorized.h"
 
 namespace convoy::cpu {

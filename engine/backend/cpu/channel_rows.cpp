@@ -1,6 +1,6 @@
 #include "engine/backend/cpu/channel_rows.h"
 
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {

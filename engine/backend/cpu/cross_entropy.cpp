@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/tensor.h"
-#include "engine/backend/host_state.h"
+#include "engine/backend/host_backend.h"
 
 namespace convoy::cpu {
 namespace {
@@ -89,14 +89,10 @@ class CrossEntropyOperation final : public Operation {
 
 }  // namespace
 
-OperationPtr make_cross_entropy(Device& device, const Variable& logits, const TensorPtr& labels,
-                                Metrics& metrics) {
-  auto* const ours = dynamic_cast<HostMetrics*>(&metrics);
-  if (!ours) throw UsageError("cross-entropy: the metrics were not made by the CPU backend");
-  return std::make_unique<CrossEntropyOperation>(device, Bound("cross-entropy: logits", logits),
-                                                 as_integers("cross-entropy: labels", labels), *ours);
+OperationPtr CpuBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
+  return std::make_unique<CrossEntropyOperation>(device_, Bound("cross-entropy: logits", logits),
+                                                 as_integers("cross-entropy: labels", labels),
+                                                 own<HostMetrics>("cross-entropy: the metrics", metrics));
 }
-
-std::unique_ptr<Metrics> make_metrics() { return std::make_unique<HostMetrics>(); }
 
 }  // namespace convoy::cpu

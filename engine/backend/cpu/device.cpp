@@ -36,7 +36,7 @@ void Device::reserve_scratchpad(std::size_t bytes) {
 Block::Block(const Device& device, const dnnl::memory::desc& layout)
     : bytes(std::make_shared<Buffer>(layout.get_size())), memory(layout, device.engine(), bytes->data()) {}
 
-Task::Task(Device& device, const Plan& plan, Arguments arguments)
+Task::Task(Device& device, const PrimitivePlan& plan, Arguments arguments)
     : device_(&device),
       primitive_(plan.primitive),
       arguments_(std::move(arguments)),
@@ -57,7 +57,7 @@ void Task::run() {
 }
 
 Task copy_task(Device& device, const dnnl::memory& from, const dnnl::memory& to) {
-  const Plan plan = plan_reorder(device.engine(), from.get_desc(), to.get_desc());
+  const PrimitivePlan plan = plan_reorder(device.engine(), from.get_desc(), to.get_desc());
   return {device, plan, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}};
 }
 
@@ -81,7 +81,7 @@ Relaid Relaid::output(Device& device, const dnnl::memory& destination, const dnn
   return relaid;
 }
 
-Stage::Stage(Device& device, const Plan& plan, const std::vector<Argument>& reads,
+Stage::Stage(Device& device, const PrimitivePlan& plan, const std::vector<Argument>& reads,
              const std::vector<Argument>& writes) {
   Task::Arguments arguments;
   for (const Argument& read : reads) {

@@ -62,7 +62,7 @@ class Task {
   using Arguments = std::vector<std::pair<int, dnnl::memory>>;
 
   /// `device` must outlive the task, and the arguments' bytes too.
-  Task(Device& device, const Plan& plan, Arguments arguments);
+  Task(Device& device, const PrimitivePlan& plan, Arguments arguments);
 
   /// Throws Error if oneDNN refuses.
   void run();
@@ -110,7 +110,7 @@ class Stage {
     Layout wanted;        // by the primitive
   };
 
-  Stage(Device& device, const Plan& plan, const std::vector<Argument>& reads,
+  Stage(Device& device, const PrimitivePlan& plan, const std::vector<Argument>& reads,
         const std::vector<Argument>& writes);
 
   void run();

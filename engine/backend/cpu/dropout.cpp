@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {
@@ -71,12 +72,12 @@ class DropoutOperation final : public Operation {
 
 }  // namespace
 
-OperationPtr make_dropout(Device& device, const Dropout& layer, const Variable& x, RandomStream random,
-                          const StepCounter& counter) {
+OperationPtr CpuBackend::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                                      const StepCounter& counter) {
   if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
     throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
   }
-  return std::make_unique<DropoutOperation>(device, layer, Bound("Dropout: input", x), random, counter);
+  return std::make_unique<DropoutOperation>(device_, layer, Bound("Dropout: input", x), random, counter);
 }
 
 }  // namespace convoy::cpu

@@ -1,7 +1,8 @@
 // ReLU, addition and fork: loops over memory in whatever order it is. A blocked layout's padding is zero and
 // stays zero.
 #include "engine/backend/checks.h"
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {
@@ -98,18 +99,18 @@ class ForkOperation final : public Fork {
 
 }  // namespace
 
-OperationPtr make_relu(Device& device, const Variable& x) {
-  return std::make_unique<ReluOperation>(device, Bound("ReLU: input", x));
+OperationPtr CpuBackend::make_relu(const Variable& x) {
+  return std::make_unique<ReluOperation>(device_, Bound("ReLU: input", x));
 }
 
-OperationPtr make_add(Device& device, const Variable& a, const Variable& b) {
+OperationPtr CpuBackend::make_add(const Variable& a, const Variable& b) {
   Bound bound_a("add: first input", a), bound_b("add: second input", b);
   require_shape("add: second input", bound_b.shape(), bound_a.shape());
-  return std::make_unique<AddOperation>(device, std::move(bound_a), std::move(bound_b));
+  return std::make_unique<AddOperation>(device_, std::move(bound_a), std::move(bound_b));
 }
 
-std::unique_ptr<Fork> make_fork(Device& device, const Variable& x) {
-  return std::make_unique<ForkOperation>(device, x);
+std::unique_ptr<Fork> CpuBackend::make_fork(const Variable& x) {
+  return std::make_unique<ForkOperation>(device_, x);
 }
 
 }  // namespace convoy::cpu

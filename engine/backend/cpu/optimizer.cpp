@@ -1,11 +1,12 @@
-// The optimizers over the whole arena in one loop, and the counter of their steps. Bound by memory: Adam
+// The optimizers over the whole arena in one loop. Bound by memory: Adam
 // reads 16 and writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
 //
 // Options are private to a thread, or the compiler takes a store for a change of them and does not vectorise.
 #include "engine/backend/checks.h"
-#include "engine/backend/cpu/operations.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
-#include "engine/backend/host_state.h"
+#include "engine/backend/host_backend.h"
 #include "kernels/adam_math.h"
 #include "kernels/sgd_math.h"
 
@@ -79,16 +80,13 @@ class Sgd final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<StepCounter> make_counter() { return std::make_unique<HostCounter>(); }
-
-std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
-                                          const OptimizerOptions& options) {
+std::unique_ptr<Optimizer> CpuBackend::make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                                      const OptimizerOptions& options) {
   check_optimizer(options);
-  auto* const arena = dynamic_cast<CpuParameters*>(&parameters);
-  if (!arena) throw UsageError("optimizer: the parameters were not made by the CPU backend");
-  if (arena->gradients().empty()) throw UsageError("optimizer: the parameters were made without gradients");
-  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd>(*arena, *sgd);
-  return std::make_unique<Adam>(*arena, counter, std::get<AdamOptions>(options));
+  auto& arena = own<CpuParameters>("optimizer: the parameters", parameters);
+  if (arena.gradients().empty()) throw UsageError("optimizer: the parameters were made without gradients");
+  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd>(arena, *sgd);
+  return std::make_unique<Adam>(arena, counter, std::get<AdamOptions>(options));
 }
 
 }  // namespace convoy::cpu

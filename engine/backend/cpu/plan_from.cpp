@@ -17,7 +17,7 @@ dnnl::primitive_attr user_scratchpad() {
   return attributes;
 }
 
-Plan plan_from(const dnnl::primitive_desc_base& descriptor) {
+PrimitivePlan plan_from(const dnnl::primitive_desc_base& descriptor) {
   using dnnl::query;
   return {.primitive = dnnl::primitive(descriptor.get()),
           .implementation = descriptor.impl_info_str(),
@@ -27,7 +27,7 @@ Plan plan_from(const dnnl::primitive_desc_base& descriptor) {
           .scratchpad = descriptor.scratchpad_desc()};
 }
 
-Plan plan_reorder(const dnnl::engine& engine, const Layout& from, const Layout& to) {
+PrimitivePlan plan_reorder(const dnnl::engine& engine, const Layout& from, const Layout& to) {
   return plan_from(dnnl::reorder::primitive_desc(engine, from, engine, to, user_scratchpad()));
 }
 

@@ -9,6 +9,6 @@ namespace convoy::cpu {
 dnnl::primitive_attr user_scratchpad();
 
 /// Builds the primitive, and asks its descriptor for the layouts.
-Plan plan_from(const dnnl::primitive_desc_base& descriptor);
+PrimitivePlan plan_from(const dnnl::primitive_desc_base& descriptor);
 
 }  // namespace convoy::cpu

@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "engine/core/error.h"
+
 namespace convoy::cpu {
 
 using Layout = dnnl::memory::desc;
@@ -13,7 +15,7 @@ using Dims = dnnl::memory::dims;
 
 /// An executable primitive and the layouts of its arguments. `source`, `weights` and `destination` stand for
 /// the gradient where the pass computes or takes that instead of the value.
-struct Plan {
+struct PrimitivePlan {
   dnnl::primitive primitive;
   std::string implementation;  // oneDNN's name for it: "jit:avx512_core"
   Layout source;
@@ -42,15 +44,26 @@ struct PoolSpec {
   Dims kernel, stride, padding;
 };
 
-enum class Pass { forward, backward_data, backward_weights };
+enum class PropKind { forward, backward_data, backward_weights };
 
 // All of these throw dnnl::error for what oneDNN cannot do.
-Plan plan_convolution(const dnnl::engine& engine, Pass pass, const WeightedSpec& spec);
-Plan plan_linear(const dnnl::engine& engine, Pass pass, const WeightedSpec& spec);
+PrimitivePlan plan_convolution(const dnnl::engine& engine, PropKind pass, const WeightedSpec& spec);
+PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const WeightedSpec& spec);
 
 /// Forward or backward_data.
-Plan plan_pool(const dnnl::engine& engine, Pass pass, const PoolSpec& spec);
+PrimitivePlan plan_pool(const dnnl::engine& engine, PropKind pass, const PoolSpec& spec);
 
-Plan plan_reorder(const dnnl::engine& engine, const Layout& from, const Layout& to);
+PrimitivePlan plan_reorder(const dnnl::engine& engine, const Layout& from, const Layout& to);
+
+/// The plan that `make` returns; oneDNN's "cannot" as a UsageError that names the operation, "Conv2d [1, 3,
+/// 8, 8]".
+template <typename Make>
+PrimitivePlan planned(const std::string& operation, Make make) {
+  try {
+    return make();
+  } catch (const dnnl::error& error) {
+    throw UsageError(operation + ": oneDNN cannot do this: " + error.what());
+  }
+}
 
 }  // namespace convoy::cpu

@@ -31,10 +31,10 @@ dnnl::pooling_forward::primitive_desc pool(const dnnl::engine& engine, const Poo
 
 }  // namespace
 
-Plan plan_convolution(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
+PrimitivePlan plan_convolution(const dnnl::engine& engine, PropKind pass, const WeightedSpec& s) {
   const auto forward = convolution(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
-  if (pass == Pass::backward_data) {
+  if (pass == PropKind::forward) return plan_from(forward);
+  if (pass == PropKind::backward_data) {
     return plan_from(dnnl::convolution_backward_data::primitive_desc(
         {kDirect, s.source, s.weights, s.destination, s.stride, s.dilation, s.padding, s.padding},
         user_scratchpad(), engine, forward));
@@ -44,10 +44,10 @@ Plan plan_convolution(const dnnl::engine& engine, Pass pass, const WeightedSpec&
       user_scratchpad(), engine, forward));
 }
 
-Plan plan_linear(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
+PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const WeightedSpec& s) {
   const auto forward = linear(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
-  if (pass == Pass::backward_data) {
+  if (pass == PropKind::forward) return plan_from(forward);
+  if (pass == PropKind::backward_data) {
     return plan_from(dnnl::inner_product_backward_data::primitive_desc({s.source, s.weights, s.destination},
                                                                        user_scratchpad(), engine, forward));
   }
@@ -55,9 +55,9 @@ Plan plan_linear(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
       {s.source, s.weights, s.bias, s.destination}, user_scratchpad(), engine, forward));
 }
 
-Plan plan_pool(const dnnl::engine& engine, Pass pass, const PoolSpec& s) {
+PrimitivePlan plan_pool(const dnnl::engine& engine, PropKind pass, const PoolSpec& s) {
   const auto forward = pool(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
+  if (pass == PropKind::forward) return plan_from(forward);
   return plan_from(dnnl::pooling_backward::primitive_desc(
       {s.algorithm, s.source, s.destination, s.stride, s.kernel, s.padding, s.padding}, user_scratchpad(),
       engine, forward));

@@ -37,10 +37,10 @@ dnnl::pooling_forward::primitive_desc pool(const dnnl::engine& engine, const Poo
 
 }  // namespace
 
-Plan plan_convolution(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
+PrimitivePlan plan_convolution(const dnnl::engine& engine, PropKind pass, const WeightedSpec& s) {
   const auto forward = convolution(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
-  if (pass == Pass::backward_data) {
+  if (pass == PropKind::forward) return plan_from(forward);
+  if (pass == PropKind::backward_data) {
     return plan_from(dnnl::convolution_backward_data::primitive_desc(
         engine, kDirect, s.source, s.weights, s.destination, s.stride, s.dilation, s.padding, s.padding,
         forward, user_scratchpad()));
@@ -50,10 +50,10 @@ Plan plan_convolution(const dnnl::engine& engine, Pass pass, const WeightedSpec&
       forward, user_scratchpad()));
 }
 
-Plan plan_linear(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
+PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const WeightedSpec& s) {
   const auto forward = linear(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
-  if (pass == Pass::backward_data) {
+  if (pass == PropKind::forward) return plan_from(forward);
+  if (pass == PropKind::backward_data) {
     return plan_from(dnnl::inner_product_backward_data::primitive_desc(
         engine, s.source, s.weights, s.destination, forward, user_scratchpad()));
   }
@@ -61,9 +61,9 @@ Plan plan_linear(const dnnl::engine& engine, Pass pass, const WeightedSpec& s) {
       engine, s.source, s.weights, s.bias, s.destination, forward, user_scratchpad()));
 }
 
-Plan plan_pool(const dnnl::engine& engine, Pass pass, const PoolSpec& s) {
+PrimitivePlan plan_pool(const dnnl::engine& engine, PropKind pass, const PoolSpec& s) {
   const auto forward = pool(engine, s);
-  if (pass == Pass::forward) return plan_from(forward);
+  if (pass == PropKind::forward) return plan_from(forward);
   return plan_from(dnnl::pooling_backward::primitive_desc(engine, s.algorithm, s.source, s.destination,
                                                           s.stride, s.kernel, undilated(s), s.padding,
                                                           s.padding, forward, user_scratchpad()));

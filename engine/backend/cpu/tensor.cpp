@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/backend/checks.h"
+#include "engine/backend/cpu/cpu_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::cpu {
@@ -26,12 +27,9 @@ Layout row_major(const Dims& dims, DataType type) {
 }
 
 std::shared_ptr<CpuTensor> as_cpu(const std::string& what, const TensorPtr& tensor, DType dtype) {
-  if (!tensor) throw UsageError(fmt::format("{} is missing", what));
-  auto ours = std::dynamic_pointer_cast<CpuTensor>(tensor);
-  if (!ours || ours->dtype() != dtype) {
-    throw UsageError(fmt::format("{} {} is not a tensor of {} made by the CPU backend", what,
-                                 tensor->shape().str(), dtype == DType::float32 ? "float32" : "int32"));
-  }
+  const char* const kind = dtype == DType::float32 ? "reals" : "int32";
+  auto ours = own_tensor<CpuTensor>(what, tensor, kind);
+  if (ours->dtype() != dtype) refuse_tensor(what, tensor.get(), kind);
   return ours;
 }
 
@@ -104,28 +102,37 @@ Variable make_variable(const Device& device, const Shape& shape, const Layout& l
   return variable;
 }
 
-std::vector<double> read_tensor(Device& device, const CpuTensor& tensor) {
+TensorPtr CpuBackend::make_tensor(const Shape& shape, DType dtype) {
+  if (dtype != DType::float32 && dtype != DType::int32) refuse_dtype(name(), dtype);
+  return std::make_shared<CpuTensor>(device_, shape, plain_layout(shape, dtype), dtype);
+}
+
+std::unique_ptr<ParameterArena> CpuBackend::make_parameters(std::span<const Shape> shapes,
+                                                            bool with_gradients) {
+  return std::make_unique<CpuParameters>(device_, shapes, with_gradients);
+}
+
+std::vector<double> CpuBackend::read(const Tensor& foreign) const {
+  const auto& tensor = own<const CpuTensor>("the tensor read", foreign);
   if (tensor.dtype() != DType::float32) {
     const auto integers = tensor.integers();
     return {integers.begin(), integers.end()};
   }
-  Relaid plain = plain_input(device, tensor);
+  Relaid plain = plain_input(device_, tensor);
   plain.copy();
   const auto* begin = static_cast<const float*>(plain.memory().get_data_handle());
   return {begin, begin + tensor.shape().count()};
 }
 
-void write_tensor(Device& device, const CpuTensor& tensor, std::span<const double> values) {
-  if (static_cast<std::int64_t>(values.size()) != tensor.shape().count()) {
-    throw UsageError(
-        fmt::format("{} values written to a tensor of shape {}", values.size(), tensor.shape().str()));
-  }
+void CpuBackend::write(Tensor& foreign, std::span<const double> values) {
+  const auto& tensor = own<const CpuTensor>("the tensor written", foreign);
+  require_count(tensor.shape(), values.size());
   if (tensor.dtype() != DType::float32) {
     std::ranges::transform(values, tensor.integers().begin(),
                            [](double value) { return static_cast<std::int32_t>(value); });
     return;
   }
-  Relaid plain = Relaid::output(device, tensor.memory(), plain_layout(tensor.shape()));
+  Relaid plain = Relaid::output(device_, tensor.memory(), plain_layout(tensor.shape()));
   std::ranges::transform(values, static_cast<float*>(plain.memory().get_data_handle()),
                          [](double value) { return static_cast<float>(value); });
   plain.copy();

@@ -65,10 +65,6 @@ std::shared_ptr<CpuTensor> as_integers(const std::string& what, const TensorPtr&
 /// Fresh memory for what an operation puts out: value and gradient in one layout.
 Variable make_variable(const Device& device, const Shape& shape, const Layout& layout, bool with_grad);
 
-std::vector<double> read_tensor(Device& device, const CpuTensor& tensor);
-/// Throws UsageError if there are not as many values as elements.
-void write_tensor(Device& device, const CpuTensor& tensor, std::span<const double> values);
-
 /// Values, gradients and whatever an optimizer adds lie in the same order: parameter after parameter, each
 /// from a cache line on, the gaps zero.
 class CpuParameters final : public ParameterArena {

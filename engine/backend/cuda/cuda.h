@@ -7,20 +7,15 @@
 #include <string>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cuda/precision.h"
 
 namespace convoy {
 
 /// Compute capability, times 10: what CUDA 13 and Convoy compile for.
 inline constexpr int kOldestCudaArchitecture = 75;
 
-enum class CudaPrecision {
-  fp32,  // fp32 throughout, no TF32
-  tf32,  // fp32 in memory, products on tensor cores with 10 bits of mantissa
-  bf16,  // activations and their gradients in bf16, parameters and statistics in fp32
-};
-
 struct CudaOptions {
-  CudaPrecision precision = CudaPrecision::fp32;
+  Precision precision = Precision::fp32;
   bool deterministic = true;
   bool use_graphs = true;                       // record() captures CUDA graphs
   std::int64_t steps_per_launch = 20;           // of the larger graph it captures

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -91,29 +91,24 @@ class BatchOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) {
-  return std::make_unique<HostDataset>(dataset);
-}
-
 template <typename T>
-OperationPtr make_batch(ResidentDataset& dataset, const TensorPtr& images, const TensorPtr& labels,
-                        const AugmentationSource& augmentation) {
-  auto* const host_dataset = dynamic_cast<HostDataset*>(&dataset);
-  if (!host_dataset) throw UsageError("batch: the data set was not uploaded by this backend");
+OperationPtr ReferenceBackend<T>::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                                             const AugmentationSource& augmentation) {
+  auto& host_dataset = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_real<T>("batch: images", images);
   auto bound_labels = as_labels("batch: labels", labels);
   require_images("batch: images", bound_images->shape());
   const std::int64_t batch = bound_images->shape()[0];
-  const Shape& image = host_dataset->dataset().image;
+  const Shape& image = host_dataset.dataset().image;
   require_shape("batch: images", bound_images->shape(), {batch, image[0], image[1], image[2]});
   require_shape("batch: labels", bound_labels->shape(), {batch});
-  return std::make_unique<BatchOperation<T>>(*host_dataset, std::move(bound_images), std::move(bound_labels),
+  return std::make_unique<BatchOperation<T>>(host_dataset, std::move(bound_images), std::move(bound_labels),
                                              augmentation);
 }
 
-template OperationPtr make_batch<float>(ResidentDataset&, const TensorPtr&, const TensorPtr&,
-                                        const AugmentationSource&);
-template OperationPtr make_batch<double>(ResidentDataset&, const TensorPtr&, const TensorPtr&,
-                                         const AugmentationSource&);
+template OperationPtr ReferenceBackend<float>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
+                                                          const AugmentationSource&);
+template OperationPtr ReferenceBackend<double>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
+                                                           const AugmentationSource&);
 
 }  // namespace convoy::reference

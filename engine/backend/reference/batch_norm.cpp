@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -115,8 +115,8 @@ class BatchNormOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
-                             const BatchNormTensors& tensors) {
+OperationPtr ReferenceBackend<T>::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
+                                                  const BatchNormTensors& tensors) {
   BoundBatchNorm<T> bound{.x = {"BatchNorm2d: input", x},
                           .weight = {"BatchNorm2d: weight", tensors.weight},
                           .bias = {"BatchNorm2d: bias", tensors.bias},
@@ -131,9 +131,9 @@ OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Var
   return std::make_unique<BatchNormOperation<T>>(layer, fuse_relu, std::move(bound));
 }
 
-template OperationPtr make_batch_norm<float>(const BatchNorm2d&, bool, const Variable&,
-                                             const BatchNormTensors&);
-template OperationPtr make_batch_norm<double>(const BatchNorm2d&, bool, const Variable&,
-                                              const BatchNormTensors&);
+template OperationPtr ReferenceBackend<float>::make_batch_norm(const BatchNorm2d&, bool, const Variable&,
+                                                               const BatchNormTensors&);
+template OperationPtr ReferenceBackend<double>::make_batch_norm(const BatchNorm2d&, bool, const Variable&,
+                                                                const BatchNormTensors&);
 
 }  // namespace convoy::reference

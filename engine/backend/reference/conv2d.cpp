@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -136,24 +136,20 @@ class Conv2dOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
-                         const Variable& bias) {
+OperationPtr ReferenceBackend<T>::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
+                                              const Variable& weight, const Variable& bias) {
   Bound<T> bound_x("Conv2d: input", x), bound_weight("Conv2d: weight", weight), bound_bias;
   conv2d_output(layer, bound_x.shape());  // validates layer and input
   require_shape("Conv2d: weight", bound_weight.shape(), conv2d_weight(layer));
-  if (layer.bias) {
-    bound_bias = Bound<T>("Conv2d: bias", bias);
-    require_shape("Conv2d: bias", bound_bias.shape(), {layer.out_channels});
-  } else if (bias.value) {
-    throw UsageError("Conv2d: a bias of shape " + bias.value->shape().str() + " for a layer without bias");
-  }
+  require_bias("Conv2d", layer.bias, bias, layer.out_channels);
+  if (layer.bias) bound_bias = Bound<T>("Conv2d: bias", bias);
   return std::make_unique<Conv2dOperation<T>>(layer, fuse_relu, std::move(bound_x), std::move(bound_weight),
                                               std::move(bound_bias));
 }
 
-template OperationPtr make_conv2d<float>(const Conv2d&, bool, const Variable&, const Variable&,
-                                         const Variable&);
-template OperationPtr make_conv2d<double>(const Conv2d&, bool, const Variable&, const Variable&,
-                                          const Variable&);
+template OperationPtr ReferenceBackend<float>::make_conv2d(const Conv2d&, bool, const Variable&,
+                                                           const Variable&, const Variable&);
+template OperationPtr ReferenceBackend<double>::make_conv2d(const Conv2d&, bool, const Variable&,
+                                                            const Variable&, const Variable&);
 
 }  // namespace convoy::reference

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -97,14 +97,14 @@ class CrossEntropyOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_cross_entropy(const Variable& logits, const TensorPtr& labels, Metrics& metrics) {
-  auto* const host_metrics = dynamic_cast<HostMetrics*>(&metrics);
-  if (!host_metrics) throw UsageError("cross-entropy: the metrics were not made by this backend");
-  return std::make_unique<CrossEntropyOperation<T>>(
-      Bound<T>("cross-entropy: logits", logits), as_labels("cross-entropy: labels", labels), *host_metrics);
+OperationPtr ReferenceBackend<T>::make_cross_entropy(const Variable& logits, TensorPtr labels,
+                                                     Metrics& metrics) {
+  return std::make_unique<CrossEntropyOperation<T>>(Bound<T>("cross-entropy: logits", logits),
+                                                    as_labels("cross-entropy: labels", labels),
+                                                    own<HostMetrics>("cross-entropy: the metrics", metrics));
 }
 
-template OperationPtr make_cross_entropy<float>(const Variable&, const TensorPtr&, Metrics&);
-template OperationPtr make_cross_entropy<double>(const Variable&, const TensorPtr&, Metrics&);
+template OperationPtr ReferenceBackend<float>::make_cross_entropy(const Variable&, TensorPtr, Metrics&);
+template OperationPtr ReferenceBackend<double>::make_cross_entropy(const Variable&, TensorPtr, Metrics&);
 
 }  // namespace convoy::reference

@@ -1,12 +1,9 @@
-// Operations that look at one element at a time: ReLU, dropout, add, fork.
-#include <fmt/format.h>
-
+// Operations that look at one element at a time: ReLU, add, fork.
 #include <algorithm>
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
-#include "engine/core/error.h"
+#include "engine/backend/reference/reference_backend.h"
 
 namespace convoy::reference {
 namespace {
@@ -32,45 +29,6 @@ class ReluOperation final : public Operation {
 
  private:
   Bound<T> x_, y_;
-};
-
-template <typename T>
-class DropoutOperation final : public Operation {
- public:
-  DropoutOperation(double p, Bound<T> x, RandomStream random, const StepCounter& counter)
-      : p_(p), x_(std::move(x)), random_(random), counter_(counter) {
-    output_ = make_variable<T>(x_.shape(), x_.wants_grad());
-    y_ = Bound<T>("Dropout: output", output_);
-    factor_.resize(x_.value().size());
-  }
-
-  void forward(Phase phase) override {
-    const auto x = x_.value(), y = y_.value();
-    const auto step = static_cast<std::uint32_t>(counter_.read());
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      factor_[i] = phase == Phase::training ? factor(step, i) : 1.0;
-      y[i] = static_cast<T>(x[i] * factor_[i]);
-    }
-  }
-
-  void backward() override {
-    if (!x_.wants_grad()) return;
-    const auto dy = y_.grad(), dx = x_.grad();
-    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] = static_cast<T>(dy[i] * factor_[i]);
-  }
-
- private:
-  /// Kept iff the draw is not below p, both compared as double: a float p could round onto a draw.
-  double factor(std::uint32_t step, std::uint64_t index) const {
-    const double draw = uniform_at(random_, step, index);
-    return draw >= p_ ? 1.0 / (1.0 - p_) : 0.0;
-  }
-
-  double p_;
-  Bound<T> x_, y_;
-  RandomStream random_;
-  const StepCounter& counter_;
-  std::vector<double> factor_;
 };
 
 template <typename T>
@@ -123,38 +81,27 @@ class ForkOperation final : public Fork {
 }  // namespace
 
 template <typename T>
-OperationPtr make_relu(const Variable& x) {
+OperationPtr ReferenceBackend<T>::make_relu(const Variable& x) {
   return std::make_unique<ReluOperation<T>>(Bound<T>("ReLU: input", x));
 }
 
 template <typename T>
-OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
-                          const StepCounter& counter) {
-  if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
-    throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
-  }
-  return std::make_unique<DropoutOperation<T>>(layer.p, Bound<T>("Dropout: input", x), random, counter);
-}
-
-template <typename T>
-OperationPtr make_add(const Variable& a, const Variable& b) {
+OperationPtr ReferenceBackend<T>::make_add(const Variable& a, const Variable& b) {
   Bound<T> bound_a("add: first input", a), bound_b("add: second input", b);
   require_shape("add: second input", bound_b.shape(), bound_a.shape());
   return std::make_unique<AddOperation<T>>(std::move(bound_a), std::move(bound_b));
 }
 
 template <typename T>
-std::unique_ptr<Fork> make_fork(const Variable& x) {
+std::unique_ptr<Fork> ReferenceBackend<T>::make_fork(const Variable& x) {
   return std::make_unique<ForkOperation<T>>(x, Bound<T>("fork: input", x));
 }
 
-template OperationPtr make_relu<float>(const Variable&);
-template OperationPtr make_relu<double>(const Variable&);
-template OperationPtr make_dropout<float>(const Dropout&, const Variable&, RandomStream, const StepCounter&);
-template OperationPtr make_dropout<double>(const Dropout&, const Variable&, RandomStream, const StepCounter&);
-template OperationPtr make_add<float>(const Variable&, const Variable&);
-template OperationPtr make_add<double>(const Variable&, const Variable&);
-template std::unique_ptr<Fork> make_fork<float>(const Variable&);
-template std::unique_ptr<Fork> make_fork<double>(const Variable&);
+template OperationPtr ReferenceBackend<float>::make_relu(const Variable&);
+template OperationPtr ReferenceBackend<double>::make_relu(const Variable&);
+template OperationPtr ReferenceBackend<float>::make_add(const Variable&, const Variable&);
+template OperationPtr ReferenceBackend<double>::make_add(const Variable&, const Variable&);
+template std::unique_ptr<Fork> ReferenceBackend<float>::make_fork(const Variable&);
+template std::unique_ptr<Fork> ReferenceBackend<double>::make_fork(const Variable&);
 
 }  // namespace convoy::reference

@@ -1,6 +1,6 @@
 // Linear: y [N, O] = x [N, I] w^T [I, O] + b. An input [N, C, H, W] is the same row-major memory as [N, I].
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -80,21 +80,19 @@ class LinearOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
-                         const Variable& bias) {
+OperationPtr ReferenceBackend<T>::make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                                              const Variable& bias) {
   Bound<T> bound_x("Linear: input", x), bound_weight("Linear: weight", weight), bound_bias;
   linear_output(layer, bound_x.shape(), bound_weight.shape());  // validates
-  if (layer.bias) {
-    bound_bias = Bound<T>("Linear: bias", bias);
-    require_shape("Linear: bias", bound_bias.shape(), {layer.out_features});
-  } else if (bias.value) {
-    throw UsageError("Linear: a bias of shape " + bias.value->shape().str() + " for a layer without bias");
-  }
+  require_bias("Linear", layer.bias, bias, layer.out_features);
+  if (layer.bias) bound_bias = Bound<T>("Linear: bias", bias);
   return std::make_unique<LinearOperation<T>>(layer, std::move(bound_x), std::move(bound_weight),
                                               std::move(bound_bias));
 }
 
-template OperationPtr make_linear<float>(const Linear&, const Variable&, const Variable&, const Variable&);
-template OperationPtr make_linear<double>(const Linear&, const Variable&, const Variable&, const Variable&);
+template OperationPtr ReferenceBackend<float>::make_linear(const Linear&, const Variable&, const Variable&,
+                                                           const Variable&);
+template OperationPtr ReferenceBackend<double>::make_linear(const Linear&, const Variable&, const Variable&,
+                                                            const Variable&);
 
 }  // namespace convoy::reference

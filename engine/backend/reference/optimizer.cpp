@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"
 
 namespace convoy::reference {
@@ -80,19 +80,21 @@ class Sgd final : public Optimizer {
 }  // namespace
 
 template <typename T>
-std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
-                                          const OptimizerOptions& options) {
+std::unique_ptr<Optimizer> ReferenceBackend<T>::make_optimizer(ParameterArena& parameters,
+                                                               const StepCounter& counter,
+                                                               const OptimizerOptions& options) {
   check_optimizer(options);
-  auto* const arena = dynamic_cast<Arena<T>*>(&parameters);
-  if (!arena) throw UsageError("optimizer: the parameters were not made by this backend");
-  if (!arena->with_gradients()) throw UsageError("optimizer: the parameters were made without gradients");
-  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd<T>>(*arena, *sgd);
-  return std::make_unique<Adam<T>>(*arena, counter, std::get<AdamOptions>(options));
+  auto& arena = own<Arena<T>>("optimizer: the parameters", parameters);
+  if (!arena.with_gradients()) throw UsageError("optimizer: the parameters were made without gradients");
+  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd<T>>(arena, *sgd);
+  return std::make_unique<Adam<T>>(arena, counter, std::get<AdamOptions>(options));
 }
 
-template std::unique_ptr<Optimizer> make_optimizer<float>(ParameterArena&, const StepCounter&,
-                                                          const OptimizerOptions&);
-template std::unique_ptr<Optimizer> make_optimizer<double>(ParameterArena&, const StepCounter&,
-                                                           const OptimizerOptions&);
+template std::unique_ptr<Optimizer> ReferenceBackend<float>::make_optimizer(ParameterArena&,
+                                                                            const StepCounter&,
+                                                                            const OptimizerOptions&);
+template std::unique_ptr<Optimizer> ReferenceBackend<double>::make_optimizer(ParameterArena&,
+                                                                             const StepCounter&,
+                                                                             const OptimizerOptions&);
 
 }  // namespace convoy::reference

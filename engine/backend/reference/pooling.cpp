@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/backend/checks.h"
-#include "engine/backend/reference/operations.h"
+#include "engine/backend/reference/reference_backend.h"
 
 namespace convoy::reference {
 namespace {
@@ -131,18 +131,18 @@ class AvgPoolOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) {
+OperationPtr ReferenceBackend<T>::make_max_pool(const MaxPool2d& layer, const Variable& x) {
   return std::make_unique<MaxPoolOperation<T>>(pool_window(layer), Bound<T>("MaxPool2d: input", x));
 }
 
 template <typename T>
-OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) {
+OperationPtr ReferenceBackend<T>::make_avg_pool(const AvgPool2d& layer, const Variable& x) {
   return std::make_unique<AvgPoolOperation<T>>(layer, Bound<T>("AvgPool2d: input", x));
 }
 
-template OperationPtr make_max_pool<float>(const MaxPool2d&, const Variable&);
-template OperationPtr make_max_pool<double>(const MaxPool2d&, const Variable&);
-template OperationPtr make_avg_pool<float>(const AvgPool2d&, const Variable&);
-template OperationPtr make_avg_pool<double>(const AvgPool2d&, const Variable&);
+template OperationPtr ReferenceBackend<float>::make_max_pool(const MaxPool2d&, const Variable&);
+template OperationPtr ReferenceBackend<double>::make_max_pool(const MaxPool2d&, const Variable&);
+template OperationPtr ReferenceBackend<float>::make_avg_pool(const AvgPool2d&, const Variable&);
+template OperationPtr ReferenceBackend<double>::make_avg_pool(const AvgPool2d&, const Variable&);
 
 }  // namespace convoy::reference

@@ -1,0 +1,39 @@
+// Conv2d, by oneDNN: weighted.h.
+#include "engine/backend/checks.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/weighted.h"
+
+namespace convoy::cpu {
+namespace {
+
+Dims pair(const Extent& extent, std::int64_t less = 0) { return {extent[0] - less, extent[1] - less}; }
+
+}  // namespace
+
+OperationPtr CpuBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
+                                     const Variable& weight, const Variable& bias) {
+  require_bias("Conv2d", layer.bias, bias, layer.out_channels);
+  WeightedLayer w{.name = "Conv2d",
+                  .x = Bound("Conv2d: input", x),
+                  .weight = Bound("Conv2d: weight", weight),
+                  .bias = layer.bias ? Bound("Conv2d: bias", bias) : Bound(),
+                  .output = {},
+                  .weight_dims = {},
+                  .fuse_relu = fuse_relu,
+                  .keep_x = false,
+                  .window = {},
+                  .plan = plan_convolution};
+  w.output = conv2d_output(layer, w.x.shape());
+  require_shape("Conv2d: weight", w.weight.shape(), conv2d_weight(layer));
+  w.weight_dims = dims_of(w.weight.shape());
+  if (layer.groups > 1) {
+    w.weight_dims[0] /= layer.groups;
+    w.weight_dims.insert(w.weight_dims.begin(), layer.groups);
+  }
+  w.window.stride = pair(layer.stride);
+  w.window.dilation = pair(layer.dilation, 1);
+  w.window.padding = pair(layer.padding);
+  return make_weighted(device_, std::move(w));
+}
+
+}  // namespace convoy::cpu

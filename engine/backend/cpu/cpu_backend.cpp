@@ -1,0 +1,67 @@
+#include "engine/backend/cpu/cpu_backend.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <fstream>
+
+#include "engine/backend/cpu/cpu.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+namespace {
+
+/// "AMD EPYC 7763", as Linux has it; "CPU" where it does not say (not all architectures do).
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+/// The widest instruction set that oneDNN uses here; it may be limited by ONEDNN_MAX_CPU_ISA.
+std::string instruction_set() {
+  using dnnl::cpu_isa;
+  switch (dnnl::get_effective_cpu_isa()) {
+    case cpu_isa::sse41:
+      return "SSE4.1";
+    case cpu_isa::avx:
+      return "AVX";
+    case cpu_isa::avx2:
+      return "AVX2";
+    case cpu_isa::avx2_vnni:
+      return "AVX2 with VNNI";
+    case cpu_isa::avx512_core:
+      return "AVX-512";
+    case cpu_isa::avx512_core_vnni:
+      return "AVX-512 with VNNI";
+    case cpu_isa::avx512_core_bf16:
+      return "AVX-512 with BF16";
+    case cpu_isa::avx512_core_amx:
+      return "AVX-512 with AMX";
+    default:
+      return "default instructions";
+  }
+}
+
+}  // namespace
+
+std::string cpu::CpuBackend::description() const {
+  const dnnl_version_t& version = *dnnl_version();
+  return fmt::format("{}, {} threads, oneDNN {}.{}.{} ({})", cpu_model(), omp_get_max_threads(),
+                     version.major, version.minor, version.patch, instruction_set());
+}
+
+std::string cpu_backend_missing() { return {}; }
+
+std::unique_ptr<Backend> make_cpu_backend() {
+  try {
+    return std::make_unique<cpu::CpuBackend>();
+  } catch (const dnnl::error& error) {
+    throw Error(fmt::format("cpu: oneDNN does not start: {}", error.what()));
+  }
+}
+
+}  // namespace convoy

@@ -1,0 +1,26 @@
+// Linear, by oneDNN: weighted.h.
+#include "engine/backend/checks.h"
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/weighted.h"
+
+namespace convoy::cpu {
+
+OperationPtr CpuBackend::make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                                     const Variable& bias) {
+  require_bias("Linear", layer.bias, bias, layer.out_features);
+  WeightedLayer w{.name = "Linear",
+                  .x = Bound("Linear: input", x),
+                  .weight = Bound("Linear: weight", weight),
+                  .bias = layer.bias ? Bound("Linear: bias", bias) : Bound(),
+                  .output = {},
+                  .weight_dims = {},
+                  .fuse_relu = false,
+                  .keep_x = true,
+                  .window = {},
+                  .plan = plan_linear};
+  w.output = linear_output(layer, w.x.shape(), w.weight.shape());
+  w.weight_dims = dims_of(w.weight.shape());
+  return make_weighted(device_, std::move(w));
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,136 @@
+#include "engine/backend/cuda/cuda_backend.h"
+
+#include <fmt/format.h>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/planner.h"
+#include "engine/backend/cuda/runtime/event_mark.h"
+#include "engine/core/error.h"
+#include "kernels/cuda_error.h"
+#include "kernels/metrics.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kOldestCudnn = 90800;  // plans are made from a described device since then
+
+int architecture() {
+  int device = 0;
+  int major = 0;
+  int minor = 0;
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  CONVOY_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  return 10 * major + minor;
+}
+
+std::string architecture_problem() {
+  const int sm = architecture();
+  if (sm < kOldestCudaArchitecture) {
+    return fmt::format("this GPU is sm_{}, Convoy and CUDA 13 need sm_{} (Turing) or newer", sm,
+                       kOldestCudaArchitecture);
+  }
+  switch (const cudaError_t status = kernels::kernels_fit_this_gpu(); status) {
+    case cudaSuccess:
+      return {};
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorUnsupportedPtxVersion:
+      return fmt::format(
+          "this build has kernels for {}, this GPU is sm_{} ({}): configure with "
+          "-DCMAKE_CUDA_ARCHITECTURES={} and build again",
+          CONVOY_KERNEL_ARCHITECTURES, sm, cudaGetErrorString(status), sm);
+    default:
+      return fmt::format("CUDA does not start: {}", cudaGetErrorString(status));
+  }
+}
+
+// cuDNN has no tensor-core engines for them on an older GPU, and cuBLAS no FAST_TF32.
+void require_precision(Precision precision) {
+  if (precision == Precision::fp32) return;
+  const int sm = architecture();
+  if (sm >= cuda::dnn::kAmpere) return;
+  int device = 0;
+  cudaDeviceProp properties{};
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
+  throw Error(fmt::format("{} needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
+                          precision == Precision::bf16 ? "bf16" : "tf32", cuda::dnn::kAmpere, properties.name,
+                          sm));
+}
+
+}  // namespace
+
+namespace cuda {
+
+CudaBackend::~CudaBackend() { cudaStreamSynchronize(context_.stream()); }
+
+std::string CudaBackend::description() const {
+  int device = 0;
+  int major = 0;
+  int minor = 0;
+  cudaDeviceProp properties{};
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
+  major = properties.major;
+  minor = properties.minor;
+  const std::size_t version = cudnnGetVersion();
+  return fmt::format("{}, sm_{}{}, cuDNN {}.{}.{}", properties.name, major, minor, version / 10000,
+                     version / 100 % 100, version % 100);
+}
+
+// What products are rounded to: of tf32 and bf16 it is the mantissa of their factors.
+double CudaBackend::epsilon() const {
+  switch (context_.options().precision) {
+    case Precision::tf32:
+      return 0x1p-10;
+    case Precision::bf16:
+      return 0x1p-7;
+    case Precision::fp32:
+      break;
+  }
+  return 0x1p-23;
+}
+
+std::int64_t CudaBackend::steps_per_launch() const {
+  return context_.options().use_graphs ? context_.options().steps_per_launch : 1;
+}
+
+std::unique_ptr<TimeMark> CudaBackend::mark() { return std::make_unique<EventMark>(context_.stream()); }
+
+void CudaBackend::synchronize() { CONVOY_CUDA(cudaStreamSynchronize(context_.stream())); }
+
+MemoryUse CudaBackend::memory() const { return {allocated_bytes(), context_.workspace_bytes()}; }
+
+std::vector<PlanRow> CudaBackend::plans() const { return context_.plans(); }
+
+}  // namespace cuda
+
+std::string cuda_backend_missing() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();  // not sticky
+  if (status == cudaErrorInsufficientDriver) {
+    return "no NVIDIA driver, or one older than this CUDA runtime: install a driver for CUDA 13 (580 or "
+           "newer)";
+  }
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
+    return "the NVIDIA driver reports no GPU: see nvidia-smi and CUDA_VISIBLE_DEVICES";
+  }
+  if (status != cudaSuccess) return fmt::format("CUDA does not start: {}", cudaGetErrorString(status));
+  if (cudnnGetVersion() < kOldestCudnn) return "cuDNN is older than 9.8: install libcudnn9-cuda-13";
+  try {
+    return architecture_problem();
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
+  const std::string missing = cuda_backend_missing();
+  if (!missing.empty()) throw Error(missing);
+  require_precision(options.precision);
+  return std::make_unique<cuda::CudaBackend>(options);
+}
+
+}  // namespace convoy

@@ -1,0 +1,68 @@
+// The class of the CUDA backend. Its members are defined where their operations are: in layers/, step/ and
+// runtime/.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/runtime/context.h"
+
+namespace convoy::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  /// Throws what Context throws.
+  explicit CudaBackend(const CudaOptions& options) : context_(options) {}
+  ~CudaBackend() override;
+
+  std::string name() const override { return "cuda"; }
+  std::string description() const override;
+  double epsilon() const override;
+
+  TensorPtr make_tensor(const Shape& shape, DType dtype) override;
+  TensorPtr make_activation(const Shape& shape) override;
+  std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
+                                                  bool with_gradients) override;
+  std::vector<double> read(const Tensor& tensor) const override;
+  void write(Tensor& tensor, std::span<const double> values) override;
+
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
+                           const Variable& bias) override;
+  OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
+                               const BatchNormTensors& tensors) override;
+  OperationPtr make_relu(const Variable& x) override;
+  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override;
+  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override;
+  OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                           const Variable& bias) override;
+  OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                            const StepCounter& counter) override;
+  OperationPtr make_add(const Variable& a, const Variable& b) override;
+  std::unique_ptr<Fork> make_fork(const Variable& x) override;
+
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
+  std::unique_ptr<Metrics> make_metrics() override;
+  std::unique_ptr<StepCounter> make_counter() override;
+  std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;
+  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                          const AugmentationSource& augmentation) override;
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                            const OptimizerOptions& options) override;
+
+  std::unique_ptr<Replay> record(std::function<void()> sequence) override;
+  std::int64_t steps_per_launch() const override;
+  void synchronize() override;
+
+  std::unique_ptr<TimeMark> mark() override;
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) override;
+  MemoryUse memory() const override;
+  std::vector<PlanRow> plans() const override;
+
+ private:
+  Context context_;
+};
+
+}  // namespace convoy::cuda

@@ -1,0 +1,140 @@
+#include "engine/backend/cuda/dnn/plan_cache.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/core/atomic_file.h"
+#include "engine/core/error.h"
+
+namespace convoy::cuda {
+namespace {
+
+using Json = nlohmann::json;
+
+// Of the file's own layout; another number is another layout.
+constexpr int kFormat = 1;
+
+// FNV-1a, 64 bits: it names files, and damage shows in it. Two keys that share a name only replace each
+// other, since the file holds its whole key.
+std::uint64_t digest(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  return hash;
+}
+
+constexpr const char* kExtension = ".plan.json";
+
+}  // namespace
+
+std::string PlanKey::text() const {
+  return fmt::format("{} {}\n{}\n{}\n{} {} {}{}", cudnn_version, planning_version, device, signature,
+                     static_cast<int>(policy.precision), policy.deterministic, policy.workspace_limit,
+                     autotuned ? " autotuned" : "");
+}
+
+std::string PlanCache::problem(const std::filesystem::path& folder) {
+  if (folder.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error && access(folder.c_str(), W_OK | X_OK) != 0) error.assign(errno, std::generic_category());
+  if (!error) return {};
+  return fmt::format("new plans cannot be kept in {} ({}): take another --plan-cache", folder.string(),
+                     error.message());
+}
+
+std::size_t PlanCache::count(const std::filesystem::path& folder) {
+  std::size_t count = 0;
+  std::error_code error;
+  std::filesystem::directory_iterator file(folder, error);
+  for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
+    if (file->path().filename().string().ends_with(kExtension)) ++count;
+  }
+  return count;
+}
+
+std::filesystem::path PlanCache::file_of(const PlanKey& key) const {
+  return folder_ / fmt::format("{:016x}{}", digest(key.text()), kExtension);
+}
+
+std::optional<dnn::Plan> PlanCache::find(const PlanKey& key) const {
+  if (folder_.empty()) return std::nullopt;
+  std::ifstream file(file_of(key), std::ios::binary);
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();  // sets a flag where the file turns out to be a folder, an iterator would throw
+  const Json entry = Json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  try {
+    const auto plan_json = entry.at("plan").get<std::string>();
+    const Json& info = entry.at("info");
+    if (entry.at("format") != kFormat || entry.at("key") != key.text() ||
+        entry.at("digest") != digest(info.dump() + plan_json)) {
+      return std::nullopt;
+    }
+    return dnn::Plan{{.graph = info.at("graph"),
+                      .engine = info.at("engine"),
+                      .workspace = info.at("workspace"),
+                      .tensor_core = info.at("tensor_core"),
+                      .deterministic = info.at("deterministic"),
+                      .runtime_compiled = info.at("runtime_compiled"),
+                      .from_cache = true},
+                     plan_json};
+  } catch (const Json::exception&) {
+    return std::nullopt;  // damaged or foreign
+  }
+}
+
+void PlanCache::store(const PlanKey& key, const dnn::Plan& plan) const {
+  if (folder_.empty()) return;
+  const Json info = {{"graph", plan.info.graph},
+                     {"engine", plan.info.engine},
+                     {"workspace", plan.info.workspace},
+                     {"tensor_core", plan.info.tensor_core},
+                     {"deterministic", plan.info.deterministic},
+                     {"runtime_compiled", plan.info.runtime_compiled}};
+  const Json entry = {{"format", kFormat},
+                      {"key", key.text()},
+                      {"digest", digest(info.dump() + plan.json)},
+                      {"info", info},
+                      {"plan", plan.json}};
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_, ignored);
+  try {
+    write_atomically(file_of(key), entry.dump());
+  } catch (const std::exception&) {
+    // No space or no right: the next start plans again.
+  }
+}
+
+CachedPlanner::CachedPlanner(std::string device, dnn::Policy policy, std::filesystem::path folder,
+                             bool autotuned)
+    : device_(std::move(device)),
+      planner_(device_, policy),
+      cache_(std::move(folder)),
+      autotuned_(autotuned) {}
+
+PlanKey CachedPlanner::key_of(const dnn::OperationGraph& graph) const {
+  return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), autotuned_};
+}
+
+CachedPlan CachedPlanner::find(const dnn::OperationGraph& graph) const {
+  CachedPlan found{.plan = cache_.find(key_of(graph)), .refused = {}};
+  if (!found.plan) return found;
+  // Of an installation that was changed by halves, say: better known now, while another plan or an own kernel
+  // can be had, than when it is executed.
+  found.refused = planner_.refusal(*found.plan);
+  if (!found.refused.empty()) found.plan.reset();
+  return found;
+}
+
+std::optional<dnn::Plan> CachedPlanner::try_plan(const dnn::OperationGraph& graph) const {
+  std::optional<dnn::Plan> plan = planner_.try_plan(graph);
+  if (plan) store(graph, *plan);
+  return plan;
+}
+
+}  // namespace convoy::cuda

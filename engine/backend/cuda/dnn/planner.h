@@ -1,0 +1,89 @@
+// From a graph to a plan: which of cuDNN's engines, under which policy, for a GPU that is only described. So
+// the same code plans for the GPU that is there, on many threads, and in tests for GPUs that are not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/backend/cuda/dnn/descriptor.h"
+#include "engine/backend/cuda/dnn/operation_graph.h"
+#include "engine/backend/cuda/precision.h"
+
+namespace convoy::cuda::dnn {
+
+/// Compute capability, times 10, from which tensor cores know tf32 and bf16. Before it cuDNN 9.19 plans a few
+/// weight gradients of a whole model in bf16, and all of it in tf32, on other cores.
+inline constexpr int kAmpere = 80;
+
+/// Plans in caches are made by the version in their key: to be raised whenever lower.cpp or the policy in
+/// planner.cpp changes what a graph's plan computes or may be.
+constexpr int kPlanningVersion = 1;
+
+/// What a plan must fulfil.
+struct Policy {
+  Precision precision = Precision::fp32;
+  bool deterministic = true;
+  std::int64_t workspace_limit = std::int64_t{256} << 20;  // bytes
+};
+
+/// What is known of a plan.
+struct PlanInfo {
+  std::string graph;           // its name, for who reads a cache
+  std::int64_t engine = -1;    // cuDNN's global index
+  std::int64_t workspace = 0;  // bytes
+  bool tensor_core = false;
+  bool deterministic = true;
+  bool runtime_compiled = false;
+  bool from_cache = false;  // else planned by this process
+};
+
+/// A finished plan, still without a device: `json` is cuDNN's serialised form of it, which a handle on a GPU
+/// of the same properties turns into something executable (cuDNN's "deviceless ahead-of-time compilation",
+/// since 9.8).
+struct Plan {
+  PlanInfo info;
+  std::string json;
+};
+
+/// cuDNN's description of the GPU that `handle` is on. Throws CudnnError.
+std::string describe_device(cudnnHandle_t handle);
+
+class Planner {
+ public:
+  /// `device` is cuDNN's JSON description of a GPU. Throws CudnnError if it is not one, Error if the
+  /// policy is bf16 and that GPU knows none.
+  Planner(const std::string& device, Policy policy);
+
+  /// The plan cuDNN's heuristics rank highest among those the policy allows; nothing if there is none, in
+  /// which case an own kernel has to stand in. Throws CudnnError if the graph itself is refused. May be
+  /// called by several threads at once.
+  std::optional<Plan> try_plan(const OperationGraph& graph) const;
+
+  /// Why cuDNN does not load a plan for this GPU, or with another workspace than the plan says; empty if
+  /// nothing speaks against it. No device is needed. May be called by several threads at once.
+  std::string refusal(const Plan& plan) const;
+
+  /// As try_plan, but throws Error with the text of `no_plan` if there is none.
+  Plan plan(const OperationGraph& graph) const;
+
+  /// What to say of a graph that has neither a plan nor an own kernel: its shapes, the GPU, the policy.
+  std::string no_plan(const OperationGraph& graph) const;
+
+  /// Every allowed plan, best first, no more than `limit`: what autotuning measures.
+  std::vector<Plan> plans(const OperationGraph& graph, std::size_t limit) const;
+
+  const Policy& policy() const { return policy_; }
+
+ private:
+  std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
+  std::optional<Plan> finish(const Descriptor& configuration, const OperationGraph& graph) const;
+
+  Descriptor properties_;
+  std::string device_name_;
+  Policy policy_;
+};
+
+}  // namespace convoy::cuda::dnn

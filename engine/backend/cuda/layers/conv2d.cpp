@@ -1,0 +1,198 @@
+// Conv2d: y = conv(x, w) + b in one graph, for inference with the ReLU behind it; dx = dgrad(dy, w),
+// dw = wgrad(x, dy); db is a sum over dy's columns. Where cuDNN has no engine that adds a bias or takes the
+// ReLU, it convolves only, and the batch norm kernel does the rest.
+#include <fmt/format.h>
+
+#include "engine/backend/checks.h"
+#include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/layers/column_sum.h"
+#include "engine/backend/cuda/layers/operation_graphs.h"
+#include "engine/backend/cuda/layers/weighted_tensors.h"
+#include "engine/backend/cuda/runtime/parameters.h"
+#include "engine/core/trace.h"
+#include "kernels/batch_norm.h"
+#include "kernels/convert.h"
+
+namespace convoy::cuda {
+namespace {
+
+using dnn::OperationGraph;
+using dnn::Role;
+
+dnn::Window window_of(const Conv2d& layer) {
+  return {.padding = layer.padding, .stride = layer.stride, .dilation = layer.dilation};
+}
+
+}  // namespace
+
+dnn::OperationGraph conv2d_forward_graph(const Conv2d& layer, bool relu, const Shape& x, DType type) {
+  conv2d_output(layer, x);  // refuses what does not fit, and the groups that cuDNN would assume instead
+  OperationGraph g(relu ? "conv2d+relu.fprop" : "conv2d.fprop");
+  dnn::Value y = g.convolve(g.input(Role::x, x, type), g.input(Role::weight, conv2d_weight(layer), type),
+                            window_of(layer));
+  if (layer.bias) y = g.add(y, g.input(Role::bias, {1, layer.out_channels, 1, 1}));
+  g.output(relu ? g.relu(y) : y, Role::y, type);
+  return g;
+}
+
+dnn::OperationGraph conv2d_backward_data_graph(const Conv2d& layer, const Shape& x, DType type) {
+  const Shape y = conv2d_output(layer, x);
+  OperationGraph g("conv2d.dgrad");
+  const dnn::Value dx = g.convolve_backward_data(
+      g.input(Role::dy, y, type), g.input(Role::weight, conv2d_weight(layer), type), window_of(layer), x);
+  g.output(dx, Role::dx, type);
+  return g;
+}
+
+dnn::OperationGraph conv2d_backward_weight_graph(const Conv2d& layer, const Shape& x, DType type) {
+  const Shape y = conv2d_output(layer, x);
+  OperationGraph g("conv2d.wgrad");
+  const dnn::Value dweight = g.convolve_backward_weight(g.input(Role::x, x, type), g.input(Role::dy, y, type),
+                                                        window_of(layer), conv2d_weight(layer));
+  g.output(dweight, Role::dweight, type);  // with bf16 inputs no engine writes fp32
+  return g;
+}
+
+namespace {
+
+/// A convolution alone, then bias and ReLU in place: batch norm's evaluation by mean 0, variance 1 and weight
+/// 1. Memory is taken when it first runs, as a graph's is (see GraphOperation).
+class ConvolutionByParts {
+ public:
+  ConvolutionByParts(Context& context, Conv2d layer, bool relu, const WeightedTensors& t,
+                     const TensorPtr& output)
+      : context_(context), bias_(t.bias.value), output_(output), relu_(relu) {
+    layer.bias = false;
+    DeviceTensor& y = device(output);
+    convolution_.emplace(context, conv2d_forward_graph(layer, false, t.x.value->shape(), y.dtype()),
+                         std::vector<dnn::Binding>{{Role::x, device(t.x.value).data()},
+                                                   {Role::weight, compute_copy(t.weight.value).data()},
+                                                   {Role::y, y.data()}});
+    zeros_ = context.make_tensor({layer.out_channels}, DType::float32);
+    ones_ = context.make_tensor({layer.out_channels}, DType::float32);
+    ones_->write(std::vector<double>(static_cast<std::size_t>(layer.out_channels), 1.0), context.stream());
+  }
+
+  void execute() {
+    convolution_->execute();
+    const DeviceTensor& y = device(output_);
+    const Shape& shape = y.shape();
+    kernels::batch_norm_evaluation(
+        {shape[0] * shape[2] * shape[3], static_cast<std::int32_t>(shape[1]), y.dtype()},
+        {.x = y.data(),
+         .y = y.data(),
+         .weight = ones_->as<float>(),
+         .bias = (bias_ ? device(bias_) : *zeros_).as<float>(),
+         .running_mean = zeros_->as<float>(),
+         .running_var = ones_->as<float>(),
+         .epsilon = 0.0f,
+         .relu = relu_},
+        context_.stream());
+  }
+
+ private:
+  Context& context_;
+  TensorPtr bias_;  // null without
+  TensorPtr output_;
+  bool relu_;
+  std::optional<GraphOperation> convolution_;
+  std::shared_ptr<DeviceTensor> zeros_, ones_;
+};
+
+class Conv2dOperation final : public Operation {
+ public:
+  Conv2dOperation(Context& context, const Conv2d& layer, bool relu, const WeightedTensors& t)
+      : context_(context), layer_(layer), relu_(relu), t_(t) {
+    const Shape& x = t.x.value->shape();
+    const Shape y = conv2d_output(layer, x);
+    require_shape("Conv2d: weight", t.weight.value->shape(), conv2d_weight(layer));
+    require_bias("Conv2d", layer.bias, t.bias, layer.out_channels);
+    const bool backward = t.x.grad || t.weight.grad;
+    check_conv2d_relu(relu, backward || t.bias.grad);
+    output_ = context.make_activation(y, backward);
+    DeviceTensor& weight = compute_copy(t.weight.value);
+
+    std::vector<dnn::Binding> bindings = {{Role::x, device(t.x.value).data()},
+                                          {Role::weight, weight.data()},
+                                          {Role::y, device(output_.value).data()}};
+    if (t.bias.value) bindings.push_back({Role::bias, device(t.bias.value).data()});
+    const DType type = device(output_.value).dtype();
+    forward_.emplace(context, conv2d_forward_graph(layer, relu, x, type), std::move(bindings));
+    if (t.weight.grad) plan_weight_gradient(layer, x, type);
+    if (t.x.grad) {
+      backward_data_.emplace(context, conv2d_backward_data_graph(layer, x, type),
+                             std::vector<dnn::Binding>{{Role::dy, device(output_.grad).data()},
+                                                       {Role::weight, weight.data()},
+                                                       {Role::dx, device(t.x.grad).data()}});
+    }
+    if (t.bias.grad) bias_columns_.emplace(y[0] * y[2] * y[3], static_cast<std::int32_t>(y[1]));
+  }
+
+  void forward(Phase) override {
+    const bool whole = forward_->available() || !(relu_ || layer_.bias);
+    if (whole) return forward_->execute();
+    if (!by_parts_) take_apart();
+    by_parts_->execute();
+  }
+
+  void backward() override {
+    if (backward_weight_) {
+      const trace::Range range(wgrad_);
+      backward_weight_->execute();
+      if (rounded_gradient_) {
+        kernels::cast(rounded_gradient_->as<__nv_bfloat16>(), device(t_.weight.grad).as<float>(),
+                      t_.weight.grad->shape().count(), context_.stream());
+      }
+    }
+    if (bias_columns_) bias_columns_->sum(device(output_.grad), device(t_.bias.grad), context_.stream());
+    if (!backward_data_) return;
+    const trace::Range range(dgrad_);
+    backward_data_->execute();
+  }
+
+ private:
+  void take_apart() {
+    by_parts_.emplace(context_, layer_, relu_, t_, output_.value);
+    const auto& say = context_.options().say;
+    const char* rest = relu_ && layer_.bias ? "bias and ReLU" : relu_ ? "ReLU" : "bias";
+    if (say) {
+      say(fmt::format("cuDNN has no plan for a convolution of {} with {}: an own kernel does the latter",
+                      t_.x.value->shape().str(), rest));
+    }
+  }
+
+  void plan_weight_gradient(const Conv2d& layer, const Shape& x, DType type) {
+    DeviceTensor* dweight = &device(t_.weight.grad);
+    if (context_.activation() == DType::bfloat16) {
+      rounded_gradient_ = context_.make_tensor(dweight->shape(), DType::bfloat16);
+      dweight = rounded_gradient_.get();
+    }
+    backward_weight_.emplace(context_, conv2d_backward_weight_graph(layer, x, type),
+                             std::vector<dnn::Binding>{{Role::x, device(t_.x.value).data()},
+                                                       {Role::dy, device(output_.grad).data()},
+                                                       {Role::dweight, dweight->data()}});
+  }
+
+  Context& context_;
+  trace::Name wgrad_{"wgrad"};
+  trace::Name dgrad_{"dgrad"};
+  Conv2d layer_;
+  bool relu_;
+  WeightedTensors t_;
+  std::optional<GraphOperation> forward_;
+  std::optional<ConvolutionByParts> by_parts_;  // where cuDNN has no plan for forward_
+  std::optional<GraphOperation> backward_weight_;
+  std::optional<GraphOperation> backward_data_;
+  std::shared_ptr<DeviceTensor> rounded_gradient_;  // bf16 only
+  std::optional<ColumnSum> bias_columns_;
+};
+
+}  // namespace
+
+OperationPtr CudaBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
+                                      const Variable& weight, const Variable& bias) {
+  return std::make_unique<Conv2dOperation>(context_, layer, fuse_relu,
+                                           WeightedTensors("Conv2d", x, weight, bias));
+}
+
+}  // namespace convoy::cuda

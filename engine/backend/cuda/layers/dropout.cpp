@@ -1,0 +1,66 @@
+// Dropout, by an own kernel that draws the mask anew on the way back instead of keeping it.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "engine/backend/checks.h"
+#include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/step/counter.h"
+#include "engine/core/error.h"
+#include "kernels/cuda_error.h"
+#include "kernels/elementwise.h"
+
+namespace convoy::cuda {
+namespace {
+
+// Draws are floats, so comparing them with this is comparing them with the double itself.
+float smallest_float_from(double value) {
+  const auto nearest = static_cast<float>(value);
+  return static_cast<double>(nearest) < value ? std::nextafter(nearest, 2.0f) : nearest;
+}
+
+class DropoutOperation final : public Operation {
+ public:
+  DropoutOperation(Context& context, const Dropout& layer, const Variable& x,
+                   const kernels::DropoutOptions& options)
+      : context_(context), x_(x), options_(options) {
+    if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
+      throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
+    }
+    options_.p = smallest_float_from(layer.p);
+    output_ = context.make_activation(x.value->shape(), x.grad != nullptr);
+    const Shape& shape = x.value->shape();
+    shape_ = {shape.count(), shape.rank() > 1 ? shape[1] : 1, shape.rank() == 4 ? shape[2] * shape[3] : 1};
+  }
+
+  void forward(Phase phase) override {
+    if (phase == Phase::training) return apply(device(x_.value), device(output_.value));
+    CONVOY_CUDA(cudaMemcpyAsync(device(output_.value).data(), device(x_.value).data(),
+                                device(x_.value).bytes(), cudaMemcpyDeviceToDevice, context_.stream()));
+  }
+
+  void backward() override {
+    if (x_.grad) apply(device(output_.grad), device(x_.grad));
+  }
+
+ private:
+  void apply(const DeviceTensor& in, const DeviceTensor& out) const {
+    kernels::dropout({in.data(), out.data(), in.dtype(), shape_}, options_, context_.stream());
+  }
+
+  Context& context_;
+  Variable x_;
+  kernels::DropoutOptions options_;
+  kernels::LogicalShape shape_;
+};
+
+}  // namespace
+
+OperationPtr CudaBackend::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                                       const StepCounter& counter) {
+  require_own("Dropout: input", x);
+  const kernels::DropoutOptions options{.random = random, .step = device_step(counter)};
+  return std::make_unique<DropoutOperation>(context_, layer, x, options);
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,63 @@
+// One cuBLASLt matrix product, set up once: row-major operands, fp32 accumulation, an epilogue for bias or
+// its gradient.
+#pragma once
+
+#include <cublasLt.h>
+
+#include <optional>
+
+#include "engine/backend/cuda/runtime/context.h"
+
+namespace convoy::cuda {
+
+/// A row-major matrix in device memory.
+struct Matrix {
+  void* data = nullptr;
+  DType dtype = DType::float32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  bool transposed = false;  // used as its transpose
+};
+
+enum class Epilogue {
+  none,
+  bias,           // c += bias, one for each column of c
+  bias_gradient,  // bias = the column sums of a^T, that is, over the summed-over dimension, for each row of c
+};
+
+/// c = a b.
+struct Product {
+  Matrix a, b, c;
+  Epilogue epilogue = Epilogue::none;
+  DeviceTensor* bias = nullptr;    // what the epilogue reads or writes; cuBLAS has it in c's type only
+  const char* stand_in = nullptr;  // for the table of plans: what an own kernel does if cuBLAS cannot
+};
+
+class Gemm {
+ public:
+  /// Asks cuBLAS for an algorithm; `available()` tells whether it has one. Throws Error if the question is
+  /// wrong; with an epilogue that is no reason to throw, for cuBLAS so refuses what it lacks, too.
+  Gemm(Context& context, const Product& product);
+
+  bool available() const { return algorithm_.has_value(); }
+
+  /// Enqueues. Throws Error, naming the product, if it is not available.
+  void execute();
+
+ private:
+  using Operation = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+  using Layout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+  static Layout layout_of(const Matrix& matrix);
+  void set_epilogue();
+  void find_algorithm();
+  void add_row_without_algorithm();
+
+  Context& context_;
+  Operation operation_;
+  Product product_;
+  Layout a_layout_, b_layout_, c_layout_;
+  std::optional<cublasLtMatmulAlgo_t> algorithm_;
+  std::size_t workspace_bytes_ = 0;
+};
+
+}  // namespace convoy::cuda

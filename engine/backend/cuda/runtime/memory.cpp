@@ -1,0 +1,54 @@
+#include "engine/backend/cuda/runtime/memory.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+
+#include "kernels/cuda_error.h"
+
+namespace convoy::cuda {
+namespace {
+
+std::atomic<std::int64_t> allocated = 0;
+
+}  // namespace
+
+std::int64_t allocated_bytes() { return allocated; }
+
+CountedBytes::CountedBytes(std::size_t bytes) : bytes_(bytes) {
+  allocated += static_cast<std::int64_t>(bytes);
+}
+
+CountedBytes::~CountedBytes() { allocated -= static_cast<std::int64_t>(bytes_); }
+
+Buffer::Buffer(std::size_t bytes) {
+  if (bytes == 0) return;
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // not sticky: cleared, so that the next check does not report it again
+    std::size_t free = 0;
+    std::size_t total = 0;
+    CONVOY_CUDA(cudaMemGetInfo(&free, &total));
+    throw Error(
+        fmt::format("out of device memory: {} bytes asked for, {} of {} free; try a smaller --batch-size",
+                    bytes, free, total));
+  }
+  check_cuda(status, "cudaMalloc");
+  memory_ = Owner<void*, cudaFree>(memory);
+  bytes_ = CountedBytes(bytes);
+  CONVOY_CUDA(cudaMemset(memory, 0, bytes));
+  CONVOY_CUDA(cudaDeviceSynchronize());  // cudaMemset may return before it is done
+}
+
+void copy_to_device(void* device, const void* host, std::size_t bytes, cudaStream_t stream) {
+  CONVOY_CUDA(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream));
+  CONVOY_CUDA(cudaStreamSynchronize(stream));
+}
+
+void copy_to_host(void* host, const void* device, std::size_t bytes, cudaStream_t stream) {
+  CONVOY_CUDA(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream));
+  CONVOY_CUDA(cudaStreamSynchronize(stream));
+}
+
+}  // namespace convoy::cuda

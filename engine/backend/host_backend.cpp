@@ -1,0 +1,52 @@
+#include "engine/backend/host_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/backend/checks.h"
+#include "engine/core/error.h"
+
+namespace convoy {
+
+void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
+  reading_.last_loss = loss_sum / static_cast<double>(samples);
+  reading_.loss_sum += loss_sum;
+  reading_.correct += correct;
+  reading_.samples += samples;
+}
+
+HostDataset::HostDataset(const Dataset& dataset) : dataset_(dataset) {
+  check_dataset(dataset);
+  order_.reserve(dataset.labels.size());
+}
+
+void HostDataset::set_order(std::span<const std::uint32_t> order) {
+  check_order(order, dataset_.labels.size(), dataset_.name);
+  order_.assign(order.begin(), order.end());
+  cursor_ = 0;
+}
+
+std::span<const std::uint32_t> HostDataset::next(std::size_t count) {
+  if (count > order_.size() - cursor_) {
+    throw Error(fmt::format("{}: a batch of {} asked for, but {} of {} samples are left; set the order again",
+                            dataset_.name, count, order_.size() - cursor_, order_.size()));
+  }
+  cursor_ += count;
+  return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
+}
+
+double HostMark::milliseconds_since(const TimeMark& earlier) const {
+  const auto& begin = own<const HostMark>("the earlier mark", earlier);
+  return std::chrono::duration<double, std::milli>(time_ - begin.time_).count();
+}
+
+void HostFiniteCheck::look(const Tensor& tensor, std::int32_t part) {
+  if (found_) return;
+  const std::vector<double> values = backend_.read(tensor);
+  if (std::ranges::all_of(values, [](double value) { return std::isfinite(value); })) return;
+  found_ = NonFinite{part, counter_.read()};
+}
+
+}  // namespace convoy

@@ -1,0 +1,119 @@
+// What backends whose device is the host have in common: the number of the step, the metrics, the data set
+// with its cursor, and how a step is run and watched.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/backend/backend.h"
+
+namespace convoy {
+
+class HostCounter final : public StepCounter {
+ public:
+  void increment() override { ++step_; }
+  std::int64_t read() const override { return step_; }
+  void write(std::int64_t step) override { step_ = step; }
+
+ private:
+  std::int64_t step_ = 0;
+};
+
+class HostMetrics final : public Metrics {
+ public:
+  void reset() override { reading_ = {}; }
+  MetricsReading read() const override { return reading_; }
+
+  /// Counts one batch of `samples` whose losses add up to `loss_sum`.
+  void count(double loss_sum, std::int64_t correct, std::int64_t samples);
+
+ private:
+  MetricsReading reading_;
+};
+
+class HostDataset final : public ResidentDataset {
+ public:
+  /// Throws UsageError for a data set that is not one (see check_dataset).
+  explicit HostDataset(const Dataset& dataset);
+
+  /// Throws UsageError for an index that is no sample's.
+  void set_order(std::span<const std::uint32_t> order) override;
+
+  /// The indices of the next `count` samples. Throws Error if the order has fewer left.
+  std::span<const std::uint32_t> next(std::size_t count);
+
+  const Dataset& dataset() const { return dataset_; }
+
+ private:
+  Dataset dataset_;
+  std::vector<std::uint32_t> order_;
+  std::size_t cursor_ = 0;
+};
+
+/// Calls the sequence: on the host there is nothing to record.
+class HostReplay final : public Replay {
+ public:
+  explicit HostReplay(std::function<void()> sequence) : sequence_(std::move(sequence)) {}
+  void run(std::int64_t times) override {
+    for (std::int64_t i = 0; i < times; ++i) sequence_();
+  }
+  std::optional<RecordedGraph> graph() const override { return std::nullopt; }
+
+ private:
+  std::function<void()> sequence_;
+};
+
+class HostMark final : public TimeMark {
+ public:
+  double milliseconds_since(const TimeMark& earlier) const override;
+
+ private:
+  std::chrono::steady_clock::time_point time_ = std::chrono::steady_clock::now();
+};
+
+/// Reads each tensor as `backend` does, which must outlive this.
+class HostFiniteCheck final : public FiniteCheck {
+ public:
+  HostFiniteCheck(const Backend& backend, const StepCounter& counter)
+      : backend_(backend), counter_(counter) {}
+  void look(const Tensor& tensor, std::int32_t part) override;
+  std::optional<NonFinite> read() const override { return found_; }
+
+ private:
+  const Backend& backend_;
+  const StepCounter& counter_;
+  std::optional<NonFinite> found_;
+};
+
+/// A backend whose work is done when a call returns. Layers, memory and optimizers are for its heirs.
+class HostBackend : public Backend {
+ public:
+  TensorPtr make_activation(const Shape& shape) final { return make_tensor(shape, DType::float32); }
+
+  std::unique_ptr<Metrics> make_metrics() final { return std::make_unique<HostMetrics>(); }
+  std::unique_ptr<StepCounter> make_counter() final { return std::make_unique<HostCounter>(); }
+  std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) final {
+    return std::make_unique<HostDataset>(dataset);
+  }
+
+  std::unique_ptr<Replay> record(std::function<void()> sequence) final {
+    return std::make_unique<HostReplay>(std::move(sequence));
+  }
+  std::int64_t steps_per_launch() const final { return 1; }
+  void synchronize() final {}
+
+  std::unique_ptr<TimeMark> mark() final { return std::make_unique<HostMark>(); }
+  std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) final {
+    return std::make_unique<HostFiniteCheck>(*this, counter);
+  }
+  MemoryUse memory() const final { return {}; }
+  std::vector<PlanRow> plans() const final { return {}; }
+};
+
+}  // namespace convoy

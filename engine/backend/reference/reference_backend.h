@@ -1,0 +1,54 @@
+// The class of the reference backend, for T = float and T = double. Each operation defines its members in its
+// own file; all of them check shapes before anything else. Sums are double and are rounded to T once.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "engine/backend/host_backend.h"
+#include "engine/backend/reference/tensor.h"
+
+namespace convoy::reference {
+
+template <typename T>
+class ReferenceBackend final : public HostBackend {
+ public:
+  std::string name() const override { return kDouble ? "reference-double" : "reference"; }
+  std::string description() const override;
+  double epsilon() const override { return std::numeric_limits<T>::epsilon(); }
+
+  TensorPtr make_tensor(const Shape& shape, DType dtype) override;
+  std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
+                                                  bool with_gradients) override;
+  std::vector<double> read(const Tensor& tensor) const override;
+  void write(Tensor& tensor, std::span<const double> values) override;
+
+  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
+                           const Variable& bias) override;
+  OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
+                               const BatchNormTensors& tensors) override;
+  OperationPtr make_relu(const Variable& x) override;
+  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override;
+  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override;
+  OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
+                           const Variable& bias) override;
+  OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
+                            const StepCounter& counter) override;
+  OperationPtr make_add(const Variable& a, const Variable& b) override;
+  std::unique_ptr<Fork> make_fork(const Variable& x) override;
+
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
+  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+                          const AugmentationSource& augmentation) override;
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
+                                            const OptimizerOptions& options) override;
+
+ private:
+  static constexpr bool kDouble = std::is_same_v<T, double>;
+};
+
+}  // namespace convoy::reference

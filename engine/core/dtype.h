@@ -1,0 +1,43 @@
+// What the elements of a tensor are: in files, in host memory, on a device and inside kernels.
+#pragma once
+
+#include <cstddef>
+
+namespace convoy {
+
+enum class DType { float32, bfloat16, int8, int32, int64 };
+
+/// Bytes of one element.
+constexpr std::size_t bytes_of(DType dtype) {
+  switch (dtype) {
+    case DType::int8:
+      return 1;
+    case DType::bfloat16:
+      return 2;
+    case DType::float32:
+    case DType::int32:
+      return 4;
+    case DType::int64:
+      break;
+  }
+  return 8;
+}
+
+/// As PyTorch calls it.
+constexpr const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return "float32";
+    case DType::bfloat16:
+      return "bfloat16";
+    case DType::int8:
+      return "int8";
+    case DType::int32:
+      return "int32";
+    case DType::int64:
+      break;
+  }
+  return "int64";
+}
+
+}  // namespace convoy
