@@ -1,4 +1,4 @@
-// Looks for the first NaN or infinity of a training: what --check-finite enqueues behind every operation.
+// Looks for the first NaN or infinity of a training: a look that may be enqueued behind every operation.
 #pragma once
 
 #include <driver_types.h>

@@ -13,8 +13,8 @@
 #include <set>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/dnn/planner.h"
 #include "engine/backend/cuda/dnn/plan_cache.h"
+#include "engine/backend/cuda/dnn/planner.h"
 #include "kernels/cuda_error.h"
 #include "kernels/metrics.h"
 

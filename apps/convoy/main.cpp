@@ -13,6 +13,7 @@
 #include "apps/convoy/commands.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/remedy.h"
 #include "apps/convoy/terminal.h"
 #include "engine/backend/cpu/cpu.h"
 #include "engine/core/error.h"
@@ -79,9 +80,11 @@ int run_reporting(int argc, char** argv) {
   } catch (const Interrupted& interrupted) {
     return fail(kInterrupted, interrupted.what());
   } catch (const UsageError& error) {
-    return fail(kUsage, error.what());
+    return fail(kUsage, with_remedy(error));
   } catch (const std::bad_alloc&) {
     return fail(kFailed, "out of memory: try a smaller --batch-size, a smaller model or fewer images");
+  } catch (const Error& error) {
+    return fail(kFailed, with_remedy(error));
   } catch (const std::exception& error) {
     return fail(kFailed, error.what());
   }

@@ -56,6 +56,8 @@ DataSearch data_search(const DataFlags& flags) {
   const char* environment = std::getenv("CONVOY_DATA");
   DataSearch search;
   search.explicit_folder = flags.folder;
+  search.explicit_name = "--data";
+  search.environment_name = "CONVOY_DATA";
   if (environment != nullptr) search.environment = environment;
   search.project_data = "data";
   return search;

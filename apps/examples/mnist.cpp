@@ -28,6 +28,7 @@ void run(const char* folder) {
   const char* environment = std::getenv("CONVOY_DATA");
   DataSearch search;
   search.explicit_folder = folder;
+  search.environment_name = "CONVOY_DATA";
   search.environment = environment != nullptr ? environment : "";
   search.project_data = "data";
   search.say = [](const std::string& line) { std::puts(line.c_str()); };

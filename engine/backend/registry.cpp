@@ -41,7 +41,7 @@ BackendChoice make_backend(const std::string& name, const CudaOptions& cuda) {
   }
   if (name == "cuda") {
     const std::string missing = cuda_backend_missing();
-    if (!missing.empty()) throw Error(fmt::format("--device cuda: {}; or take --device cpu", missing));
+    if (!missing.empty()) throw Error("cuda: " + missing, Remedy::another_device);
     return {make_cuda_backend(cuda), "cuda, as asked"};
   }
   if (name == "cpu") return {make_cpu_backend(), "cpu, as asked"};

@@ -37,10 +37,12 @@ class Search {
 
   /// The places that need no network, save the stand-in.
   std::optional<DataLocation> local() {
-    if (!where_.explicit_folder.empty()) return in_either(where_.explicit_folder, "from --data");
-    if (!where_.environment.empty()) return in_either(where_.environment, "from CONVOY_DATA");
+    if (!where_.explicit_folder.empty())
+      return in_either(where_.explicit_folder, "from " + where_.explicit_name);
+    if (!where_.environment.empty()) return in_either(where_.environment, "from " + where_.environment_name);
     if (dataset_ == kAnyIdx) {
-      tried_.push_back("neither --data nor CONVOY_DATA names a folder");
+      tried_.push_back(
+          fmt::format("neither {} nor {} names a folder", where_.explicit_name, where_.environment_name));
       return std::nullopt;
     }
     if (!where_.project_data.empty()) {
@@ -88,19 +90,20 @@ class Search {
   }
 
   [[noreturn]] void give_up() const {
-    throw Error(fmt::format("the data set {} was not found: {}; name its folder with --data or CONVOY_DATA",
-                            dataset_, fmt::join(tried_, "; ")));
+    throw Error(fmt::format("the data set {} was not found: {}; its folder may be named by {} or {}",
+                            dataset_, fmt::join(tried_, "; "), where_.explicit_name,
+                            where_.environment_name));
   }
 
  private:
-  std::optional<DataLocation> in(const fs::path& folder, const char* how) {
+  std::optional<DataLocation> in(const fs::path& folder, const std::string& how) {
     const FolderContent content = find_files(dataset_, folder);
     if (content.problem.empty()) return DataLocation{dataset_, folder, how};
     tried_.push_back(content.problem);
     return std::nullopt;
   }
 
-  std::optional<DataLocation> in_either(const fs::path& folder, const char* how) {
+  std::optional<DataLocation> in_either(const fs::path& folder, const std::string& how) {
     const fs::path own = folder / dataset_;
     if (find_files(dataset_, own).problem.empty()) return DataLocation{dataset_, own, how};
     return in(folder, how);

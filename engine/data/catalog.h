@@ -20,9 +20,12 @@ std::span<const std::string_view> dataset_names();
 
 /// Where to look. Empty members are skipped. A folder is looked for as DIR/DATASET and as DIR itself.
 struct DataSearch {
-  std::filesystem::path explicit_folder;  // --data; when given, nothing else is tried
-  std::filesystem::path environment;      // CONVOY_DATA; likewise
-  std::filesystem::path project_data;     // a `data` folder beside the project or the working folder
+  std::filesystem::path explicit_folder;  // when given, nothing else is tried
+  std::filesystem::path environment;      // likewise
+  // What messages call the two: the flag or the variable that the caller takes them from.
+  std::string explicit_name = "the folder given";
+  std::string environment_name = "the environment";
+  std::filesystem::path project_data;  // a `data` folder beside the project or the working folder
   bool allow_download = true;
   bool allow_stand_in = true;                   // Fashion-MNIST where MNIST cannot be had
   std::function<void(const std::string&)> say;  // progress and decisions, one line each
@@ -38,12 +41,12 @@ struct DataSearch {
 struct DataLocation {
   std::string dataset;  // differs from what was asked if Fashion-MNIST stands in for MNIST
   std::filesystem::path folder;
-  std::string how;  // "from --data", "downloaded", "packaged by Debian", ...
+  std::string how;  // "from " and one of the names above, "downloaded", "packaged by Debian", ...
 };
 
 /// Finds a data set, downloading it into `project_data / dataset` if it is nowhere; when MNIST cannot be had,
 /// Debian's packaged Fashion-MNIST stands in and `say` gets a line that says so. "idx" (see `load`) is only
-/// looked for in --data and CONVOY_DATA. Throws UsageError for an unknown name, Error if it cannot be had
+/// looked for in the first two folders. Throws UsageError for an unknown name, Error if it cannot be had
 /// (with every place that was tried).
 DataLocation locate(const std::string& dataset, const DataSearch& search);
 

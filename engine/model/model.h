@@ -35,7 +35,7 @@ std::vector<LayerInfo> infer(const Model& model, std::int64_t batch);
 /// Throws UsageError otherwise.
 std::int64_t class_count(const Model& model);
 
-/// The table of `convoy train --summary`: layer, output shape, parameters, FLOPs of a training step; totals
+/// A table of layers to be read by people: layer, output shape, parameters, FLOPs of a training step; totals
 /// last.
 std::string summary(const Model& model, std::int64_t batch);
 

@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 class CatalogTest : public testing::Test {
  protected:
   CatalogTest() {
+    search_.explicit_name = "--data";
+    search_.environment_name = "CONVOY_DATA";
     search_.project_data = folder_ / "data";
     search_.packaged_fashion_mnist = folder_ / "packaged";
     search_.allow_download = false;

@@ -56,7 +56,7 @@ TEST_P(NoGpuTest, TrainingOnCudaIsRefusedInOneLine) {
   const Outcome outcome = train("cuda");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.err,
-            std::string("convoy: error: --device cuda: ") + GetParam().why + "; or take --device cpu\n");
+            std::string("convoy: error: cuda: ") + GetParam().why + "; or take --device cpu\n");
 }
 
 TEST_P(NoGpuTest, AutoTakesTheNextBestDeviceAndSaysWhy) {

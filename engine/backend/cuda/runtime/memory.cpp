@@ -30,9 +30,8 @@ Buffer::Buffer(std::size_t bytes) {
     std::size_t free = 0;
     std::size_t total = 0;
     CONVOY_CUDA(cudaMemGetInfo(&free, &total));
-    throw Error(
-        fmt::format("out of device memory: {} bytes asked for, {} of {} free; try a smaller --batch-size",
-                    bytes, free, total));
+    throw Error(fmt::format("out of device memory: {} bytes asked for, {} of {} free", bytes, free, total),
+                Remedy::smaller_batch);
   }
   check_cuda(status, "cudaMalloc");
   memory_ = Owner<void*, cudaFree>(memory);
