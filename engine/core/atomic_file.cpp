@@ -34,20 +34,20 @@ class FileDescriptor {
 
   int get() const { return descriptor_; }
 
-  /// 0, or -1 with errno: a network file system may report a failed write only here.
+  /// As close(2): returns 0, or -1 and sets errno. A network file system may report a failed write only here.
   int close() { return ::close(std::exchange(descriptor_, -1)); }
 
  private:
   int descriptor_;
 };
 
-/// A new, empty file in `folder` that goes with this object unless it was renamed away.
+/// A new, empty file in `folder`. The destructor deletes it, unless it was renamed.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& folder, const fs::path& target) {
     static std::atomic<unsigned> serial = 0;
     int descriptor = -1;
-    do {  // a file of that name may be left from a killed process of the same id
+    do {  // a killed process with the same id may have left a file of that name
       path_ = folder / fmt::format(".convoy-{}-{}.tmp", ::getpid(), serial++);
       descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (descriptor < 0 && errno == EEXIST);
@@ -71,11 +71,11 @@ class TemporaryFile {
   fs::path path_;
 };
 
-/// Makes what was written to a file or folder survive a power cut.
+/// Flushes a file or folder to the disk, so that its content survives a power cut.
 void sync(const fs::path& path, int flags, const fs::path& target) {
   FileDescriptor file(::open(path.c_str(), flags | O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) fail(target, "open for fsync", errno);
-  // Some file systems cannot sync a folder and say EINVAL; there is nothing more to do there.
+  // Some file systems cannot sync a folder and answer EINVAL. Nothing more can be done on them.
   if (::fsync(file.get()) != 0 && !(errno == EINVAL && (flags & O_DIRECTORY) != 0))
     fail(target, "fsync", errno);
   if (file.close() != 0) fail(target, "close", errno);
@@ -93,7 +93,7 @@ void write_all(const fs::path& path, std::string_view content, const fs::path& t
   if (file.close() != 0) fail(target, "close", errno);
 }
 
-/// Where the bytes go: a symbolic link keeps pointing at the file that is replaced.
+/// The path to replace. Symbolic links are followed, so that the link stays and its target is replaced.
 fs::path resolve(const fs::path& file) {
   std::error_code failure;
   const fs::file_status status = fs::status(file, failure);
@@ -101,7 +101,7 @@ fs::path resolve(const fs::path& file) {
   if (failure) fail(file, "look up", failure.value());
   if (status.type() == fs::file_type::directory)
     throw Error(fmt::format("cannot write {}: it is a folder", file.string()));
-  if (status.type() != fs::file_type::regular) {  // a rename would put a file in place of /dev/null
+  if (status.type() != fs::file_type::regular) {  // a rename would replace /dev/null by a file
     throw Error(fmt::format("cannot write {}: it is not a regular file", file.string()));
   }
   return fs::canonical(file);

@@ -7,13 +7,13 @@
 
 namespace convoy {
 
-/// Lets `write` produce a temporary file beside `file`, then makes it durable under its name: fsync, rename,
-/// fsync of the folder. On any failure the temporary file is removed, what `file` held before stays, and
-/// Error is thrown.
+/// Calls `write` with the path of a temporary file in the folder of `file`, which it fills. Then makes that
+/// file durable under its final name: fsync, rename, fsync of the folder. On any failure the temporary file
+/// is removed, `file` keeps its old content, and Error is thrown.
 void write_atomically(const std::filesystem::path& file,
                       const std::function<void(const std::filesystem::path& temporary)>& write);
 
-/// The same for a text or bytes in memory.
+/// The same for content that is in memory.
 void write_atomically(const std::filesystem::path& file, std::string_view content);
 
 }  // namespace convoy

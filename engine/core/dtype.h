@@ -1,4 +1,4 @@
-// What the elements of a tensor are: in files, in host memory, on a device and inside kernels.
+// The element types of tensors. The same enum is used for files, host memory, devices and kernels.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ constexpr std::size_t bytes_of(DType dtype) {
   return 8;
 }
 
-/// As PyTorch calls it.
+/// PyTorch's name of the type.
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {
     case DType::float32:

@@ -1,4 +1,4 @@
-// How Convoy says no: one exception per exit code, each with a message of one line that says what is wrong,
+// Convoy's exceptions, one for each exit code of the program. A message is one line. It says what is wrong,
 // where, and what to do about it.
 #pragma once
 
@@ -7,11 +7,11 @@
 
 namespace convoy {
 
-/// What would help. The engine does not know how its user asks for things, by a flag or by an option's
-/// member, so it names the remedy and leaves the words to whoever shows the message.
+/// What the user can do about an error. The engine does not know whether its user sets flags or members of an
+/// options struct. So an error only names the remedy, and whoever shows the message puts it into words.
 enum class Remedy { none, smaller_batch, another_device, another_plan_cache, no_plan_cache };
 
-/// Something failed at run time: a file, a library, a device. The program exits with 1.
+/// A file, a library or a device failed at run time. The program exits with 1.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, Remedy remedy = Remedy::none)
@@ -22,7 +22,7 @@ class Error : public std::runtime_error {
   Remedy remedy_;
 };
 
-/// The caller asked for something that cannot be: a bad flag, shape, or model file. The program exits with 2.
+/// The caller's request is wrong: a bad flag, shape or model file. The program exits with 2.
 class UsageError : public Error {
  public:
   using Error::Error;

@@ -1,4 +1,4 @@
-// Marks arithmetic that is compiled for the GPU and for the host alike.
+// Marks functions that are compiled for both the GPU and the host.
 #pragma once
 
 #ifdef __CUDACC__

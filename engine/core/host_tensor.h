@@ -1,4 +1,4 @@
-// Tensors in host memory: what backends are filled from and read into, and what checkpoints hold.
+// Tensors in host memory. Values travel in them between backends, checkpoints and tests.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@
 
 namespace convoy {
 
-/// Elements in row-major order of the logical shape. They are held as double because it holds every type that
-/// a backend stores (float, bf16, labels, the double reference's own) and an int64 counter up to 2^53
-/// exactly: one host type serves training, checkpoints and gradient checks.
+/// Elements in row-major order of the logical shape. A double represents exactly every value that a backend
+/// stores: float32, bf16, labels, the doubles of the reference, and int64 counters up to 2^53. So this one
+/// type serves training, checkpoints and gradient checks.
 struct HostTensor {
   Shape shape;
   std::vector<double> values;
@@ -21,7 +21,7 @@ struct HostTensor {
   bool operator==(const HostTensor&) const = default;
 };
 
-/// Zeros of that shape.
+/// A tensor of zeros.
 inline HostTensor zeros(Shape shape, DType dtype = DType::float32) {
   const auto count = static_cast<std::size_t>(shape.count());
   return {std::move(shape), std::vector<double>(count, 0.0), dtype};
@@ -30,7 +30,7 @@ inline HostTensor zeros(Shape shape, DType dtype = DType::float32) {
 /// A model's named tensors, in the order and under the names of PyTorch's `state_dict()`.
 using StateDict = std::vector<std::pair<std::string, HostTensor>>;
 
-/// The tensor of that name, or nullptr.
+/// The tensor with that name, or nullptr if there is none.
 const HostTensor* find(const StateDict& state, const std::string& name);
 
 }  // namespace convoy

@@ -1,12 +1,12 @@
-// Sole ownership of a C library's handle: move-only, destroyed once, never copied.
+// Owns a handle of a C library. An owner can be moved but not copied, so the handle is destroyed once.
 #pragma once
 
 #include <utility>
 
 namespace convoy {
 
-/// Owns a `Handle` that `Destroy` releases. The status of `Destroy` is dropped: a failure there is either the
-/// process shutting down or an earlier error that was already thrown.
+/// Owns a `Handle` and releases it with `Destroy`. The status that `Destroy` returns is ignored: it fails
+/// only while the process ends, or because of an earlier error that was thrown already.
 template <typename Handle, auto Destroy>
 class Owner {
  public:

@@ -1,6 +1,6 @@
 // Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
-// (SC 2011). A draw is a pure function of (key, counter), so every backend, thread order and batch size sees
-// the same numbers: weights, the order of batches, dropout masks.
+// (SC 2011). A draw is a pure function of (key, counter). So the initial weights, the order of batches and
+// the dropout masks are the same on every backend, whatever the order of threads.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 namespace convoy {
 
-/// Four 32-bit words: a counter going in, a draw coming out.
+/// Four 32-bit words: the counter that philox() takes, or the draw that it returns.
 struct Philox4 {
   std::uint32_t word[4];
 };
 
-/// The ten rounds. `key` is the seed; distinct counters give independent draws.
+/// One draw, in ten rounds. `key` is the seed. Distinct counters give independent draws.
 HOST_DEVICE inline Philox4 philox(std::uint64_t key, Philox4 counter) {
   auto key0 = static_cast<std::uint32_t>(key);
   auto key1 = static_cast<std::uint32_t>(key >> 32);
@@ -31,18 +31,18 @@ HOST_DEVICE inline Philox4 philox(std::uint64_t key, Philox4 counter) {
   return counter;
 }
 
-/// A draw as a float in [0, 1): its upper 24 bits, all that a float can hold.
+/// One word of a draw as a float in [0, 1). Only its upper 24 bits count: a float's mantissa has no more.
 HOST_DEVICE inline float uniform_float(std::uint32_t draw) {
   return static_cast<float>(draw >> 8) * 0x1p-24f;
 }
 
-/// Which part of the engine draws: streams of one seed are independent of each other.
+/// Each user of random numbers has its own stream. Streams of one seed are independent of each other.
 struct RandomStream {
   std::uint64_t seed = 0;
   std::uint32_t stream = 0;
 };
 
-/// Element `index` of the uniform [0, 1) field that belongs to (stream, step); used by dropout.
+/// Number `index` of the uniform [0, 1) numbers that belong to (seed, stream, step). Used by dropout.
 HOST_DEVICE inline float uniform_at(RandomStream random, std::uint32_t step, std::uint64_t index) {
   const std::uint64_t block = index / 4;
   const Philox4 draw = philox(random.seed, {{static_cast<std::uint32_t>(block),
@@ -50,7 +50,7 @@ HOST_DEVICE inline float uniform_at(RandomStream random, std::uint32_t step, std
   return uniform_float(draw.word[index % 4]);
 }
 
-/// The same numbers one after another, for the host's own needs (initialisation, shuffling).
+/// The numbers of one (seed, stream, step) one after another: for initialisation and shuffling on the host.
 class PhiloxSequence {
  public:
   PhiloxSequence(RandomStream random, std::uint32_t step = 0) : random_(random), step_(step) {}
@@ -70,7 +70,7 @@ class PhiloxSequence {
     return low + (high - low) * static_cast<double>(uniform_float(next()));
   }
 
-  /// Uniform in [0, bound), without bias (Lemire, 2019). `bound` must not be 0.
+  /// Uniform in [0, bound), without bias (Lemire, 2019). `bound` is not 0.
   std::uint32_t below(std::uint32_t bound) {
     std::uint64_t product = std::uint64_t{next()} * bound;
     const std::uint32_t threshold = (0u - bound) % bound;

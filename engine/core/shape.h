@@ -1,5 +1,6 @@
-// The logical extent of a tensor, outermost dimension first: activations are N,C,H,W (or N,F after a
-// flatten), convolution weights O,I,H,W, linear weights O,I. Memory order is no business of a shape.
+// The logical shape of a tensor, outermost dimension first: [N, C, H, W] for activations ([N, F] behind a
+// Flatten), [O, I, H, W] for convolution weights, [O, I] for linear weights. A shape says nothing of the
+// order in memory.
 #pragma once
 
 #include <cstdint>

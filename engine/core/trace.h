@@ -1,5 +1,5 @@
-// Ranges on a profiler's timeline (NVTX, domain `convoy`). Without NVTX's headers, or while no profiler
-// listens, they cost next to nothing and do nothing.
+// Ranges on a profiler's timeline (NVTX, domain `convoy`). They do nothing, and cost next to nothing, in a
+// build without NVTX's headers or while no profiler is attached.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace convoy::trace {
 
-/// A name the profiler has been told once, so that a range costs no string. Never released: NVTX has no call
-/// for it, and the same text registered again is the same name.
+/// A name that is registered with the profiler, so that opening a range copies no string. It is never
+/// released, because NVTX has no call for that. Registering the same text again gives the same name.
 class Name {
  public:
   explicit Name(const std::string& text);
@@ -18,14 +18,14 @@ class Name {
   void* handle_ = nullptr;
 };
 
-/// Open from its construction to its destruction, on this thread; ranges nest.
+/// A range on this thread, open from its construction to its destruction. Ranges nest.
 class Range {
  public:
   explicit Range(const Name& name);
-  /// With a number that the profiler shows beside the name: of a step, of an epoch.
+  /// With a number that the profiler shows beside the name, such as that of a step or epoch.
   Range(const Name& name, std::int64_t payload);
   ~Range();
-  Range(const Range&) = delete;  // a range is a place in the program
+  Range(const Range&) = delete;
   Range& operator=(const Range&) = delete;
 };
 

@@ -1,4 +1,4 @@
-// Stands in for trace.cpp where there are no NVTX headers.
+// Replaces trace.cpp in a build without NVTX's headers.
 #include "engine/core/trace.h"
 
 namespace convoy::trace {

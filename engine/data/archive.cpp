@@ -17,7 +17,7 @@ namespace {
 
 using Reader = std::unique_ptr<archive, decltype([](archive* handle) { archive_read_free(handle); })>;
 
-/// An archive that is being read, and its name for messages.
+/// An archive that is open for reading.
 class TarGz {
  public:
   explicit TarGz(const std::filesystem::path& path) : path_(path), reader_(archive_read_new()) {
@@ -36,7 +36,7 @@ class TarGz {
     return entry;
   }
 
-  /// Some bytes of the current entry; 0 at its end.
+  /// Reads bytes of the current entry into `out` and returns how many; 0 at the entry's end.
   std::size_t read(std::span<std::uint8_t> out) {
     const la_ssize_t got = archive_read_data(reader_.get(), out.data(), out.size());
     if (got < 0) check(static_cast<int>(got));
@@ -68,7 +68,7 @@ void unpack_member(TarGz& tar, archive_entry* entry, const ArchiveMember& member
   if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
     tar.fail(fmt::format("{} is not a regular file in it", member.path));
   }
-  // libarchive gives no more data than this, so the check also bounds what is written.
+  // libarchive gives no more data than this size, so the check also limits what is written.
   if (archive_entry_size(entry) != member.bytes) {
     tar.fail(
         fmt::format("{} has {} bytes in it, not {}", member.path, archive_entry_size(entry), member.bytes));
@@ -80,7 +80,7 @@ void unpack_member(TarGz& tar, archive_entry* entry, const ArchiveMember& member
   try {
     write_entry(tar, part);
   } catch (...) {
-    part.clear();  // an empty part goes away
+    part.clear();  // an empty part is deleted
     throw;
   }
   part.publish();

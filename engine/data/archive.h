@@ -1,4 +1,4 @@
-// Unpacks what is expected from a tar.gz, and nothing else.
+// Unpacks the expected files of a tar.gz archive and no others.
 #pragma once
 
 #include <filesystem>
@@ -8,9 +8,9 @@
 
 namespace convoy {
 
-/// Unpacks `members` into `folder`; every other entry is passed over, so that no path, link or size in the
-/// archive decides what is written where. Each file appears whole or not at all. Throws Error if the archive
-/// is corrupt, or a member is missing, not a regular file, or of another size.
+/// Unpacks `members` into `folder` and skips every other entry. So the archive cannot choose what is written,
+/// nor where. Each file appears whole or not at all. Throws Error if the archive is corrupt, or if a member
+/// is missing, not a regular file, or of another size.
 void unpack(const std::filesystem::path& archive, const std::vector<ArchiveMember>& members,
             const std::filesystem::path& folder);
 

@@ -12,8 +12,8 @@ namespace convoy {
 namespace {
 
 constexpr std::size_t kCompressedChunk = 256 << 10;
-constexpr std::int64_t kFirstAllocation = 64 << 20;  // MNIST needs no second one
-constexpr std::int64_t kMaxDeflateRatio = 1032;      // zlib's technical details: no stream expands further
+constexpr std::int64_t kFirstAllocation = 64 << 20;  // enough for MNIST
+constexpr std::int64_t kMaxDeflateRatio = 1032;      // the most that deflate can reach (zlib's manual)
 
 bool begins_like_gzip(const std::filesystem::path& path) {
   std::uint8_t magic[2] = {};

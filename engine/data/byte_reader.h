@@ -1,4 +1,4 @@
-// Reads a file's content, plain or gzip-compressed, without trusting what either announces.
+// Reads the content of a file, plain or gzip-compressed, without trusting the sizes that it announces.
 #pragma once
 
 #include <cstddef>
@@ -15,28 +15,29 @@ struct z_stream_s;  // zlib's z_stream
 
 namespace convoy {
 
-/// No data set that is held in memory as bytes is larger; a file that announces more is refused.
+/// The most bytes that a file may hold, decompressed. A file that announces more is refused.
 constexpr std::int64_t kMaxContentBytes = std::int64_t{4} << 30;
 
 class ByteReader {
  public:
-  /// gzip is recognised by its first two bytes. Throws Error if the file cannot be read.
+  /// Recognises gzip by the file's first two bytes. Throws Error if the file cannot be read.
   explicit ByteReader(const std::filesystem::path& path);
   ~ByteReader();
 
-  /// Fills `out` as far as the content goes; fewer bytes mean its end. Throws Error for corrupt or truncated
-  /// gzip data and for anything but another gzip member behind it.
+  /// Reads the next bytes into `out` and returns how many. Fewer than `out` holds mean the end of the
+  /// content. Throws Error for corrupt or truncated gzip data, and for data behind it that is not another
+  /// gzip member.
   std::size_t read(std::span<std::uint8_t> out);
 
-  /// The next `bytes` bytes. Memory grows with the content that is really there, so that a file cannot make
-  /// the program allocate what it merely announces. Throws Error if the content ends early or `bytes` is
-  /// more than kMaxContentBytes.
+  /// The next `bytes` bytes. Memory grows with the bytes that were read, so that a file cannot make the
+  /// program allocate memory for data that it only announces. Throws Error if the content ends early or if
+  /// `bytes` is more than kMaxContentBytes.
   std::vector<std::uint8_t> read_exactly(std::int64_t bytes);
 
-  /// Throws Error if anything follows: at most one byte more is inflated.
+  /// Throws Error if more content follows. Decompresses at most one byte to find out.
   void expect_end();
 
-  /// Throws Error with the file's name in front.
+  /// Throws Error with `what` behind the file's name.
   [[noreturn]] void fail(const std::string& what) const;
 
  private:

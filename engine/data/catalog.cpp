@@ -30,12 +30,12 @@ FolderContent find_files(const std::string& dataset, const fs::path& folder) {
   return dataset == "cifar10" ? find_cifar10(folder) : find_idx(folder);
 }
 
-/// One search: what was found, and a phrase for every place where it was not.
+/// One search for a data set. Collects a phrase for every place where it was not found.
 class Search {
  public:
   Search(const std::string& dataset, const DataSearch& where) : dataset_(dataset), where_(where) {}
 
-  /// The places that need no network, save the stand-in.
+  /// Looks everywhere that needs no network, but does not take Fashion-MNIST in place of MNIST.
   std::optional<DataLocation> local() {
     if (!where_.explicit_folder.empty())
       return in_either(where_.explicit_folder, "from " + where_.explicit_name);
@@ -51,7 +51,7 @@ class Search {
     return dataset_ == "fashion-mnist" ? packaged() : std::nullopt;
   }
 
-  /// Whether the user has not said where the data is.
+  /// Whether the user left open where the data is. Only then is it downloaded or replaced.
   bool is_open() const {
     return where_.explicit_folder.empty() && where_.environment.empty() && dataset_ != kAnyIdx;
   }
@@ -127,7 +127,7 @@ DatasetPair load_idx(const FolderContent& content, std::int64_t classes) {
           read_idx_pair(content.test[0], content.test[1], classes)};
 }
 
-/// For a data set that nobody has told us about: as many classes as the largest label needs.
+/// Sets the number of classes to the largest label plus 1, for a data set that is not known by name.
 void count_classes(DatasetPair& pair) {
   std::int64_t classes = 0;
   for (const Dataset* half : {&pair.train, &pair.test}) {

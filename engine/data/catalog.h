@@ -1,4 +1,4 @@
-// The data sets Convoy knows by name, and where to find them.
+// The data sets that Convoy knows by name, and where they are found.
 #pragma once
 
 #include <cstdint>
@@ -18,45 +18,47 @@ namespace convoy {
 /// "mnist", "fashion-mnist", "cifar10".
 std::span<const std::string_view> dataset_names();
 
-/// Where to look. Empty members are skipped. A folder is looked for as DIR/DATASET and as DIR itself.
+/// Where to look. Empty members are skipped. Each of the first two folders is tried as DIR/DATASET and as
+/// DIR.
 struct DataSearch {
-  std::filesystem::path explicit_folder;  // when given, nothing else is tried
-  std::filesystem::path environment;      // likewise
-  // What messages call the two: the flag or the variable that the caller takes them from.
+  std::filesystem::path explicit_folder;  // if not empty, nothing else is tried
+  std::filesystem::path environment;      // the same, if explicit_folder is empty
+  // The names of those two in messages: the flag and the environment variable that they come from.
   std::string explicit_name = "the folder given";
   std::string environment_name = "the environment";
-  std::filesystem::path project_data;  // a `data` folder beside the project or the working folder
+  std::filesystem::path project_data;  // the `data` folder: looked in as DIR/DATASET, downloads go there
   bool allow_download = true;
-  bool allow_stand_in = true;                   // Fashion-MNIST where MNIST cannot be had
-  std::function<void(const std::string&)> say;  // progress and decisions, one line each
-  // Of a download: bytes done and in all.
+  bool allow_stand_in = true;                   // take Fashion-MNIST if MNIST cannot be had
+  std::function<void(const std::string&)> say;  // gets each decision, as one line
+  // Progress of a download, in bytes.
   std::function<void(const std::string& file, std::int64_t done, std::int64_t total)> progress;
 
-  // Where Debian's package puts Fashion-MNIST, and where downloads come from; tests replace them.
+  // The folder of Debian's package of Fashion-MNIST, and the sources of downloads. Tests replace both.
   std::filesystem::path packaged_fashion_mnist = "/usr/share/datasets/fashion-mnist";
   std::function<std::vector<RemoteFile>(const std::string& dataset)> mirrors = remote_files;
 };
 
-/// What was found.
+/// A data set that was found.
 struct DataLocation {
-  std::string dataset;  // differs from what was asked if Fashion-MNIST stands in for MNIST
+  std::string dataset;  // not the name that was asked for, if Fashion-MNIST stands in for MNIST
   std::filesystem::path folder;
-  std::string how;  // "from " and one of the names above, "downloaded", "packaged by Debian", ...
+  std::string how;  // "from --data", "in the data folder", "downloaded", "packaged by Debian"
 };
 
-/// Finds a data set, downloading it into `project_data / dataset` if it is nowhere; when MNIST cannot be had,
-/// Debian's packaged Fashion-MNIST stands in and `say` gets a line that says so. "idx" (see `load`) is only
-/// looked for in the first two folders. Throws UsageError for an unknown name, Error if it cannot be had
-/// (with every place that was tried).
+/// Finds a data set. If it is nowhere, it is downloaded into `project_data / dataset`. If MNIST cannot be
+/// had, Debian's packaged Fashion-MNIST stands in for it, and `say` gets a line about that. "idx" (see
+/// `load`) is looked for in the first two folders only. Throws UsageError for an unknown name. Throws Error
+/// if the data cannot be had, with every place that was tried.
 DataLocation locate(const std::string& dataset, const DataSearch& search);
 
-/// As `locate`, but never downloads and never throws for a data set that is not there.
+/// As `locate`, but never downloads, and returns nothing for a data set that is not there.
 std::optional<DataLocation> find_local(const std::string& dataset, const DataSearch& search);
 
-/// Loads both halves. The folder of an IDX data set holds the four files under the names of MNIST
-/// (train-images-idx3-ubyte, with or without .gz, ...), CIFAR-10's holds data_batch_1.bin .. test_batch.bin,
-/// itself or in cifar-10-batches-bin. Any folder with four such IDX files is a data set of its own: `dataset`
-/// then is "idx", and the classes are counted from the labels. Throws Error (see idx.h).
+/// Loads the training and the test half. The folder of an IDX data set holds four files under MNIST's names
+/// (train-images-idx3-ubyte and so on, with or without .gz). CIFAR-10's holds data_batch_1.bin to
+/// test_batch.bin, directly or in cifar-10-batches-bin. With `dataset` "idx" any folder with four such IDX
+/// files is loaded, and the number of classes is the largest label plus 1. Throws Error (see idx.h and
+/// cifar.h).
 DatasetPair load(const std::string& dataset, const std::filesystem::path& folder);
 
 }  // namespace convoy

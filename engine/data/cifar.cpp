@@ -45,7 +45,7 @@ Dataset read_cifar10(const std::vector<std::filesystem::path>& files) {
   dataset.name = "CIFAR-10";
   dataset.image = {3, 32, 32};
   dataset.classes = kClasses;
-  // Per-channel statistics of the 50,000 training images, as they are commonly quoted.
+  // The commonly quoted statistics of the 50,000 training images, per channel.
   dataset.normalization = {.mean = {0.4914f, 0.4822f, 0.4465f}, .std = {0.2470f, 0.2435f, 0.2616f}};
   for (const std::filesystem::path& file : files) append_records(file, dataset);
   return dataset;

@@ -9,9 +9,9 @@
 
 namespace convoy {
 
-/// Reads the files one after another into one data set of 10 classes, [3, 32, 32], with the normalisation
-/// that is customary for CIFAR-10. Throws Error that names the file: empty, not a whole number of records, a
-/// label above 9.
+/// Reads the files one after another into one data set of 10 classes and images [3, 32, 32], with the
+/// normalisation that is customary for CIFAR-10. Throws Error that names the file if it is empty, is not a
+/// whole number of records, has a label above 9, or makes the data set larger than kMaxContentBytes.
 Dataset read_cifar10(const std::vector<std::filesystem::path>& files);
 
 }  // namespace convoy

@@ -1,4 +1,4 @@
-// Labelled images in host memory, as bytes: what every data set becomes before a backend sees it.
+// Labelled images in host memory, as bytes. Every data set is loaded into this form.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace convoy {
 
-/// How a byte becomes an activation: (byte / 255 - mean) / std, per channel. The default is what
-/// torchvision's ToTensor does.
+/// Makes an activation of a byte: (byte / 255 - mean) / std, per channel. The default is the same as
+/// torchvision's ToTensor.
 struct Normalization {
-  std::vector<float> mean = {0.0f};  // one for all channels, or one for each
+  std::vector<float> mean = {0.0f};  // one value for all channels, or one for each
   std::vector<float> std = {1.0f};
 };
 
@@ -27,10 +27,10 @@ struct Dataset {
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
-/// The first `limit` samples (all of them if there are fewer); 0 means no limit.
+/// The first `limit` samples, or all if there are fewer; 0 means no limit. Throws UsageError for less than 0.
 Dataset take(Dataset dataset, std::int64_t limit);
 
-/// Training and test halves of one data set.
+/// The training and the test half of one data set.
 struct DatasetPair {
   Dataset train;
   Dataset test;

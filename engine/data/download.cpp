@@ -16,15 +16,15 @@ using Curl = std::unique_ptr<CURL, decltype([](CURL* handle) { curl_easy_cleanup
 constexpr long kPartialContent = 206;
 constexpr long kRangeNotSatisfiable = 416;
 
-/// What libcurl's callbacks share. They are called from C, so that what they throw is kept until it returns.
+/// The data that libcurl's callbacks share. C code calls them, so their exceptions are kept here meanwhile.
 struct Transfer {
   CURL* handle;
   const RemoteFile& file;
   PartFile& part;
   const FetchOptions& options;
-  std::int64_t offset;  // where the body continues the part
+  std::int64_t offset;  // of the body in the file: the bytes that the part held before
   bool body_begun = false;
-  std::string refusal;  // why the answer was not taken
+  std::string refusal;  // why the server's answer was refused
   std::exception_ptr thrown;
 };
 
@@ -40,11 +40,11 @@ bool continues_at(CURL* handle, std::int64_t offset) {
   return std::string_view(range->value).starts_with(fmt::format("bytes {}-", offset));
 }
 
-/// Decides, from the headers of the final answer, whether its body may go into the part; says why not.
+/// Decides by the status and headers whether the body may be appended to the part. Returns why not, or "".
 std::string accept_answer(Transfer& transfer) {
   const long status = status_of(transfer.handle);
   if (status == 200) {
-    if (transfer.offset > 0) transfer.part.clear();  // the whole file, although a range was asked for
+    if (transfer.offset > 0) transfer.part.clear();  // the server ignored the range and sends the whole file
     transfer.offset = 0;
     return {};
   }
@@ -113,7 +113,7 @@ void configure(Transfer& transfer, const std::string& url, char* message) {
   set(handle, CURLOPT_NOPROGRESS, 0L);
   set(handle, CURLOPT_XFERINFOFUNCTION, &report_progress);
   set(handle, CURLOPT_XFERINFODATA, &transfer);
-  // Not CURLOPT_RESUME_FROM: with it libcurl gives up on a server that ignores ranges.
+  // Not CURLOPT_RESUME_FROM, with which libcurl fails if a server ignores the range.
   if (transfer.offset > 0) set(handle, CURLOPT_RANGE, fmt::format("{}-", transfer.offset).c_str());
 }
 

@@ -1,4 +1,4 @@
-// One HTTP transfer into a part file.
+// One HTTP download into a part file.
 #pragma once
 
 #include <string>
@@ -8,15 +8,15 @@
 
 namespace convoy {
 
-/// What came of one attempt.
+/// The result of one attempt.
 struct Attempt {
-  std::string problem;       // empty: the part now holds all that the mirror offers
+  std::string problem;       // empty if the part now holds the whole file of the mirror
   bool unreachable = false;  // the host itself did not answer, or stopped answering
 };
 
-/// Gets `url` into `part`, from the part's end on if it is not empty. The part is cleared, never corrupted,
-/// by a server that ignores the range, answers with another one, or sends more than `file.bytes`. Throws
-/// Error for a local failure (the disk), and passes on what options.progress throws.
+/// Downloads `url` into `part`. A part that is not empty is continued at its end. It is cleared if the server
+/// ignores the range, answers with another one, or sends more than `file.bytes`, because the bytes would be
+/// wrong. Throws Error if the disk fails, and whatever options.progress throws.
 Attempt download(const std::string& url, const RemoteFile& file, PartFile& part, const FetchOptions& options);
 
 }  // namespace convoy

@@ -42,7 +42,7 @@ bool is_there(const RemoteFile& file, const fs::path& folder) {
   return has_checksum(folder / file.name, file.sha256);
 }
 
-/// The files of one call of fetch, and what it has learned about their hosts.
+/// Gets the files of one call of fetch(), and remembers which hosts did not answer.
 class Fetcher {
  public:
   Fetcher(fs::path folder, const FetchOptions& options) : folder_(std::move(folder)), options_(options) {}
@@ -53,7 +53,7 @@ class Fetcher {
     if (file.members.empty()) return;
     say(fmt::format("unpacking {}", file.name));
     unpack(target, file.members, folder_);
-    std::error_code ignored;  // if the archive stays, it only takes room
+    std::error_code ignored;  // an archive that stays does no harm
     fs::remove(target, ignored);
   }
 
@@ -70,7 +70,7 @@ class Fetcher {
     throw Error(fmt::format("cannot download {} ({})", file.name, fmt::join(problems, "; ")));
   }
 
-  /// Empty, and the part verified, or the reason why not.
+  /// Downloads from one mirror and verifies the part. Returns the reason of a failure, or "".
   std::string get_from(const std::string& url, const RemoteFile& file, PartFile& part) {
     const std::string host = host_of(url);
     if (unreachable_.contains(host)) return "the host did not answer before";
@@ -81,7 +81,7 @@ class Fetcher {
                               : fmt::format("downloading {}, resumed at byte {}", url, resumed_from));
         const Attempt attempt = download(url, file, part, options_);
         if (attempt.unreachable) unreachable_.insert(host);
-        // A part that did not fit this mirror was cleared: then, and only then, it is worth a second attempt.
+        // The download cleared a part that did not fit this mirror. Only then a second attempt can help.
         if (!attempt.problem.empty() && resumed_from > 0 && part.bytes() == 0) continue;
         if (!attempt.problem.empty()) return attempt.problem;
       }

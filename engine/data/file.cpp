@@ -35,12 +35,12 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 }
 
 Descriptor::~Descriptor() {
-  if (value_ >= 0) static_cast<void>(close(value_));  // whatever must last was synced before
+  if (value_ >= 0) static_cast<void>(close(value_));  // data that must be durable was synced before
 }
 
 InputFile::InputFile(std::filesystem::path path)
     : path_(std::move(path)),
-      // Without O_NONBLOCK the opening of a pipe would wait for a writer.
+      // Without O_NONBLOCK, opening a FIFO would wait for a writer.
       descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (descriptor_.get() < 0) fail("read", path_, errno);
   const struct stat status = status_of(descriptor_, path_);
@@ -74,13 +74,13 @@ void PartFile::open() {
   for (;;) {
     descriptor_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (descriptor_.get() < 0) fail("write", path_, errno);
-    // A file system without locks gives up this protection only; the checksum remains.
+    // On a file system without locks this protection is missing. The checksum still finds wrong content.
     if (flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       throw Error(
           fmt::format("{} is being written by another process; wait for it to finish", path_.string()));
     }
-    // Between open and lock another process may have published the file under our feet: then this descriptor
-    // is of the finished target, which must not be touched.
+    // Another process may have renamed the file between our open() and flock(). Then this descriptor refers
+    // to the finished target, which must not be changed, so the part is opened anew.
     const struct stat mine = status_of(descriptor_, path_);
     struct stat named {};
     if (stat(path_.c_str(), &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev)

@@ -1,4 +1,4 @@
-// Files as this room needs them: opened with a reason when they cannot be, written under a temporary name.
+// Files to read from, and files that are written under a temporary name. Errors say the reason.
 #pragma once
 
 #include <cstddef>
@@ -25,13 +25,13 @@ class Descriptor {
 /// A regular file, read from its beginning.
 class InputFile {
  public:
-  /// Throws Error if it cannot be opened or is a folder, pipe or device.
+  /// Throws Error if the file cannot be opened, or is a folder, FIFO or device.
   explicit InputFile(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
   std::int64_t bytes() const { return bytes_; }
 
-  /// Fills `out` as far as the file goes; fewer bytes mean its end. Throws Error.
+  /// Reads into `out` and returns how many bytes. Fewer than `out` holds mean the end. Throws Error.
   std::size_t read(std::span<std::uint8_t> out);
 
  private:
@@ -40,12 +40,12 @@ class InputFile {
   std::int64_t bytes_ = 0;
 };
 
-/// TARGET.part, held by this process alone until it is published as TARGET. What it holds stays for a later
-/// run to resume, unless it is empty.
+/// The file TARGET.part, which this process locks until it is published as TARGET. If it is not published, it
+/// stays, and a later run can continue it. An empty one is deleted.
 class PartFile {
  public:
-  /// Opens or creates the part and goes to its end. Throws Error if it cannot be written or another process
-  /// is writing it.
+  /// Opens or creates the part and goes to its end. Throws Error if it cannot be written, or if another
+  /// process has locked it.
   explicit PartFile(std::filesystem::path target);
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
@@ -54,13 +54,13 @@ class PartFile {
   const std::filesystem::path& path() const { return path_; }
   std::int64_t bytes() const { return bytes_; }
 
-  /// Throws Error, with what was written before kept, if the disk is full or fails.
+  /// Throws Error if the disk is full or fails. The bytes that were written before stay.
   void append(std::span<const std::uint8_t> bytes);
 
-  /// Starts over from nothing. Throws Error.
+  /// Empties the part. Throws Error.
   void clear();
 
-  /// Makes it durable under the target's name: fsync, rename, fsync of the folder. Throws Error.
+  /// Makes the part durable under the target's name: fsync, rename, fsync of the folder. Throws Error.
   void publish();
 
  private:
@@ -73,7 +73,7 @@ class PartFile {
   bool published_ = false;
 };
 
-/// Creates a folder and those above it. Throws Error.
+/// Creates a folder, and those above it if they are missing. Throws Error.
 void create_folder(const std::filesystem::path& folder);
 
 }  // namespace convoy

@@ -23,8 +23,8 @@ std::string unreadable(const fs::path& folder) {
   return code ? fmt::format("{} cannot be read: {}", folder.string(), code.message()) : std::string();
 }
 
-/// "train-images" with rank 3 is train-images-idx3-ubyte or, as some copies have it, train-images.idx3-ubyte;
-/// plain before .gz, because it loads faster.
+/// For "train-images" and rank 3: train-images-idx3-ubyte or, as in some copies, train-images.idx3-ubyte.
+/// Plain files are preferred to .gz because they load faster.
 std::optional<fs::path> find_idx_file(const fs::path& folder, std::string_view stem, std::string_view ranks) {
   for (const std::string_view ending : {"", ".gz"}) {
     for (const char separator : {'-', '.'}) {

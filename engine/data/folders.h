@@ -1,4 +1,4 @@
-// What the folder of a data set must hold, and under which names.
+// Which files the folder of a data set must hold.
 #pragma once
 
 #include <filesystem>
@@ -7,19 +7,19 @@
 
 namespace convoy {
 
-/// The files of one half: for IDX the images and the labels, for CIFAR-10 the batches.
+/// The files of one half. IDX: images, then labels. CIFAR-10: the batches.
 using DataFiles = std::vector<std::filesystem::path>;
 
 struct FolderContent {
   DataFiles train;
   DataFiles test;
-  std::string problem;  // empty if all is there, else one phrase: what is missing or cannot be read
+  std::string problem;  // what is missing or cannot be read, as a phrase; empty if nothing is
 };
 
-/// Looks for the four IDX files, under the names that MNIST's have in circulation.
+/// Looks for the four IDX files, under the names that copies of MNIST have.
 FolderContent find_idx(const std::filesystem::path& folder);
 
-/// Looks for the six files of CIFAR-10's binary version, in the folder or in its cifar-10-batches-bin.
+/// Looks for the six files of CIFAR-10's binary version, in `folder` and in its cifar-10-batches-bin.
 FolderContent find_cifar10(const std::filesystem::path& folder);
 
 }  // namespace convoy

@@ -11,11 +11,11 @@
 namespace convoy {
 namespace {
 
-constexpr std::uint8_t kUnsignedByte = 0x08;  // the third byte of the magic number: the elements' type
+constexpr std::uint8_t kUnsignedByte = 0x08;  // the type of the elements: third byte of the magic number
 
 using Dimensions = std::vector<std::int64_t>;
 
-/// The dimensions behind the magic number 0x0000TTRR (type, rank). Each is 1 to 2^32 - 1.
+/// Reads the magic number 0x0000TTRR (type, rank) and the dimensions, each of which is 1 to 2^32 - 1.
 Dimensions read_dimensions(ByteReader& reader, int least_rank, int most_rank) {
   std::array<std::uint8_t, 4> magic{};
   const std::size_t got = reader.read(magic);
@@ -43,7 +43,7 @@ Dimensions read_dimensions(ByteReader& reader, int least_rank, int most_rank) {
   return dimensions;
 }
 
-/// All elements, and not a byte more.
+/// Reads all elements. Throws Error if more data follows.
 std::vector<std::uint8_t> read_elements(ByteReader& reader, const Dimensions& dimensions) {
   std::int64_t count = 1;
   for (const std::int64_t dimension : dimensions) {

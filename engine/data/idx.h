@@ -1,5 +1,5 @@
-// IDX, the format of MNIST: a 32-bit big-endian magic number and dimensions, then bytes; plain or
-// gzip-compressed.
+// IDX, the format of MNIST: a magic number and the dimensions, 32 bits each and big-endian, then the bytes.
+// Files can be gzip-compressed.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace convoy {
 
-/// Reads a pair of IDX files. An image file is [count, H, W] or [count, C, H, W] of unsigned bytes, a label
-/// file [count]. gzip is recognised by its content, not its name. Throws Error that names the file and what
-/// is wrong: magic, truncation, trailing bytes, more data than the header announces (also while inflating),
-/// dimensions whose product overflows or is 0, counts that differ, a label that is not below `classes`.
+/// Reads a pair of IDX files of unsigned bytes: images [count, H, W] or [count, C, H, W], and labels [count].
+/// gzip is recognised by the content, not by the name. Throws Error that names the file for a wrong magic
+/// number, truncated data, more data than the header announces (also while decompressing), dimensions that
+/// are 0 or whose product overflows, counts that differ, and a label that is not below `classes`.
 Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem::path& labels,
                       std::int64_t classes);
 

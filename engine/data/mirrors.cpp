@@ -1,4 +1,4 @@
-// Where the known data sets may be had, and the checksums of the files as they were first published.
+// Where the known data sets can be downloaded, with the checksums of the files as first published.
 #include <fmt/format.h>
 
 #include <span>

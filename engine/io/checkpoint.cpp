@@ -18,10 +18,10 @@ namespace convoy {
 namespace {
 
 constexpr std::string_view kZipMagic = "PK\x03\x04";
-// Before 1.6 a file was a row of pickles, the first of them this number: 0x1950a86a20f9469cfc6c.
+// Before PyTorch 1.6 a file was a sequence of pickles. The first is the number 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kLegacyMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// Throws unless the file begins as torch.save's zip archives do.
+/// Throws unless `file` is a regular file that begins as the zip archives of torch.save do.
 void check_kind(const std::filesystem::path& file) {
   std::error_code failure;
   const std::filesystem::file_status status = std::filesystem::status(file, failure);
@@ -43,10 +43,10 @@ void check_kind(const std::filesystem::path& file) {
   if (!start.starts_with(kZipMagic)) throw Error("it is not a file that torch.save wrote");
 }
 
-/// Throws unless the archive's marks are those that this reader understands.
+/// Throws unless this reader understands the archive's format version and byte order.
 void check_marks(const TorchArchive& archive) {
   const std::string version = archive.read("version");
-  // 3 since PyTorch 1.6; up to 10 is what PyTorch's own reader accepts.
+  // PyTorch writes 3 since version 1.6. Its own reader accepts 1 to 10.
   if (version != "10\n" &&
       (version.size() != 2 || version[0] < '1' || version[0] > '9' || version[1] != '\n')) {
     throw Error(fmt::format("its format version is {}, not 1 to 10", quote(version)));
@@ -63,7 +63,7 @@ StateDict load(const std::filesystem::path& file) {
   const TorchArchive archive(file);
   check_marks(archive);
   const auto storage = [&archive](std::string_view key) { return archive.read(fmt::format("data/{}", key)); };
-  // An element takes two bytes or more, so that 16 tensors at least may share one storage.
+  // An element takes two bytes or more, so this limit lets at least 16 tensors share one storage.
   constexpr std::uint64_t kElementsPerByte = 8;
   return state_from_pickle(archive.read("data.pkl"), storage, kElementsPerByte * archive.file_bytes());
 }
@@ -90,7 +90,7 @@ StateDict load_checkpoint(const std::filesystem::path& file) {
     return load(file);
   } catch (const Error& error) {
     throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.what()));
-  } catch (const std::bad_alloc&) {  // a sparse file claims any size
+  } catch (const std::bad_alloc&) {  // a sparse file can claim any size
     throw Error(fmt::format("cannot load checkpoint {}: not enough memory", file.string()));
   } catch (const std::filesystem::filesystem_error& error) {
     throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.code().message()));

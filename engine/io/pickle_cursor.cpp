@@ -13,7 +13,7 @@
 namespace convoy::pickle {
 namespace {
 
-// A tensor takes some 150 bytes of pickle: room for 100,000 tensors.
+// Room for 100,000 tensors: a tensor takes some 150 bytes of a pickle.
 constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxString = std::size_t{64} << 10;
 
@@ -84,7 +84,7 @@ std::uint64_t PickleCursor::take_unsigned(std::size_t width) {
   return number;
 }
 
-// Little-endian two's complement.
+// Two's complement, little-endian.
 std::int64_t PickleCursor::take_signed(std::size_t width) {
   if (width == 0) return 0;
   const std::size_t unused_bits = 64 - 8 * width;

@@ -1,4 +1,4 @@
-// The input of a pickle machine: a position in bytes, and the arguments that opcodes take from there.
+// Reads opcodes and their arguments from the bytes of a pickle.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,25 @@
 
 namespace convoy::pickle {
 
-/// Every take throws Error at the end of the bytes, and for what no state dict has. Integers are
+/// Every take_... function throws Error if the bytes end, or if no state dict has such a value. Integers are
 /// little-endian.
 class PickleCursor {
  public:
   /// Throws Error for more than 16 MiB.
   explicit PickleCursor(std::string_view bytes);
 
-  /// Throws Error with `what` and where the current opcode stands.
+  /// Throws Error with `what` and the position of the current opcode.
   [[noreturn]] void fail(std::string_view what) const;
 
   bool at_end() const { return position_ == bytes_.size(); }
 
-  /// PROTO 2.
+  /// Takes the opcode PROTO and its argument, which must be 2.
   void take_header();
   Opcode take_opcode();
   std::uint64_t take_unsigned(std::size_t width);
   std::int64_t take_signed(std::size_t width);
-  std::int64_t take_long();  // LONG1: a width, then that many bytes
-  double take_double();      // big-endian, as only BINFLOAT is
+  std::int64_t take_long();  // of LONG1: the number of bytes, then these bytes
+  double take_double();      // of BINFLOAT, which alone is big-endian
   std::string_view take_string();
   Global take_global();
 

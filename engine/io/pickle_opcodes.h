@@ -1,12 +1,12 @@
-// The pickle opcodes of a state dict, and the names of those that are none of its business.
-// Source: CPython's Lib/pickletools.py, which specifies every opcode and its argument.
+// The pickle opcodes that a state dict uses, and the names of all others for messages.
+// Source: CPython's Lib/pickletools.py, which specifies every opcode and its arguments.
 #pragma once
 
 #include <string>
 
 namespace convoy::pickle {
 
-/// All that PyTorch 1.6 and newer emit for state dicts and training checkpoints (protocol 2).
+/// The opcodes of protocol 2 that PyTorch 1.6 and newer write for state dicts and training checkpoints.
 enum class Opcode : unsigned char {
   mark = '(',
   stop = '.',
@@ -41,7 +41,7 @@ enum class Opcode : unsigned char {
   long1 = 0x8a,
 };
 
-/// What a message calls an opcode that no state dict has: "NEWOBJ (0x81)".
+/// The name, for a message, of an opcode that no state dict has: "NEWOBJ (0x81)".
 std::string foreign_opcode_name(unsigned char opcode);
 
 }  // namespace convoy::pickle

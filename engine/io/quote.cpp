@@ -14,10 +14,10 @@ constexpr std::size_t kMaxName = std::size_t{64} << 10;
 
 bool is_printable_ascii(char c) { return c >= 0x20 && c < 0x7f; }
 
-/// The code point at the start of `text`, which loses its bytes; nothing if they are not UTF-8.
+/// Removes the code point at the start of `text` and returns it; nothing if the bytes are not UTF-8.
 std::optional<char32_t> take_code_point(std::string_view& text) {
   const auto lead = static_cast<unsigned char>(text.front());
-  const int ones = std::countl_one(lead);  // none for ASCII, else as many as the character has bytes
+  const int ones = std::countl_one(lead);  // 0 for ASCII, else the number of bytes of the character
   if (ones == 1 || ones > 4) return std::nullopt;
   const auto length = static_cast<std::size_t>(ones == 0 ? 1 : ones);
   if (length > text.size()) return std::nullopt;
@@ -27,7 +27,7 @@ std::optional<char32_t> take_code_point(std::string_view& text) {
     point = point << 6 | (static_cast<unsigned char>(c) & 0x3fU);
   }
   text.remove_prefix(length);
-  // By length: a character has only one spelling, the shortest.
+  // Indexed by length. UTF-8 allows only the shortest form of a character.
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = point >= 0xd800 && point < 0xe000;
   if (point < kSmallest[length] || point > 0x10ffff || surrogate) return std::nullopt;

@@ -1,4 +1,4 @@
-// Foreign text in an error message: what a file holds must not break the one line that reports it.
+// Text from files in error messages: it must not break the line that the message is.
 #pragma once
 
 #include <string>
@@ -6,10 +6,10 @@
 
 namespace convoy {
 
-/// `text` in double quotes, with everything but printable ASCII escaped as \xNN and cut after 80 bytes.
+/// `text` in double quotes, cut after 80 bytes. Quotes, backslashes and all but printable ASCII become \xNN.
 std::string quote(std::string_view text);
 
-/// Whether `text` can be a tensor's name: UTF-8 without control characters, at most 64 KiB.
+/// Whether `text` can name a tensor: UTF-8 without control characters, at most 64 KiB.
 bool is_tensor_name(std::string_view text);
 
 }  // namespace convoy

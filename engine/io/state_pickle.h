@@ -1,5 +1,5 @@
-// The middle of a checkpoint: the pickle that names the tensors. Pure functions of bytes in memory; storages
-// come from and go to whoever holds the archive.
+// The pickle inside a checkpoint, which describes the tensors. These are pure functions of bytes in memory.
+// The caller reads and writes the archive with the storages.
 #pragma once
 
 #include <cstdint>
@@ -11,21 +11,23 @@
 
 namespace convoy {
 
-/// The bytes of storage `key`. Throws Error if there is none.
+/// Returns the bytes of storage `key`. Throws Error if there is none.
 using StorageReader = std::function<std::string(std::string_view key)>;
 
-/// The state dict that `pickle` describes, in its order. `max_elements` bounds what all tensors together may
-/// hold: tensors may share a storage, so the file's size alone does not. Throws Error that names the tensor.
+/// The state dict that `pickle` describes, in the same order. `max_elements` limits the elements of all
+/// tensors together. The file's size alone does not limit them, because tensors may share a storage. Throws
+/// Error that names the tensor.
 StateDict state_from_pickle(std::string_view pickle, const StorageReader& read_storage,
                             std::uint64_t max_elements);
 
-/// The pickle of an OrderedDict of contiguous tensors; tensor k lies in storage "k". Throws Error for two
-/// tensors of one name, a name that is not UTF-8 or has control characters, or values that are not as many as
-/// the shape says.
+/// The pickle of an OrderedDict of contiguous tensors. Tensor k is in storage "k". Throws Error if two
+/// tensors have the same name, if a name is not a tensor name (see is_tensor_name), or if the number of
+/// values is not that of the shape.
 std::string state_to_pickle(const StateDict& state);
 
-/// The bytes of a tensor's storage, row-major, little-endian. Throws Error, naming the tensor, if a value
-/// does not fit its type: an integer that is none or is out of range, a finite float beyond float32.
+/// The bytes of a tensor's storage, row-major and little-endian. Throws Error that names the tensor if a
+/// value does not fit the type: a fraction or a value out of range for an integer, a finite value that
+/// float32 cannot hold.
 std::string storage_bytes(const StateDict::value_type& entry);
 
 }  // namespace convoy

@@ -24,7 +24,7 @@ bool may_be_tensor(const Value& value) {
   return object != nullptr && (*object)->kind == Object::Kind::call;
 }
 
-/// Collects tensors, reading each storage once however many tensors share it.
+/// Reads tensors. A storage that several tensors share is read once.
 class Collector {
  public:
   Collector(const StorageReader& read_storage, std::uint64_t max_elements)

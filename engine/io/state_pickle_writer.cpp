@@ -20,10 +20,10 @@ namespace {
 
 using pickle::Opcode;
 
-constexpr std::size_t kBatch =
-    1000;  // items a SETITEMS, as Python's pickler has it; readers bound their stack
+// Items per SETITEMS, as in Python's pickler. Without batches a reader's stack would have to hold all items.
+constexpr std::size_t kBatch = 1000;
 
-/// Assembles a pickle. No memo: the names that repeat cost some 80 bytes a tensor, less than its alignment.
+/// Writes a pickle. It uses no memo: repeated names cost some 80 bytes a tensor, which is little.
 class Pickler {
  public:
   Pickler& op(Opcode opcode) {
@@ -42,7 +42,7 @@ class Pickler {
     return *this;
   }
 
-  /// A count, as Python's pickler writes it: in the shortest of its forms.
+  /// A count in its shortest form, as Python's pickler writes it.
   Pickler& count(std::int64_t value) {
     const auto number = static_cast<std::uint64_t>(value);
     if (number <= 0xff) return op(Opcode::bin_int1).little_endian(number, 1);
@@ -90,8 +90,7 @@ std::string_view storage_type(DType type) {
 std::vector<std::int64_t> row_major_strides(const Shape& shape) {
   std::vector<std::int64_t> strides(shape.rank(), 1);
   for (std::size_t axis = shape.rank(); axis-- > 1;) {
-    strides[axis - 1] =
-        strides[axis] * std::max<std::int64_t>(shape[axis], 1);  // as PyTorch for empty tensors
+    strides[axis - 1] = strides[axis] * std::max<std::int64_t>(shape[axis], 1);  // as PyTorch if empty
   }
   return strides;
 }
@@ -115,7 +114,7 @@ void append(std::string& bytes, T value) {
 
 template <typename T>
 std::optional<T> to_integer(double value) {
-  // What a reader can hold exactly: all of int32, and int64 up to 2^53.
+  // The integers that a reader can represent: all of int32, and int64 up to 2^53.
   constexpr auto kLow =
       static_cast<double>(std::max<std::int64_t>(std::numeric_limits<T>::min(), -kMaxExactInteger));
   constexpr auto kHigh =

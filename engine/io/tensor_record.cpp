@@ -30,7 +30,7 @@ const Object* as_object(const Value& value, Object::Kind kind) {
   return object != nullptr && (*object)->kind == kind ? *object : nullptr;
 }
 
-/// The elements of a tuple; `what` names it in the message.
+/// The elements of a tuple. `what` is its name in the error message.
 std::span<const Value> tuple(const Value& value, std::string_view what) {
   const Object* const object = as_object(value, Object::Kind::tuple);
   if (object == nullptr) throw Error(fmt::format("its {} is not a tuple", what));
@@ -76,8 +76,8 @@ std::optional<ElementType> element_type(const Value& value) {
   return std::nullopt;
 }
 
-/// ("storage", torch.FloatStorage, "0", "cpu", 400): what it is, type, key, device, elements. The device
-/// does not matter: the bytes are in the archive.
+/// Reads ("storage", torch.FloatStorage, "0", "cpu", 400): a fixed word, type, key, device, number of
+/// elements. The device does not matter, because the bytes are in the archive.
 StorageRecord storage_record(const Value& value) {
   const Object* const reference = as_object(value, Object::Kind::persistent_id);
   if (reference == nullptr) throw Error("it has no storage");
@@ -93,11 +93,12 @@ StorageRecord storage_record(const Value& value) {
   return {*type, *key, count_of(id[4], "storage size")};
 }
 
-/// Throws unless every element of the view lies inside the storage. A view with more elements than its
-/// storage (an expanded tensor) is refused: a few bytes of file could ask for any amount of memory.
+/// Throws unless every element of the view lies inside the storage. Also refuses a view with more elements
+/// than its storage (an expanded tensor), with which a few bytes of a file could ask for any amount of
+/// memory.
 void check_extent(const TensorRecord& record) {
   std::int64_t count = 1;
-  std::int64_t last = record.offset;  // the storage's element that the tensor's last one is
+  std::int64_t last = record.offset;  // position of the tensor's last element in the storage
   for (std::size_t axis = 0; axis < record.shape.rank(); ++axis) {
     const std::int64_t size = record.shape[axis];
     std::int64_t reach = 0;
@@ -135,7 +136,7 @@ double half_to_double(std::uint16_t bits) {
   double magnitude = 0.0;
   if (exponent == 0) {
     magnitude = std::ldexp(fraction, -24);
-  } else if (exponent == 0x1f) {  // a NaN keeps its payload: it moves to the top of the double's fraction
+  } else if (exponent == 0x1f) {  // infinity, or a NaN, which keeps its payload
     magnitude =
         std::bit_cast<double>(std::uint64_t{0x7ff} << 52 | static_cast<std::uint64_t>(fraction) << 42);
   } else {
@@ -230,13 +231,13 @@ HostTensor read_tensor(const TensorRecord& record, std::string_view storage) {
   std::int64_t at = record.offset;
   for (double& value : tensor.values) {
     value = load_element(record.storage.type, storage.data() + static_cast<std::size_t>(at) * width);
-    for (std::size_t axis = index.size(); axis-- > 0;) {  // an odometer: the last axis turns fastest
+    for (std::size_t axis = index.size(); axis-- > 0;) {  // counts up, the last axis fastest
       if (index[axis] + 1 < record.shape[axis]) {
         ++index[axis];
         at += record.strides[axis];
         break;
       }
-      at -= record.strides[axis] * index[axis];  // 0 for an axis of one element, whose stride can be anything
+      at -= record.strides[axis] * index[axis];  // 0 for an axis of one element, whatever its stride
       index[axis] = 0;
     }
   }

@@ -1,5 +1,4 @@
-// The outside of a checkpoint: the zip archive that torch.save writes. Every entry is stored, none
-// compressed.
+// The zip archive that torch.save writes. Its entries are stored, that is not compressed.
 #pragma once
 
 #include <cstdint>
@@ -18,23 +17,23 @@ struct ArchiveEntry {
   std::string bytes;
 };
 
-/// A zip archive of these entries under the root "archive", in this order, each aligned to 64 bytes as
-/// PyTorch does it. The same entries give the same bytes. Throws Error.
+/// A zip archive of these entries, in this order, under the root folder "archive". The bytes of each entry
+/// are aligned to 64, as PyTorch aligns them. The same entries always give the same archive. Throws Error.
 std::string torch_archive(const std::vector<ArchiveEntry>& entries);
 
-/// An archive that is open for reading. Entries are found below the root folder, whatever its name.
+/// An archive that is open for reading. The root folder can have any name.
 class TorchArchive {
  public:
   /// Throws Error unless `file` is a zip archive of stored entries that lie in one folder, have distinct
   /// names, and together are no larger than the file.
   explicit TorchArchive(const std::filesystem::path& file);
 
-  /// Bytes of the whole file.
+  /// The size of the whole file.
   std::uint64_t file_bytes() const { return file_bytes_; }
 
   bool has(std::string_view name) const;
 
-  /// The bytes of an entry, its checksum verified. Throws Error if there is none, or it is damaged.
+  /// The bytes of an entry, after its checksum was verified. Throws Error if it is missing or damaged.
   std::string read(std::string_view name) const;
 
  private:
@@ -47,8 +46,8 @@ class TorchArchive {
 
   ZipArchive archive_;
   std::uint64_t file_bytes_ = 0;
-  std::string root_;                                // with its slash
-  std::unordered_map<std::string, Entry> entries_;  // by name below the root
+  std::string root_;                                // the root folder, with its slash
+  std::unordered_map<std::string, Entry> entries_;  // by their names below the root
 };
 
 }  // namespace convoy

@@ -16,9 +16,9 @@ TorchArchive::TorchArchive(const std::filesystem::path& file)
   const zip_int64_t count = zip_get_num_entries(archive_.get(), 0);
   for (zip_int64_t i = 0; i < count; ++i) add(static_cast<zip_uint64_t>(i));
 
-  std::uint64_t total = 0;  // cannot overflow: each addend is at most what is left
+  std::uint64_t total = 0;  // at most file_bytes_, so it cannot overflow
   for (const auto& [name, entry] : entries_) {
-    // Stored entries that overlap could claim the file's bytes many times.
+    // Entries that overlap could claim the same bytes of the file many times.
     if (entry.bytes > file_bytes_ - total) throw Error("its zip entries are larger than the file");
     total += entry.bytes;
   }
@@ -66,7 +66,7 @@ std::string TorchArchive::read(std::string_view name) const {
     if (got <= 0) break;
     at += static_cast<std::size_t>(got);
   }
-  char beyond = 0;  // libzip compares the checksum when it meets the end
+  char beyond = 0;  // libzip compares the checksum at the end of the entry
   if (got >= 0 && at == bytes.size()) got = zip_fread(source.get(), &beyond, 1);
   if (got != 0 || at != bytes.size()) {
     const char* const reason = source ? zip_file_strerror(source.get()) : zip_strerror(archive_.get());

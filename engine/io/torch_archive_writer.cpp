@@ -14,14 +14,15 @@ constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kLocalHeader = 30;           // bytes before the name (APPNOTE.TXT, 4.3.7)
 constexpr std::size_t kExtraHeader = 4;            // id and length
 constexpr zip_uint16_t kPaddingId = 0x4246;        // "FB", as PyTorch marks its padding
-constexpr zip_uint16_t kNewYear1980 = 1 << 5 | 1;  // DOS's first day: an archive must not depend on the clock
+constexpr zip_uint16_t kNewYear1980 = 1 << 5 | 1;  // in DOS format: the archive does not depend on the clock
 
 [[noreturn]] void fail(const char* reason) {
   throw Error(fmt::format("cannot build the zip archive: {}", reason));
 }
 
-/// Pads the local header with an extra field so that the entry's bytes start at a multiple of 64: torch.load
-/// maps storages into memory where they lie. Returns where the next header starts.
+/// Pads the local header with an extra field, so that the entry's bytes start at a multiple of 64. They must,
+/// because torch.load(mmap=True) uses storages at their place in the file. Returns the start of the next
+/// header.
 std::size_t align(zip_t* archive, zip_uint64_t index, std::size_t header_at, const std::string& name,
                   std::size_t size) {
   const std::size_t unpadded = header_at + kLocalHeader + name.size() + kExtraHeader;
@@ -34,7 +35,7 @@ std::size_t align(zip_t* archive, zip_uint64_t index, std::size_t header_at, con
   return unpadded + length + size;
 }
 
-/// `bytes` must stay until the archive is closed.
+/// Adds an entry and returns its index. `bytes` must live until the archive is closed.
 zip_uint64_t add(zip_t* archive, const std::string& name, const std::string& bytes) {
   ZipSource content(zip_source_buffer(archive, bytes.data(), bytes.size(), 0));
   if (!content) fail(zip_strerror(archive));
@@ -70,7 +71,7 @@ std::string torch_archive(const std::vector<ArchiveEntry>& entries) {
   if (!memory) fail(error.text());
   ZipArchive archive(zip_open_from_source(memory.get(), ZIP_TRUNCATE, error.get()));
   if (!archive) fail(error.text());
-  zip_source_keep(memory.get());  // opened, the archive owns one reference; this one reads the result
+  zip_source_keep(memory.get());  // the open archive owns one reference; this one is for content_of
 
   std::size_t header_at = 0;
   for (const ArchiveEntry& entry : entries) {

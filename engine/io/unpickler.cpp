@@ -11,10 +11,10 @@
 namespace convoy::pickle {
 namespace {
 
-// A tensor takes six objects: room for 100,000 tensors.
+// Room for 100,000 tensors: a tensor takes six objects.
 constexpr std::size_t kMaxObjects = std::size_t{1} << 20;
 constexpr std::size_t kMaxMemo = std::size_t{1} << 20;
-// Pickler sets items in batches of 1000; nested dicts and tuples add little to that.
+// Python's pickler sets items in batches of 1000. Nested dicts and tuples add little to that.
 constexpr std::size_t kMaxStack = std::size_t{1} << 16;
 constexpr std::size_t kMaxMarks = 256;
 
@@ -27,7 +27,7 @@ class Machine {
  private:
   [[noreturn]] void fail(std::string_view what) const { in_.fail(what); }
 
-  // The stack. Nothing reaches below the topmost mark.
+  // The stack. No opcode may pop values below the topmost mark.
   void push(Value value);
   Value pop();
   Value& top();
@@ -52,7 +52,7 @@ class Machine {
 
   PickleCursor in_;
   std::vector<Value> stack_;
-  std::vector<std::size_t> marks_;  // stack sizes at each MARK
+  std::vector<std::size_t> marks_;  // the size of the stack at each MARK
   std::unordered_map<std::uint64_t, Value> memo_;
   Document document_;
 };
@@ -152,8 +152,8 @@ void Machine::reduce() {
   }
 }
 
-// nn.Module.state_dict() hangs the attribute `_metadata` (versions of the modules) on its OrderedDict.
-// Nothing in it concerns the tensors.
+// nn.Module.state_dict() gives its OrderedDict the attribute `_metadata`, with the versions of the modules.
+// It is ignored, because it says nothing about the tensors.
 void Machine::build() {
   const Value state = pop();
   const auto* const attributes = std::get_if<Object*>(&state);
@@ -170,7 +170,7 @@ void Machine::persistent_id() {
   push(make(Object::Kind::persistent_id, {id}));
 }
 
-/// NONE, numbers, strings, globals; false for an opcode that pushes none of them.
+/// Handles the opcodes that push None, a boolean, a number, a string or a global. Returns false for others.
 bool Machine::push_scalar(Opcode opcode) {
   switch (opcode) {
     case Opcode::none:

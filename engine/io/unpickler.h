@@ -1,5 +1,5 @@
-// A pickle machine that can build state dicts and nothing else. It never runs what a pickle names: the few
-// globals it knows become marks in a tree of values, everything else is refused.
+// An unpickler that can build state dicts and nothing else. It never calls a function that a pickle names.
+// The few globals that it knows become values of an enum, all others are refused.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace convoy::pickle {
 
-/// The globals that PyTorch names in a state dict.
+/// The globals that a state dict of PyTorch can name.
 enum class Global {
   ordered_dict,
   rebuild_tensor,     // torch._utils._rebuild_tensor_v2
@@ -30,29 +30,29 @@ struct None {
 
 using Value = std::variant<None, bool, std::int64_t, double, std::string_view, Global, Object*>;
 
-/// Anything with elements.
+/// A value that has elements.
 struct Object {
   enum class Kind {
     tuple,
     list,
-    dict,           // keys and values in turn, in the pickle's order, duplicates and all
-    call,           // a global and its tuple of arguments; not called
+    dict,           // keys and values in turn, in the pickle's order, also duplicate keys
+    call,           // a global and its tuple of arguments; the call is not made
     persistent_id,  // one element: the tuple that torch.save wrote for a storage
   };
   Kind kind;
   std::vector<Value> elements;
 };
 
-/// What a pickle holds. The objects lie in one arena, so that neither a cycle nor a deep nesting, which a
-/// hostile pickle can build, leaks or overflows the stack when it goes.
+/// The content of a pickle. One arena owns all objects. A hostile pickle can build cycles and deep nesting:
+/// with owners inside owners a cycle would leak, and destroying deep nesting would overflow the stack.
 struct Document {
   std::deque<Object> objects;
   Value root;
 };
 
-/// Reads one pickle of protocol 2, from PROTO to STOP and not a byte more. Strings are views into `bytes`.
-/// Throws Error, with the position and what was met there, for a truncated or malformed pickle, an opcode or
-/// a global that no state dict has, and for more than 16 MiB, 2^20 objects or memo entries.
+/// Reads one pickle of protocol 2, which must end with `bytes`. Strings are views into `bytes`. Throws Error,
+/// with the position and what was found there, for a truncated or malformed pickle, an opcode or a global
+/// that no state dict has, and for more than 16 MiB, 2^20 objects or 2^20 memo entries.
 Document unpickle(std::string_view bytes);
 
 }  // namespace convoy::pickle

@@ -1,4 +1,4 @@
-// Owners of libzip's objects.
+// Owning pointers to libzip's objects.
 #pragma once
 
 #include <zip.h>
@@ -15,11 +15,11 @@ struct Releaser {
   }
 };
 
-using ZipArchive = std::unique_ptr<zip_t, Releaser<zip_discard>>;  // what was not closed is dropped
+using ZipArchive = std::unique_ptr<zip_t, Releaser<zip_discard>>;  // drops changes that were not closed
 using ZipSource = std::unique_ptr<zip_source_t, Releaser<zip_source_free>>;
 using ZipEntry = std::unique_ptr<zip_file_t, Releaser<zip_fclose>>;
 
-/// Where libzip puts the reason of a failure.
+/// Holds the reason of a failure of libzip.
 class ZipError {
  public:
   ZipError() { zip_error_init(&error_); }

@@ -15,7 +15,7 @@
 namespace convoy {
 namespace {
 
-/// The channels and classes that a built-in model is made for, and the planes behind its pools.
+/// What a built-in model is made for: the images' channels and [height, width], and the number of classes.
 struct Task {
   std::int64_t channels = 0;
   Extent plane{};
@@ -46,8 +46,9 @@ std::vector<NamedLayer> convnet(const Task& task) {
   return layers;
 }
 
-/// LeCun et al., 1998, as it is taught today: ReLU and max pools, every conv2 map sees every conv1 map. The
-/// paper's planes are 32x32; smaller ones are padded by 2, which makes 28x28 just that.
+/// LeCun et al., 1998, in the form that is taught today: with ReLU and max pools, and every map of conv2
+/// takes all maps of conv1. The paper's images are 32x32. Smaller ones are padded by 2, so 28x28 becomes
+/// 32x32.
 std::vector<NamedLayer> lenet5(const Task& task) {
   const bool small = std::min(task.plane[0], task.plane[1]) < 32;
   const std::int64_t padding = small ? 2 : 0;
@@ -72,8 +73,8 @@ std::vector<NamedLayer> lenet5(const Task& task) {
   };
 }
 
-/// Simonyan and Zisserman, 2015, with batch norm, cut down to three stages and one linear layer; named as
-/// torchvision's vgg*_bn.
+/// Simonyan and Zisserman, 2015, with batch norm, reduced to three stages and one linear layer. Layers have
+/// the names that they have in torchvision's vgg*_bn.
 std::vector<NamedLayer> vgg_small(const Task& task) {
   std::vector<NamedLayer> layers;
   const auto add = [&](Layer layer) {
@@ -121,7 +122,7 @@ std::vector<NamedLayer> resnet9(const Task& task) {
     if (block != "layer2") layers.push_back({block + ".residual", two_convolutions(out)});
     in = out;
   }
-  // What three halvings left of the plane: 4x4 of CIFAR's, 3x3 of MNIST's.
+  // Three pools have halved height and width: 4x4 is left of CIFAR-10's images, 3x3 of MNIST's.
   const Extent rest = {task.plane[0] / 8, task.plane[1] / 8};
   layers.push_back({"classifier.pool", MaxPool2d{.kernel_size = rest}});
   layers.push_back({"classifier.flatten", Flatten{}});
@@ -131,7 +132,7 @@ std::vector<NamedLayer> resnet9(const Task& task) {
 
 struct Builtin {
   std::string_view name;
-  std::int64_t smallest;  // height and width that leave at least one element behind the last pool
+  std::int64_t smallest;  // least height and width, of which the last pool leaves an element
   std::vector<NamedLayer> (*layers)(const Task&);
 };
 
@@ -168,13 +169,13 @@ Model builtin_model(const std::string& name, const Shape& image, std::int64_t cl
     throw UsageError(fmt::format("model {} needs images of at least {}x{} pixels, but these are {}",
                                  in_quotes(name), builtin->smallest, builtin->smallest, image.str()));
   }
-  if (!fits_in_a_tensor(image)) {  // also keeps the sums of the builders from overflowing
+  if (!fits_in_a_tensor(image)) {  // so that the builders' arithmetic cannot overflow
     throw UsageError(fmt::format("model {}: an image {} has more than {} elements", in_quotes(name),
                                  image.str(), kMaxElements));
   }
   const Task task{.channels = image[0], .plane = {image[1], image[2]}, .classes = classes};
   Model model{name, image, builtin->layers(task)};
-  infer(model, 1);  // refuses absurd numbers of channels or classes
+  infer(model, 1);  // throws if there are too many channels or classes
   return model;
 }
 

@@ -13,8 +13,8 @@ namespace convoy {
 /// "convnet", "lenet5", "vgg-small", "resnet9".
 std::span<const std::string_view> builtin_model_names();
 
-/// A built-in model for images of shape [C, H, W]. Throws UsageError for an unknown name (and lists the known
-/// ones) or for images too small for it.
+/// A built-in model for images of shape [C, H, W]. Throws UsageError for an unknown name (the message lists
+/// the known ones), for images that are too small or too large, and for less than one class.
 Model builtin_model(const std::string& name, const Shape& image, std::int64_t classes);
 
 }  // namespace convoy

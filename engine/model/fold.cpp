@@ -16,7 +16,7 @@ bool all_finite_floats(const Values& values) {
   return std::ranges::all_of(values, [](double value) { return std::isfinite(static_cast<float>(value)); });
 }
 
-/// What a batch norm multiplies each channel by; nothing if a variance is none.
+/// The factor gamma / sqrt(variance + eps) of each channel. Empty if a variance is negative or NaN.
 std::optional<Values> scales_of(const BatchNorm2d& norm, const Values& gamma, const Values& variance) {
   Values scales;
   for (std::size_t c = 0; c < gamma.size(); ++c) {
@@ -55,7 +55,8 @@ class Folding {
  private:
   const Values& values(const std::string& name) const { return tensors_.at(name).values; }
 
-  /// Moves the norm into the convolution, unless what comes out is not finite.
+  /// Folds the batch norm into the convolution in front of it. Changes nothing and returns false if a weight
+  /// or bias would not be a finite float.
   bool fold(Conv2d& conv, const std::string& conv_name, const BatchNorm2d& norm,
             const std::string& norm_name) {
     const auto scales = scales_of(norm, values(norm_name + ".weight"), values(norm_name + ".running_var"));

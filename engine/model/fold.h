@@ -1,5 +1,5 @@
-// A trained model made faster to evaluate: what a batch norm does with fixed statistics, the convolution in
-// front of it can do by itself.
+// Makes a trained model faster to evaluate. With fixed statistics a batch norm only scales and shifts each
+// channel, which the convolution in front of it can do with its own weights and bias.
 #pragma once
 
 #include "engine/model/model.h"
@@ -9,15 +9,14 @@ namespace convoy {
 
 struct FoldedModel {
   Model model;
-  StateDict state;  // of that model, in its order
+  StateDict state;  // of the folded model, in its order
 };
 
-/// The same function of an image in evaluation: every BatchNorm2d directly behind a Conv2d is gone, in
-/// Residuals too, and the convolution has a bias and weights to match,
+/// Removes every BatchNorm2d directly behind a Conv2d, also inside Residuals. The convolution gets
 ///   s = gamma / sqrt(running_var + eps),  weight' = s weight,  bias' = beta + (bias - running_mean) s,
-/// computed in double and not rounded. Layers keep their names. A norm whose variances or results are no
-/// finite floats stays as it is, so that it evaluates as ever. Throws Error if `state` is not the model's
-/// (see check_state).
+/// computed in double and not rounded, so that the model computes the same in evaluation as before. Layers
+/// keep their names. A batch norm stays where a variance is negative or NaN, or where a result would not be a
+/// finite float. Throws Error if `state` is not the model's (see check_state).
 FoldedModel fold_batch_norm(const Model& model, const StateDict& state);
 
 }  // namespace convoy

@@ -1,11 +1,11 @@
-// The keys that layers have in model files: one list for reading and for writing.
+// The keys of each layer in model files. Reading and writing use the same list.
 #pragma once
 
 #include "engine/model/model.h"
 
 namespace convoy {
 
-// `required` keys must be in a file; an `optional` one that is not leaves the struct's default.
+// A file must have the `required` keys. Where an `optional` key is missing, the struct's default holds.
 template <typename Keys>
 void visit_keys(Keys& keys, Conv2d& layer) {
   keys.required("in_channels", layer.in_channels);

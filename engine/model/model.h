@@ -1,4 +1,4 @@
-// A network as data: named layers and the image shape they expect. Nothing here computes.
+// A network as data: the shape of an image, and the named layers. Nothing here computes with tensors.
 #pragma once
 
 #include <cstdint>
@@ -16,27 +16,27 @@ struct Model {
   std::vector<NamedLayer> layers;
 };
 
-/// One layer of a model at one batch size. A Residual's body and shortcut come first, then the Residual
-/// itself, which stands for its addition.
+/// One layer of a model at one batch size. The layers of a Residual's body and shortcut come in front of the
+/// Residual's own entry, which stands for the addition.
 struct LayerInfo {
   std::string name;    // the full state-dict prefix: "res1.body.0"
-  const Layer* layer;  // into the model, which must outlive this
-  Shape input;         // with the batch in front; a Residual's is that of its body
+  const Layer* layer;  // points into the model, which must outlive this
+  Shape input;         // [N, ...]; for a Residual: the input of its body
   Shape output;
   std::int64_t parameters = 0;      // trainable elements
-  std::int64_t forward_flops = 0;   // two for a multiply-add; convolutions and linear layers only
-  std::int64_t backward_flops = 0;  // without the input gradient where nothing in front is trained
+  std::int64_t forward_flops = 0;   // two per multiply-add; convolutions and linear layers only
+  std::int64_t backward_flops = 0;  // without the input gradient if no layer in front has parameters
 };
 
-/// Shape inference through the whole model. Throws UsageError that names the layer and both shapes.
+/// Infers the shapes of the whole model. Throws UsageError that names the layer and the shapes that do not
+/// fit.
 std::vector<LayerInfo> infer(const Model& model, std::int64_t batch);
 
-/// The number of classes: what the model's last layer puts out per image, which must be [N, classes].
-/// Throws UsageError otherwise.
+/// The number of classes. Throws UsageError unless the model's output is [N, classes].
 std::int64_t class_count(const Model& model);
 
-/// A table of layers to be read by people: layer, output shape, parameters, FLOPs of a training step; totals
-/// last.
+/// A table for people: each layer's name, type, output shape, parameters and FLOPs of a training step. The
+/// last line has the totals.
 std::string summary(const Model& model, std::int64_t batch);
 
 }  // namespace convoy

@@ -18,13 +18,14 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr std::size_t kMaxMessage = 200;
-// Each residual takes two levels. More than infer() allows, so that it gets to say so; few enough to recurse.
+// Each Residual takes two levels of brackets. The limit is above infer()'s own, so that infer() reports deep
+// Residuals, and small enough for recursive functions.
 constexpr std::size_t kMaxJsonDepth = 64;
-// No layer has half as many; looking up an ordered object's keys takes linear time.
+// No layer has half as many keys. A limit is needed because looking up a key takes linear time.
 constexpr std::size_t kMaxKeys = 32;
 
-/// Watches the parser: deep nesting is refused before anything recurses over it, and a repeated key, which
-/// the parser would drop, is an error.
+/// A callback of the parser. It refuses deep nesting before any function recurses over it, and repeated keys,
+/// of which the parser would silently drop all but one.
 class Watch {
  public:
   explicit Watch(const std::string& source) : source_(source) {}
@@ -52,7 +53,7 @@ class Watch {
 
  private:
   const std::string& source_;
-  std::vector<std::set<std::string>> keys_;  // of the objects and arrays that are open
+  std::vector<std::set<std::string>> keys_;  // seen so far, for each object or array that is open
 };
 
 Json parse_json(const std::string& text, const std::string& source) {
@@ -72,7 +73,7 @@ Json parse_json(const std::string& text, const std::string& source) {
   }
 }
 
-/// Both directions refuse what the other would not understand.
+/// Used for reading and writing, so that every file that is written can be read.
 void require_model_name(const std::string& name, const std::string& source) {
   if (!is_layer_name(name)) {
     throw UsageError(
@@ -106,7 +107,7 @@ Model load_model(const std::filesystem::path& file) {
     throw Error(
         fmt::format("{}: cannot be opened: {}", file.string(), std::generic_category().message(errno)));
   }
-  std::string text(kMaxFileBytes + 1, '\0');  // one more than allowed, to notice that there is more
+  std::string text(kMaxFileBytes + 1, '\0');  // one byte more than allowed, to notice a larger file
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) throw Error(fmt::format("{}: cannot be read", file.string()));
   text.resize(static_cast<std::size_t>(stream.gcount()));

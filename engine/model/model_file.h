@@ -8,14 +8,15 @@
 
 namespace convoy {
 
-/// Parses a model. Throws UsageError with `source`, the layer and the key that is wrong: malformed JSON, an
-/// unknown layer type or key, a missing or ill-typed value, a duplicate name, shapes that do not fit.
+/// Parses a model. Throws UsageError for malformed JSON, an unknown layer type or key, a missing value or one
+/// of the wrong type, a name that appears twice, and shapes that do not fit. The message names `source`, the
+/// layer and the key.
 Model parse_model(const std::string& json, const std::string& source);
 
-/// Reads and parses a file. Throws Error if it cannot be read.
+/// Reads and parses a file. Throws Error if it cannot be read, UsageError as parse_model.
 Model load_model(const std::filesystem::path& file);
 
-/// The JSON text that `parse_model` reads back to an equal model.
+/// JSON text from which `parse_model` makes an equal model. Throws UsageError for a model that is not valid.
 std::string to_json(const Model& model);
 
 }  // namespace convoy

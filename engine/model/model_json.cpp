@@ -26,8 +26,8 @@ const std::vector<Layer>& prototypes() {
 
 class Reader {
  public:
-  /// Reads `json`, which messages call `where` ("m.json: layer 'fc' (Linear)"). `prefix` is what the names of
-  /// layers inside begin with.
+  /// Reads `json`. `where` is its name in messages, such as "m.json: layer 'fc' (Linear)". `prefix` is put in
+  /// front of the names of the layers inside.
   Reader(const Json& json, std::string where, std::string source, std::string prefix)
       : json_(json), where_(std::move(where)), source_(std::move(source)), prefix_(std::move(prefix)) {}
 
@@ -43,7 +43,7 @@ class Reader {
     if (const auto entry = json_.find(key); entry != json_.end()) read(key, *entry, value);
   }
 
-  /// Takes a key that was read by other means.
+  /// Accepts a key that was read elsewhere.
   void allow(const char* key) { known_.emplace_back(key); }
 
   void refuse_unknown_keys() const {
@@ -103,8 +103,7 @@ class Reader {
 
   void read(const std::string& key, const Json& json, Shape& value) const {
     if (!json.is_array()) fail_type(key, json, "an array of integers");
-    constexpr std::size_t kMaxRank =
-        8;  // what a shape should be is for others to say; here it is kept printable
+    constexpr std::size_t kMaxRank = 8;  // keeps messages short; infer() checks the rank
     if (json.size() > kMaxRank)
       fail(fmt::format("'{}' has {} entries, which are too many", key, json.size()));
     std::vector<std::int64_t> dimensions(json.size());
@@ -121,7 +120,7 @@ class Reader {
   }
 
   NamedLayer read_layer(const Json& json, const std::string& position) const {
-    const std::string where = fmt::format("{}, {}", where_, position);  // as long as it has no name
+    const std::string where = fmt::format("{}, {}", where_, position);  // until its name is known
     if (!json.is_object()) throw UsageError(fmt::format("{}: a layer must be an object", where));
     Reader head(json, where, source_, prefix_);
     NamedLayer named;
@@ -191,7 +190,7 @@ class Writer {
       Writer writer;
       writer.required("name", named.name);
       writer.required("type", type_name(named.layer));
-      Layer copy = named.layer;  // visit_keys wants to be able to write
+      Layer copy = named.layer;  // visit_keys takes a mutable reference
       std::visit([&](auto& layer) { visit_keys(writer, layer); }, copy);
       array.push_back(writer.take());
     }
@@ -214,7 +213,7 @@ Model model_of_json(const Json& json, const std::string& source) {
 
 Json json_of_model(const Model& model) {
   Writer writer;
-  Model copy = model;  // visit_keys wants to be able to write
+  Model copy = model;  // visit_keys takes a mutable reference
   visit_keys(writer, copy);
   return writer.take();
 }

@@ -1,4 +1,4 @@
-// Between models and parsed JSON. Shapes are not looked at here.
+// Converts models to and from parsed JSON. Shapes are not checked here.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,13 +8,13 @@
 
 namespace convoy {
 
-using Json = nlohmann::ordered_json;  // keys stay in the order in which people like to read them
+using Json = nlohmann::ordered_json;  // keeps keys in the order in which they were written
 
-/// Throws UsageError with `source`, the layer and the key for an unknown layer type or key and a missing or
-/// ill-typed value. Recursion is as deep as the JSON is.
+/// Throws UsageError for an unknown layer type or key, and for a missing value or one of the wrong type. The
+/// message names `source`, the layer and the key. Recurses as deep as the JSON is nested.
 Model model_of_json(const Json& json, const std::string& source);
 
-/// Every key of every layer, defaults included.
+/// Writes every key of every layer, also those with default values.
 Json json_of_model(const Model& model);
 
 }  // namespace convoy

@@ -18,7 +18,7 @@ HostTensor initial_tensor(const TensorSpec& spec, RandomStream random) {
   HostTensor tensor = zeros(spec.shape, spec.dtype);
   PhiloxSequence sequence(random);
   for (double& value : tensor.values) {
-    // Rounded to what a backend stores, so that a state survives a checkpoint bit by bit.
+    // Rounded to float32, which backends and checkpoints store, so that saving does not change a value.
     value = spec.init_bound > 0.0
                 ? static_cast<double>(static_cast<float>(sequence.uniform(-spec.init_bound, spec.init_bound)))
                 : spec.init_constant;
@@ -71,7 +71,7 @@ void check_state(const Model& model, const StateDict& state, const std::string& 
     }
     found.erase(entry);
   }
-  for (const auto& [name, tensor] : state) {  // by the state's order, so that the message is reproducible
+  for (const auto& [name, tensor] : state) {  // in the state's order, so that the message is always the same
     if (found.contains(name))
       fail(fmt::format("{} is not in model {}", in_quotes(name), in_quotes(model.name)));
   }

@@ -10,7 +10,7 @@
 namespace convoy {
 namespace {
 
-/// 29034 -> "29,034", in every locale.
+/// 29034 -> "29,034", whatever the locale.
 std::string grouped(std::int64_t count) {
   std::string digits = std::to_string(count);
   for (std::size_t end = digits.size(); end > 3; end -= 3) digits.insert(end - 3, ",");

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kQuotedLimit = 64;
 constexpr std::size_t kNameLimit = 128;
 
-// Not std::isalnum and its like: they depend on the locale.
+// Not std::isalnum, which depends on the locale.
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
@@ -54,7 +54,7 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& kn
   constexpr std::size_t kClose = 2;
   for (std::size_t distance = 0; distance <= kClose; ++distance) {
     for (const std::string& candidate : known) {
-      if (word.size() > candidate.size() + kClose) continue;  // also keeps a huge word from being compared
+      if (word.size() > candidate.size() + kClose) continue;  // too long to be close, maybe huge
       if (edit_distance(word, candidate) == distance) return fmt::format("did you mean '{}'?", candidate);
     }
   }

@@ -1,4 +1,4 @@
-// Text of messages: what users wrote, made fit for one line of a terminal.
+// Makes text that users wrote fit for a message of one line.
 #pragma once
 
 #include <string>
@@ -7,19 +7,19 @@
 
 namespace convoy {
 
-/// The text with everything but printable ASCII replaced by '?', cut after `limit` characters (then "..."
-/// follows).
+/// The first `limit` characters of the text, and "..." if there are more. All but printable ASCII becomes
+/// '?'.
 std::string one_line(std::string_view text, std::size_t limit);
 
-/// A name as messages show it: in quotes, one line, at most 64 characters.
+/// A name for a message: on one line, in quotes, cut after 64 characters.
 std::string in_quotes(std::string_view name);
 
-/// True for a state-dict prefix of at most 128 characters: parts of ASCII letters, digits, '_' and '-',
-/// joined by single dots.
+/// Whether the text can name a layer in a state dict: ASCII letters, digits, '_' and '-' in parts that are
+/// joined by single dots, at most 128 characters.
 bool is_layer_name(std::string_view name);
 
-/// What to say of an unknown word: "did you mean 'stride'?" if a known one is at most two typing errors away,
-/// else "known are ...".
+/// Advice for an unknown word: "did you mean 'stride'?" if a known one is at most two edits away, else "known
+/// are ...".
 std::string suggestion(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace convoy
