@@ -1,5 +1,5 @@
-// convoy bench: how fast a training step is, where its time goes, and how far that is from the machine's
-// best.
+// convoy bench: how long a training step takes, which layers take the time, and which fraction of the
+// machine's peak is reached.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -27,7 +27,7 @@ struct BenchFlags {
   bool json = false;
 };
 
-/// Noise with labels: a step takes as long as on pictures.
+/// Random pixels and labels. A training step takes as long with them as with real images.
 Dataset synthetic(const Model& model, std::int64_t count) {
   Dataset dataset;
   dataset.name = "synthetic";
@@ -44,7 +44,7 @@ Dataset synthetic(const Model& model, std::int64_t count) {
   return dataset;
 }
 
-/// What was measured, with what follows from it.
+/// The measured times, and the figures that are computed from them.
 struct BenchResult {
   std::string model;
   std::string device;
@@ -53,7 +53,7 @@ struct BenchResult {
   StepTiming timing;
   double images_per_second = 0.0;
   double gflops = 0.0;
-  std::optional<FmaPeak> peak = std::nullopt;  // of the processor; a GPU is not measured
+  std::optional<FmaPeak> peak = std::nullopt;  // of the CPU; not measured for a GPU
 
   double convolutions_ms() const {
     double sum = 0.0;
@@ -88,7 +88,7 @@ void print_json(const BenchResult& result) {
         {"layers", to_json(timing.layers)}});
 }
 
-/// What a GPU is given to do in a step; a host has nothing to tell.
+/// Prints the size of the CUDA graph and the device memory. Prints nothing for a CPU, which has neither.
 void print_device(const StepTiming& timing) {
   constexpr double kMiB = 1024.0 * 1024.0;
   if (timing.graph) {
@@ -139,7 +139,7 @@ int run_bench(const BenchFlags& flags) {
     dataset = load_data({dataset_name, flags.data.folder}, !flags.json, /*allow_stand_in=*/true).pair.train;
   const Model model = resolve_model(
       flags.model, real ? ImageFormat{dataset.image, dataset.classes, {}} : image_format(dataset_name));
-  infer(model, batch);  // refuses a batch that no tensor could hold
+  infer(model, batch);  // throws if the batch is too large for a tensor
   if (!real) dataset = synthetic(model, 16 * batch);
   if (batch > dataset.count()) {
     throw UsageError(fmt::format("--batch-size {} is larger than the {} images", batch, dataset.count()));

@@ -1,4 +1,4 @@
-// How well logits name their classes: loss, accuracy, and who is taken for whom.
+// How well logits predict the labels: loss, accuracy, confusion matrix, precision and recall.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,21 @@ std::vector<double> softmax(std::span<const double> logits);
 
 class Classification {
  public:
-  /// `logits` [labels.size(), classes], row-major; every label is below `classes`. The largest logit wins,
-  /// the first of equal ones.
+  /// `logits` is [labels.size(), classes], row-major. Every label is below `classes`. The predicted class is
+  /// the one with the largest logit, the first if several are equal.
   Classification(std::span<const double> logits, std::span<const std::uint8_t> labels, std::int64_t classes);
 
   double loss() const { return loss_; }  // mean cross-entropy
   double accuracy() const;               // 0 to 1
 
-  /// Samples of class `truth` that were taken for `predicted`.
+  /// The number of samples of class `truth` for which `predicted` was predicted.
   std::int64_t count(std::size_t truth, std::size_t predicted) const {
     return confusion_[truth * classes_ + predicted];
   }
   std::int64_t samples_of(std::size_t truth) const;
 
-  /// Right among those taken for `c`, right among those that are `c`; empty without any.
+  /// Of the samples predicted as `c`, and of the samples of class `c`: the fraction that is right. Empty if
+  /// there are no such samples.
   std::optional<double> precision(std::size_t c) const;
   std::optional<double> recall(std::size_t c) const;
 

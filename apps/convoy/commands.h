@@ -1,4 +1,4 @@
-// The subcommands of the program, one file each.
+// The subcommands of the program. Each has a file of its own.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -6,7 +6,7 @@
 
 namespace convoy {
 
-/// A subcommand: its parser, and what to run once its flags are parsed; `run` returns the exit code.
+/// A subcommand: its parser, and the function to run when the flags are parsed. `run` returns the exit code.
 struct Command {
   CLI::App* parser = nullptr;
   std::function<int()> run;

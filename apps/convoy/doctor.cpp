@@ -1,4 +1,4 @@
-// convoy doctor: what this build and this machine have, and what to do about what they have not.
+// convoy doctor: lists what this build and this machine have, with advice on what is missing.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -27,11 +27,11 @@ std::vector<Finding> data_findings() {
   for (const std::string_view name : dataset_names()) {
     const std::string dataset(name);
     const auto found = find_local(dataset, data_search({}));
-    // What stands in for a data set is not the data set.
+    // find_local may find Fashion-MNIST in place of MNIST, which does not count here.
     if (found && found->dataset == dataset) {
       findings.push_back({dataset, fmt::format("{} ({})", found->folder.string(), found->how), ""});
     } else {
-      // If that is set, nothing else is looked at.
+      // If CONVOY_DATA is set, data is looked for nowhere else.
       const std::string folder = data_search({}).environment.string();
       const std::string out = folder.empty() ? "" : fmt::format(" --out {}/{}", folder, dataset);
       findings.push_back({dataset, "not here", fmt::format("run: convoy fetch {}{}", dataset, out)});

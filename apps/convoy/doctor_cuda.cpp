@@ -1,5 +1,5 @@
-// What `convoy doctor` finds out about CUDA. Each finding stands by itself: what breaks one leaves the
-// others.
+// What `convoy doctor` reports about CUDA. The findings are independent: if one fails, the others are still
+// made.
 #include "apps/convoy/doctor_cuda.h"
 
 #include <cublasLt.h>
@@ -23,7 +23,7 @@ namespace {
 
 std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
-// Of cuDNN 9 and of cuBLAS.
+// cuDNN 9 and cuBLAS encode their versions in the same way.
 std::string library_version(std::size_t version) {
   return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
@@ -34,18 +34,18 @@ Finding runtime_finding() {
   return {"CUDA runtime", cuda_version(version), ""};
 }
 
-/// 35 and 100 have their advice from cuda_backend_missing(), as has the error that training ends with.
+/// The advice is cuda_backend_missing(), the same text as in the error with which training fails.
 Finding driver_finding() {
   int version = 0;
   CONVOY_CUDA(cudaDriverGetVersion(&version));  // 0 without a driver
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  cudaGetLastError();  // not sticky
+  cudaGetLastError();  // clears the error
   const std::string state = version == 0 ? "none" : fmt::format("for CUDA up to {}", cuda_version(version));
   if (status == cudaErrorInsufficientDriver) {
     return {"CUDA driver", state + (version == 0 ? "" : ", too old") + " (error 35)", cuda_backend_missing()};
   }
-  if (status == cudaErrorNoDevice) return {"CUDA driver", state, ""};  // the GPUs' finding
+  if (status == cudaErrorNoDevice) return {"CUDA driver", state, ""};  // gpu_findings() reports it
   if (status != cudaSuccess) {
     return {"CUDA driver", fmt::format("{}: {}", state, cudaGetErrorString(status)), cuda_backend_missing()};
   }
@@ -69,7 +69,7 @@ Finding cudnn_finding() {
   return finding;
 }
 
-/// cuDNN 9 is several libraries, which an upgrade that was done by halves leaves in several versions.
+/// cuDNN 9 consists of several libraries. An incomplete upgrade leaves them in different versions.
 Finding cudnn_libraries_finding() {
   const std::pair<const char*, cudnnStatus_t> checks[] = {{"cudnn_graph", cudnnGraphVersionCheck()},
                                                           {"cudnn_ops", cudnnOpsVersionCheck()},
@@ -120,14 +120,14 @@ std::vector<Finding> gpu_findings() {
   return findings;
 }
 
-/// A build may lack code for this GPU: what its kernels were compiled for is in the advice.
+/// A build may have no code for this GPU. The advice then names the GPUs that it was compiled for.
 Finding kernel_code_finding() {
   const cudaError_t status = kernels::kernels_fit_this_gpu();
   if (status == cudaSuccess) return {"kernels", "compiled for the GPU that is used", ""};
   return {"kernels", cudaGetErrorString(status), cuda_backend_missing()};
 }
 
-/// Asks cuDNN and cuBLAS for what some GPUs lack: one batch norm with ReLU, and a linear layer.
+/// Plans a batch norm with ReLU and a linear layer, for which cuDNN or cuBLAS have no engine on some GPUs.
 Finding own_kernels_finding() {
   if (!cuda_backend_missing().empty()) return {"own kernels", "unknown without a usable GPU", ""};
   const auto backend = make_cuda_backend({.plan_cache = default_plan_cache()});

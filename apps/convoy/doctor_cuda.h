@@ -1,4 +1,4 @@
-// What `convoy doctor` says about CUDA: doctor_cuda_none.cpp stands in where it is not built.
+// What `convoy doctor` reports about CUDA. doctor_cuda_none.cpp is used in builds without CUDA.
 #pragma once
 
 #include <string>
@@ -6,14 +6,15 @@
 
 namespace convoy {
 
-/// A line of the report: what, which version or state, and advice where something is missing.
+/// A line of the report: a subject, its version or state, and advice if something is missing.
 struct Finding {
   std::string subject;
   std::string state;
   std::string advice;
 };
 
-/// CUDA headers and runtime, driver, cuDNN, cuBLAS, and every GPU. Never throws for what is missing.
+/// Findings on CUDA's headers, runtime and driver, cuDNN, cuBLAS, every GPU, the kernels and the plan cache.
+/// Does not throw if something is missing.
 std::vector<Finding> cuda_findings();
 
 }  // namespace convoy

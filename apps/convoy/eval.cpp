@@ -1,4 +1,4 @@
-// convoy eval: how good a checkpoint is on a test set, class by class.
+// convoy eval: evaluates a checkpoint on a test set, in total and for each class.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,4 @@
-// convoy fetch: a data set from its mirrors.
+// convoy fetch: downloads a data set from its mirrors.
 #include "engine/data/fetch.h"
 
 #include <fmt/format.h>

@@ -100,8 +100,8 @@ CLI::Validator not_empty() {
 CLI::Validator positive() {
   const auto check = [](const std::string& text) -> std::string {
     double value = 0.0;
-    constexpr double kLargest = std::numeric_limits<float>::max();  // what the engine computes with
-    if (CLI::detail::lexical_cast(text, value) && value > 0.0 && value <= kLargest) return "";  // no NaN
+    constexpr double kLargest = std::numeric_limits<float>::max();  // the engine computes with floats
+    if (CLI::detail::lexical_cast(text, value) && value > 0.0 && value <= kLargest) return "";
     return fmt::format("'{}' is not a finite number above 0", text);
   };
   return {check, "> 0"};

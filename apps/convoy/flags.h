@@ -1,4 +1,4 @@
-// Flags that several subcommands share, and what they mean.
+// Flags that several subcommands share, and checks of their values.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -17,36 +17,36 @@ inline constexpr const char* kExitCodes =
 
 /// --dataset and --data.
 struct DataFlags {
-  std::string dataset;  // empty: the one the checkpoint was trained on, else mnist
+  std::string dataset;  // if empty: what the checkpoint was trained on, else mnist
   std::filesystem::path folder;
 };
 
-/// --device, and how the CUDA backend is to work.
+/// --device, --verbose, and the options of the CUDA backend.
 struct DeviceFlags {
   std::string device = "auto";
   CudaOptions cuda;
-  std::vector<std::string> cuda_flags;  // those given that change `cuda`: "--precision bf16"
+  std::vector<std::string> cuda_flags;  // as given, if they change `cuda`: "--precision bf16"
   bool verbose = false;
 };
 
 void add_data_flags(CLI::App& command, DataFlags& flags);
-/// `flags` must outlive `command`. Plans are kept in default_plan_cache() unless a flag says otherwise.
+/// `flags` must outlive `command`. Without a flag for it, the plan cache is default_plan_cache().
 void add_device_flags(CLI::App& command, DeviceFlags& flags);
 void add_json_flag(CLI::App& command, bool& json);
 
-/// --model, with what happens when it is not given.
+/// --model. `otherwise` says, in the help text, what is used without it.
 void add_model_flag(CLI::App& command, std::string& model, const std::string& otherwise);
 
 /// Accepts whole numbers from `least` upwards.
 CLI::Validator at_least(std::int64_t least);
 
-/// Refuses an empty text: a shell variable that is not set, most likely.
+/// Refuses an empty text, which most likely comes from a shell variable that is not set.
 CLI::Validator not_empty();
 
 /// Accepts finite numbers above 0.
 CLI::Validator positive();
 
-/// Sets examples and exit codes under the help text.
+/// Adds examples and the exit codes to the end of the help text.
 void set_footer(CLI::App& command, const std::string& examples);
 
 }  // namespace convoy

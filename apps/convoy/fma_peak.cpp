@@ -10,8 +10,8 @@
 namespace convoy {
 namespace {
 
-// Two units of a latency of 4 or 5 cycles need 10 chains to stay busy; 12 and two constants fit in 16
-// registers.
+// Two FMA units with a latency of 4 or 5 cycles need 10 independent chains to be busy. 12 chains and two
+// constants fit in 16 registers.
 constexpr std::size_t kChains = 12;
 constexpr std::int64_t kIterations = 1'000'000;
 
@@ -23,7 +23,8 @@ struct VectorOf {
 template <std::size_t kBytes, std::size_t... kIndex>
 [[gnu::always_inline]] inline float run_chains(std::index_sequence<kIndex...>) {
   using Vector = typename VectorOf<kBytes>::Type;
-  // Towards a fixed point of 1: no overflow, no denormals. Volatile, so that nothing is computed beforehand.
+  // x * 0.999 + 0.001 converges to 1, so there are no overflows and no denormals. The factors are volatile so
+  // that the compiler computes nothing in advance.
   const volatile float factors[2] = {0.999f, 0.001f};
   const Vector factor = Vector{} + factors[0];
   const Vector term = Vector{} + factors[1];
@@ -37,7 +38,7 @@ template <std::size_t kBytes, std::size_t... kIndex>
 
 using Chains = std::make_index_sequence<kChains>;
 
-/// One thread's work, and the floats in one of its vectors.
+/// The work of one thread, and the number of floats in one of its vectors.
 struct Kernel {
   const char* name;
   float (*run)();

@@ -1,4 +1,4 @@
-// How fast this machine could multiply and add at best: the yardstick of `convoy bench`.
+// The machine's peak in fused multiply-adds, to which `convoy bench` compares a step.
 #pragma once
 
 #include <string>
@@ -6,12 +6,13 @@
 namespace convoy {
 
 struct FmaPeak {
-  double gflops = 0.0;  // two for a fused multiply-add
+  double gflops = 0.0;  // two operations per fused multiply-add
   int threads = 1;
   std::string instructions;  // "AVX-512", "AVX2", ...
 };
 
-/// Measures for about 0.1 s with the widest vectors that pay, on as many threads as OpenMP gives.
+/// Measures every vector width that the CPU has and takes the fastest, for about 0.1 s in all. Uses as many
+/// threads as OpenMP gives.
 FmaPeak measure_fma_peak();
 
 }  // namespace convoy

@@ -1,4 +1,4 @@
-// convoy gradcheck: are the gradients right on every device here?
+// convoy gradcheck: checks the gradients on every device.
 #include "engine/train/gradcheck.h"
 
 #include <fmt/format.h>
@@ -16,11 +16,11 @@ namespace convoy {
 namespace {
 
 struct GradcheckFlags {
-  DeviceFlags device;  // named "": all
+  DeviceFlags device;  // an empty name means all devices
   bool json = false;
 };
 
-/// The backends to check; finite differences belong to the reference.
+/// The names of the backends to check.
 std::vector<std::string> devices(const GradcheckFlags& flags) {
   const std::string& device = flags.device.device;
   if (device == "auto") return {make_backend(device).backend->name()};
@@ -32,7 +32,8 @@ std::vector<std::string> devices(const GradcheckFlags& flags) {
   return names;
 }
 
-/// Where all are checked, CUDA's flags are CUDA's; they are refused only if it is not among them.
+/// If all backends are checked, the CUDA flags apply to CUDA alone. They are refused if CUDA is not among
+/// them.
 BackendChoice make(const std::string& name, const GradcheckFlags& flags, bool cuda_is_among_all) {
   DeviceFlags device = flags.device;
   device.device = name;
@@ -66,6 +67,7 @@ int run_gradcheck(const GradcheckFlags& flags) {
   const bool cuda_is_among_all =
       flags.device.device.empty() && std::find(names.begin(), names.end(), "cuda") != names.end();
   for (const std::string& name : names) backends.push_back(make(name, flags, cuda_is_among_all));
+  // Finite differences are computed on the reference.
   const bool differences = std::find(names.begin(), names.end(), "reference") != names.end();
   for (const GradcheckCase& c : gradcheck_cases()) {
     if (differences) record(check_against_differences(c));

@@ -3,7 +3,7 @@
 namespace convoy {
 namespace {
 
-volatile std::sig_atomic_t interrupted_flag = 0;  // all that a signal handler may touch
+volatile std::sig_atomic_t interrupted_flag = 0;  // a signal handler may write nothing else
 
 void note_interrupt(int) { interrupted_flag = 1; }
 

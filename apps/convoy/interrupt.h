@@ -1,5 +1,5 @@
-// Ctrl-C (or a batch system's SIGTERM) during training: noticed between steps, so that no tensor and no file
-// is left half-written.
+// Ctrl-C, or a batch system's SIGTERM, during training. It takes effect between steps, so that no tensor and
+// no file is half-written.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-/// While it lives, the first SIGINT or SIGTERM is only noted; the second one kills, as ever.
+/// While it lives, the first SIGINT or SIGTERM only sets a flag. A second one ends the program as usual.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -23,7 +23,7 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  /// Whether one has arrived.
+  /// Whether such a signal has arrived.
   static bool interrupted();
 
  private:

@@ -1,4 +1,5 @@
-// The program: parses, runs one subcommand, and turns every failure into one line and an exit code.
+// The program: parses the command line, runs a subcommand, and reports a failure by one line and an exit
+// code.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ int run(int argc, char** argv) {
   CLI::App program("Convoy trains ConvNets.", "convoy");
   program.set_version_flag("--version", CONVOY_VERSION);
   program.require_subcommand(1);
-  // A flag given twice counts as given last, so that a script's flags can be overridden.
+  // If a flag is given twice, the last one counts. So the flags of a script can be overridden.
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   program.footer("Examples:\n  convoy train\n  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n\n" +
                  std::string(kExitCodes));
@@ -56,8 +57,9 @@ int run(int argc, char** argv) {
   return kUsage;  // not reached: a subcommand is required
 }
 
-/// Failed writes shall be errors that are told, not signals that kill; and a file that is opened later shall
-/// not become standard output because that was closed.
+/// Ignores SIGPIPE and SIGXFSZ: a failed write then returns an error, which is reported, where the signal
+/// would end the program. Opens /dev/null for each standard stream that is closed: otherwise a file that is
+/// opened later would get its descriptor and receive the program's output.
 void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
@@ -69,7 +71,8 @@ void prepare_process() {
   }
 }
 
-/// The exit code of a whole run, with what was printed safely out: a full disk is a failure, too.
+/// Runs the program and returns its exit code. Output that cannot be written, as on a full disk, is a
+/// failure.
 int run_reporting(int argc, char** argv) {
   try {
     const int code = run(argc, argv);

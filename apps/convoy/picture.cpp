@@ -16,8 +16,8 @@ namespace convoy {
 namespace {
 
 constexpr std::int64_t kMostPixels = 64 << 20;
-constexpr float kInk = 0.1f;  // of the range from background to ink; below is paper and compression noise
-constexpr float kContrast = 0.1f;  // less than this between the darkest and the lightest is one colour
+constexpr float kInk = 0.1f;       // 0 is background, 1 is ink; below this is paper and compression noise
+constexpr float kContrast = 0.1f;  // ink that differs less from the background is not seen
 
 std::vector<unsigned char> read_bytes(const std::filesystem::path& file) {
   std::error_code ignored;
@@ -32,7 +32,7 @@ std::vector<unsigned char> read_bytes(const std::filesystem::path& file) {
   return bytes;
 }
 
-/// Weights of one axis: output i is the sum of `weights` times the inputs from `first` on.
+/// How one output of an axis is made: the sum of the inputs from `first` on, times `weights`.
 struct Tap {
   std::size_t first = 0;
   std::vector<float> weights;
@@ -44,7 +44,7 @@ std::vector<Tap> taps(std::size_t from, std::size_t to) {
   const auto last = static_cast<double>(from - 1);
   for (std::size_t i = 0; i < to; ++i) {
     Tap& tap = result[i];
-    if (scale <= 1.0) {  // growing: linear between the two nearest centres
+    if (scale <= 1.0) {  // enlarging: linear between the two nearest centres
       const double centre = std::clamp((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0, last);
       tap.first = static_cast<std::size_t>(centre);
       const auto part = static_cast<float>(centre - std::floor(centre));
@@ -83,7 +83,8 @@ float median(std::vector<float> values) {
   return *middle;
 }
 
-/// Makes ink 1 and the background 0: the border shows the background, and what differs most from it is ink.
+/// Makes the background 0 and ink 1. The background is the median of the border. Ink is the brightness that
+/// differs most from it.
 void ink_on_black(Picture& grey, const std::filesystem::path& file) {
   const float background = median(border(grey));
   const auto [darkest, lightest] = std::minmax_element(grey.values.begin(), grey.values.end());
@@ -95,7 +96,7 @@ void ink_on_black(Picture& grey, const std::filesystem::path& file) {
   for (float& value : grey.values) value = std::max(0.0f, (value - background) / (ink - background));
 }
 
-/// The smallest part that holds every pixel of ink.
+/// The smallest rectangle that contains every pixel of ink.
 Picture crop_to_ink(const Picture& grey) {
   std::size_t top = grey.height, bottom = 0, left = grey.width, right = 0;
   for (std::size_t y = 0; y < grey.height; ++y) {
@@ -112,15 +113,15 @@ Picture crop_to_ink(const Picture& grey) {
   return part;
 }
 
-/// Where the part begins on an axis of `length` so that its centre of mass lies in the middle, as far as it
-/// fits.
+/// The position of a part on an axis of `length` at which its centre of mass is in the middle. The position
+/// is changed if the part would not fit.
 std::size_t centred(double centre_of_mass, std::size_t part, std::size_t length) {
   const double begin = std::round(static_cast<double>(length) / 2.0 - centre_of_mass);
   return static_cast<std::size_t>(std::clamp(begin, 0.0, static_cast<double>(length - part)));
 }
 
-/// MNIST's framing: the digit keeps its aspect in a box of 20 of the 28 pixels, its centre of mass in the
-/// middle.
+/// Frames a digit as in MNIST: scaled with its aspect kept into a box of 20 of the 28 pixels, and placed with
+/// its centre of mass in the middle.
 Picture frame_digit(const Picture& digit, std::size_t height, std::size_t width) {
   const double scale = std::min(static_cast<double>(height) * 20.0 / 28.0 / static_cast<double>(digit.height),
                                 static_cast<double>(width) * 20.0 / 28.0 / static_cast<double>(digit.width));

@@ -1,4 +1,4 @@
-// convoy predict: what is on a picture.
+// convoy predict: says what is on pictures.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -23,15 +23,15 @@ struct PredictFlags {
   bool json = false;
 };
 
-/// The pictures that could be read, as a data set without true labels.
+/// The pictures that could be read, as a data set whose labels are all 0.
 struct Pictures {
   std::vector<std::string> files;
   Dataset dataset;
 };
 
-/// Tells of each picture that cannot be read, and goes on.
+/// Reads the pictures. Reports each one that cannot be read, and goes on.
 Pictures read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
-  // Clothes fill their picture, digits are framed in theirs.
+  // In Fashion-MNIST clothes fill the image. In MNIST digits have a margin.
   const Framing framing = trained.dataset == "fashion-mnist" ? Framing::whole : Framing::digit;
   Pictures pictures;
   Dataset& dataset = pictures.dataset;

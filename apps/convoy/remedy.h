@@ -1,4 +1,4 @@
-// The engine's remedies in the words of the program: which flag does it.
+// Names the flags that apply the remedies of the engine's errors.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace convoy {
 
-/// "; try a smaller --batch-size": to be put behind a message. Empty for Remedy::none.
+/// Text to append to a message, such as "; try a smaller --batch-size". Empty for Remedy::none.
 std::string in_flags(Remedy remedy);
 
-/// The message of an error with its remedy.
+/// The message of an error, followed by its remedy.
 std::string with_remedy(const Error& error);
 
 }  // namespace convoy

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void remove_empty(const std::vector<fs::path>& folders) {
-  std::error_code ignored;  // a folder that has been filled stays: that is the intent
+  std::error_code ignored;  // removing a folder that is not empty fails, as intended
   for (const fs::path& folder : folders) fs::remove(folder, ignored);
 }
 
@@ -24,7 +24,7 @@ void remove_empty(const std::vector<fs::path>& folders) {
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;
-  // Innermost first; "runs/x/" ends in an empty name, which is no folder of its own.
+  // Innermost first. The path "runs/x/" ends with an empty name, which is skipped.
   for (fs::path part = folder_; !part.empty() && !fs::exists(part, error); part = part.parent_path()) {
     if (part.has_filename()) created_.push_back(part);
     if (part == part.parent_path()) break;
@@ -48,7 +48,7 @@ RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
 RunFolder::~RunFolder() { remove_empty(created_); }
 
 void RunFolder::write_model(const Model& model, const StateDict& state) const {
-  // The large file first: on a full disk it is the one that fails, and an earlier run's two still match.
+  // The large file first. On a full disk that write fails, and both files of an earlier run stay.
   save_checkpoint(state, checkpoint_of(folder_));
   write_atomically(folder_ / "model.json", to_json(model));
 }

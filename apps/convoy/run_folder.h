@@ -1,4 +1,4 @@
-// A run's folder: model.ckpt, model.json, run.json (apps/README.md documents them).
+// The folder of a training run. apps/README.md describes the files in it.
 #pragma once
 
 #include <filesystem>
@@ -12,13 +12,13 @@
 
 namespace convoy {
 
-/// The file of a profile in a run's folder, in Chrome's trace format.
+/// The name of a profile's file in the folder. Its format is Chrome's Trace Event Format.
 constexpr const char* kProfileFile = "profile.json";
 
-/// A folder that can be written to. What it had to create and nobody filled disappears with it.
+/// A folder that can be written to. The destructor removes the folders that were created and are still empty.
 class RunFolder {
  public:
-  /// Creates the folder if need be and writes a probe into it. Throws Error if either cannot be done.
+  /// Creates the folder if it is missing, and writes a test file into it. Throws Error if one of these fails.
   explicit RunFolder(std::filesystem::path folder);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -26,13 +26,14 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return folder_; }
 
-  /// Writes model.json and model.ckpt, each whole or not at all; an earlier run's are replaced. Throws Error.
+  /// Writes model.ckpt and model.json, each whole or not at all. Files of an earlier run are replaced. Throws
+  /// Error.
   void write_model(const Model& model, const StateDict& state) const;
 
-  /// Likewise run.json.
+  /// Writes run.json in the same way.
   void write_record(const Json& record) const;
 
-  /// Likewise profile.json.
+  /// Writes profile.json in the same way.
   void write_profile(const std::string& trace) const;
 
  private:
@@ -40,18 +41,18 @@ class RunFolder {
   std::vector<std::filesystem::path> created_;  // innermost first
 };
 
-/// The checkpoint that a run's folder holds.
+/// The path of the checkpoint in a run's folder.
 std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 
 /// The model.json beside a checkpoint, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
 
-/// The data set that the run.json beside a checkpoint names, if there is one. Throws Error if it is not a
-/// run.json.
+/// The data set that the run.json beside a checkpoint names, if that file exists. Throws Error if the file
+/// names no data set.
 std::optional<std::string> dataset_of_run(const std::filesystem::path& checkpoint);
 
-/// "convnet-mnist-1": from the model (a file's without folder and extension), the data set and the seed, so
-/// that the same command writes to the same folder.
+/// The name of a run's folder, made of model, data set and seed: "convnet-mnist-1". Of a model file only the
+/// name counts, without folder and extension. The same command gives the same name.
 std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed);
 
 }  // namespace convoy

@@ -78,7 +78,7 @@ LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in)
 
 ImageFormat image_format(const std::string& dataset) {
   if (dataset == "cifar10") {
-    const Dataset empty = read_cifar10({});  // of no files: what all of them have
+    const Dataset empty = read_cifar10({});  // no images, but their format
     return {empty.image, empty.classes, empty.normalization};
   }
   if (dataset == "idx" || is_known(dataset_names(), dataset)) return {{1, 28, 28}, 10, {}};
@@ -89,7 +89,7 @@ ImageFormat image_format(const std::string& dataset) {
 Model resolve_model(const std::string& model, const ImageFormat& format) {
   if (is_known(builtin_model_names(), model)) return builtin_model(model, format.image, format.classes);
   const std::filesystem::path file = model;
-  std::error_code ignored;  // a name that is no path is no file either
+  std::error_code ignored;  // a text that cannot be a path is not a file
   if (file.extension() == ".json" || std::filesystem::is_regular_file(file, ignored)) return load_model(file);
   throw UsageError(fmt::format("unknown model '{}': known are {}, or a FILE.json", model,
                                fmt::join(builtin_model_names(), ", ")));

@@ -1,4 +1,4 @@
-// From flags to what the engine takes: data, model, backend. Shared by the subcommands that need them.
+// Makes data, model and backend from the flags, for all subcommands.
 #pragma once
 
 #include <filesystem>
@@ -11,14 +11,15 @@
 
 namespace convoy {
 
-/// The device asked for; its notes go to standard error, each once. Throws UsageError for an unknown name or
-/// for CUDA flags with another backend, Error if the device cannot be used.
+/// The backend of the device that the flags name. Its notes go to standard error, each once. Throws
+/// UsageError for an unknown name, or for CUDA flags with another backend. Throws Error if the device cannot
+/// be used.
 BackendChoice make_backend(const DeviceFlags& flags);
 
 /// With --verbose: the table of plans, on standard error.
 void report_plans(const DeviceFlags& flags, const Backend& backend);
 
-/// Where `flags` and the environment say that data may be.
+/// The places to look for data, as `flags` and the environment name them.
 DataSearch data_search(const DataFlags& flags);
 
 struct LoadedData {
@@ -26,33 +27,35 @@ struct LoadedData {
   DatasetPair pair;
 };
 
-/// Finds (or downloads) and loads the data set. Throws UsageError for an unknown name, Error if the data
-/// cannot be had or read. A download tells of itself, with a bar if `with_bar`. Fashion-MNIST may stand in
-/// for MNIST only where a model starts from nothing: a trained one would be judged by pictures it has never
-/// seen.
+/// Finds or downloads the data set, and loads it. A download is reported on standard error, with a progress
+/// bar if `with_bar`. `allow_stand_in` lets Fashion-MNIST stand in for MNIST. It must be false for a model
+/// that is trained already, which would be tested on images of another kind. Throws UsageError for an unknown
+/// name, Error if the data cannot be had or read.
 LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in);
 
-/// What a data set's images look like, without loading it.
+/// The format of a data set's images.
 struct ImageFormat {
   Shape image;  // [C, H, W]
   std::int64_t classes = 0;
   Normalization normalization;
 };
 
-/// Of a data set known by name; MNIST's for "idx". Throws UsageError for an unknown name.
+/// The format that a data set has, without loading it. For "idx" that of MNIST. Throws UsageError for an
+/// unknown name.
 ImageFormat image_format(const std::string& dataset);
 
-/// A built-in model by name, or a model file by its path. Throws UsageError for what is neither.
+/// A built-in model by its name, or a model file by its path. Throws UsageError if it is neither.
 Model resolve_model(const std::string& model, const ImageFormat& format);
 
-/// Class names of a data set, numbers where it has none: "Sneaker", "airplane", "7".
+/// The names of a data set's classes, such as "Sneaker" and "airplane". MNIST's and unknown ones are numbers:
+/// "7".
 std::vector<std::string> class_names(const std::string& dataset, std::int64_t classes);
 
 /// A checkpoint with the model it belongs to.
 struct TrainedModel {
   Model model;
   StateDict state;
-  std::string dataset;  // what it was trained on, as far as it is known, else mnist
+  std::string dataset;  // what it was trained on, or mnist if that is not known
 };
 
 /// Flags of the subcommands that use a checkpoint.
@@ -62,9 +65,9 @@ struct CheckpointFlags {
   DataFlags data;
 };
 
-/// Reads the checkpoint. The model is --model's, else that of the model.json beside the checkpoint, else the
-/// ConvNet; the data set --dataset's, else that of the run.json beside it, else mnist. Throws Error if a file
-/// cannot be read or the checkpoint is another model's.
+/// Reads the checkpoint. The model is that of --model, else of the model.json beside the checkpoint, else the
+/// ConvNet. The data set is that of --dataset, else of the run.json beside the checkpoint, else mnist. Throws
+/// Error if a file cannot be read, or if the checkpoint is that of another model.
 TrainedModel load_trained(const CheckpointFlags& flags);
 
 }  // namespace convoy

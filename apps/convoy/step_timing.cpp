@@ -75,7 +75,8 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
   const FinishOnExit finish(backend);
   const std::int64_t at_once = backend.steps_per_launch();
   rewind(1);
-  step->run(1);  // loads what is only loaded once, so that the launches below are all recorded ones
+  // The first step runs kernel by kernel. From the second on, CUDA launches recorded graphs.
+  step->run(1);
   while (done < std::max(options.warmup, at_once)) {
     rewind(at_once);
     step->run(at_once);
@@ -93,7 +94,8 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
 
   StepProfiler profiler(backend, *step);
   for (std::int64_t i = 0; i < options.steps; i += at_once) {
-    // Behind a launch of many steps the host is ahead, and no part waits for it, nor for a new order.
+    // A launch of many steps keeps the device busy while the host enqueues the profiled step. So no part of
+    // that step waits for the host, nor for a new order.
     const std::int64_t ahead = at_once > 1 ? at_once : 0;
     rewind(ahead + 1);
     if (ahead > 0) step->run(ahead);

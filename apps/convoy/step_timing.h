@@ -1,4 +1,4 @@
-// Times a training step as a whole, and its operations one by one.
+// Times a whole training step, and its operations one by one.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct StepTimingOptions {
   std::int64_t warmup = 20;
 };
 
-/// Medians of one operation, in milliseconds.
+/// Median times of one operation.
 struct LayerTiming {
   std::string name;
   std::string type;
@@ -29,24 +29,25 @@ struct LayerTiming {
   bool has_backward = true;
 };
 
-/// The rows of a table of a profile: one a layer, in forward order, with batch assembly, loss and optimizer.
+/// The rows of a profile's table, in forward order: batch assembly, the layers, the loss and the optimizer.
 std::vector<LayerTiming> layer_timings(const StepProfile& profile);
 
-/// As lines for people, with the sums, and as objects for programs.
+/// The rows as a table with sums for people, and as JSON for programs.
 std::string layer_table(const std::vector<LayerTiming>& layers);
 Json to_json(const std::vector<LayerTiming>& layers);
 
 struct StepTiming {
-  Samples step_ms;  // one a launch: the mean of the steps in it
+  Samples step_ms;  // one sample per launch: the mean time of its steps
   std::vector<LayerTiming> layers;
   std::int64_t steps_per_launch = 1;
   std::optional<RecordedGraph> graph;  // of one step
   MemoryUse memory;
 };
 
-/// Trains for warmup + steps steps (or a few more, to fill launches) and times the latter; then the same
-/// launches again, and behind each a step that is timed operation by operation. The data set has a batch at
-/// least. Throws what the engine throws.
+/// Trains for `warmup` steps, then for `steps` steps that are timed. Both are rounded up to whole launches.
+/// Then does as many launches again, each followed by one step whose operations are timed one by one. (Where
+/// a launch is a single step, those launches are left out.) The data set must have at least one batch. Throws
+/// what the engine throws.
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,
                      const StepTimingOptions& options);
 

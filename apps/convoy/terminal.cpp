@@ -20,7 +20,7 @@ std::string coloured(const char* code, const std::string& text) {
 }  // namespace
 
 bool fancy_output() {
-  // https://no-color.org: NO_COLOR counts when it is set and not empty.
+  // NO_COLOR counts if it is set and not empty (https://no-color.org).
   static const bool fancy = [] {
     const char* no_color = std::getenv("NO_COLOR");
     const char* term = std::getenv("TERM");
@@ -36,14 +36,14 @@ std::string green(const std::string& text) { return coloured("32", text); }
 std::string red(const std::string& text) { return coloured("31", text); }
 
 void emit(const Json& object) {
-  // A path need not be UTF-8; JSON must be.
+  // A path need not be UTF-8, but JSON must be.
   fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
   std::fflush(stdout);
 }
 
 void say(const std::string& message) {
   const std::string line = "convoy: " + message + "\n";
-  std::fputs(line.c_str(), stderr);  // does not throw: a message that nobody can read is no failure
+  std::fputs(line.c_str(), stderr);  // does not throw: a message that cannot be written is no failure
 }
 
 void say_error(std::string message) {

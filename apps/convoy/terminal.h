@@ -1,4 +1,4 @@
-// What the subcommands print: aligned tables, lines of JSON, and a progress bar where a person is looking.
+// The output of the subcommands: aligned tables, lines of JSON, and a progress bar on a terminal.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,11 @@
 
 namespace convoy {
 
-/// JSON objects keep the order in which their members were written.
+/// Keeps the members of an object in the order in which they were written.
 using Json = nlohmann::ordered_json;
 
-/// Whether standard output is a terminal and NO_COLOR is unset: then it gets colours and a progress bar.
+/// Whether standard output gets colours and a progress bar. It does if it is a terminal, NO_COLOR is unset or
+/// empty, and TERM is not "dumb".
 bool fancy_output();
 
 /// `text` in bold, green or red if `fancy_output()`, else as it is.
@@ -19,25 +20,26 @@ std::string bold(const std::string& text);
 std::string green(const std::string& text);
 std::string red(const std::string& text);
 
-/// Writes one line of JSON to standard output and flushes it, so that a reader sees it at once.
+/// Writes one line of JSON to standard output and flushes it, so that a program can read it at once. Bytes
+/// that are not UTF-8 are replaced.
 void emit(const Json& object);
 
-/// Writes a message to standard error.
+/// Writes "convoy: MESSAGE" to standard error.
 void say(const std::string& message);
 
-/// Writes "convoy: error: ..." to standard error, on one line, whatever a library wrote.
+/// Writes "convoy: error: MESSAGE" to standard error. Line breaks in the message become spaces.
 void say_error(std::string message);
 
-/// Rows of text under titles: the first column flush left, the others flush right.
+/// Rows of text under titles. The first column is flush left, the others are flush right.
 class Table {
  public:
   explicit Table(std::vector<std::string> titles) : rows_{std::move(titles)} {}
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
 
-  /// Flush-left columns, for words; column 0 is one already.
+  /// Makes another column flush left.
   void left(std::size_t column) { left_.push_back(column); }
 
-  /// With a line end after each row.
+  /// The table as text, with a line break after each row.
   std::string str() const;
 
  private:
@@ -45,20 +47,20 @@ class Table {
   std::vector<std::size_t> left_ = {0};
 };
 
-/// A bar that rewrites its own line. Does nothing unless `fancy_output()`.
+/// A progress bar that redraws its line. Does nothing unless `fancy_output()`.
 class ProgressBar {
  public:
   ~ProgressBar() { clear(); }
   /// `fraction` from 0 to 1; `note` stands behind the bar.
   void draw(double fraction, const std::string& note);
-  /// Makes room for an ordinary line.
+  /// Erases the bar, so that an ordinary line can be printed.
   void clear();
 
  private:
   bool drawn_ = false;
 };
 
-/// Tells of downloads: decisions on standard error, and how far a file is on a bar if `with_bar`.
+/// Reports downloads: decisions on standard error, and the progress of a file on a bar if `with_bar`.
 class DownloadReport {
  public:
   explicit DownloadReport(bool with_bar) : with_bar_(with_bar) {}
@@ -70,7 +72,7 @@ class DownloadReport {
   ProgressBar bar_;
 };
 
-/// "1:02:03" or "2:03", rounded up to a second.
+/// "1:02:03" or "2:03", rounded up to whole seconds; "?" if not finite.
 std::string duration(double seconds);
 
 }  // namespace convoy

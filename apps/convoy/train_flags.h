@@ -1,4 +1,4 @@
-// The flags of `convoy train` that say how parameters are updated and images are augmented.
+// The flags of `convoy train` for the optimizer and for augmentation.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -10,7 +10,7 @@
 
 namespace convoy {
 
-/// As given; what is not given has the optimizer's default in PyTorch, but the learning rate.
+/// The flags as given. What is not given has PyTorch's default, except for the learning rate.
 struct OptimizerFlags {
   std::string name = "adam";
   double learning_rate = 1e-3;
@@ -22,13 +22,13 @@ struct OptimizerFlags {
 /// --optimizer, --lr, --weight-decay, --momentum and --nesterov.
 void add_optimizer_flags(CLI::App& command, OptimizerFlags& flags);
 
-/// Throws UsageError for a flag that is another optimizer's.
+/// Throws UsageError for a flag that the chosen optimizer does not have.
 OptimizerOptions optimizer_options(const OptimizerFlags& flags);
 
 /// --shift and --flip.
 void add_augmentation_flags(CLI::App& command, AugmentationOptions& options);
 
-/// Both as members of run.json and of the event `run`.
+/// The flags as members of run.json and of the event `run`.
 Json describe(const OptimizerFlags& flags);
 Json describe(const AugmentationOptions& options);
 

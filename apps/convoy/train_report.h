@@ -1,4 +1,4 @@
-// What `convoy train` tells: lines and a progress bar for people, or JSON events for programs.
+// The output of `convoy train`: lines and a progress bar for people, or JSON events for programs.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,7 @@
 
 namespace convoy {
 
-/// An evaluation with the time it took.
+/// An evaluation, and the time that it took.
 struct TimedEvaluation {
   Evaluation result;
   double seconds = 0.0;
@@ -22,17 +22,17 @@ struct TimedEvaluation {
 class TrainReport {
  public:
   virtual ~TrainReport() = default;
-  /// `record` as in run.json, without results.
+  /// Called before training. `record` is the content of run.json without results.
   virtual void run(const Json& record) = 0;
-  /// `seconds` from the program's start until the device had finished the step; `plans` sums up what was
-  /// planned for it, empty where nothing is planned.
+  /// `seconds` is the time from the program's start until the device had finished the first step. `plans`
+  /// sums up what was planned, and is empty for a backend that plans nothing.
   virtual void first_step(double seconds, const std::string& plans) = 0;
   virtual void profile(const StepProfile& profile, const std::filesystem::path& trace) = 0;
   virtual void progress(const Progress& progress) = 0;  // after every step
   virtual void step(const StepReport& report) = 0;
   virtual void epoch(const EpochReport& report) = 0;
   virtual void evaluated(const TimedEvaluation& evaluation) = 0;
-  /// `results` as in run.json.
+  /// Called at the end. `results` is the part of run.json with the results.
   virtual void done(const Json& results) = 0;
 };
 

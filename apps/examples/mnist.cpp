@@ -1,5 +1,6 @@
-// A ConvNet learns MNIST: two convolutions, batch norm, ReLU and pooling each, and one linear layer on top.
-// Run it as `convoy_mnist_example [FOLDER]`; without a folder, CONVOY_DATA, ./data, or a download.
+// Trains a ConvNet on MNIST: two blocks of convolution, batch norm, ReLU and max pool, then one linear layer.
+// Run it as `convoy_mnist_example [FOLDER]`. Without FOLDER the data is taken from CONVOY_DATA, else from
+// ./data/mnist, where it is downloaded if it is missing.
 #include <cstdio>
 #include <cstdlib>
 
