@@ -15,7 +15,7 @@ namespace convoy {
 /// for CUDA flags with another backend, Error if the device cannot be used.
 BackendChoice make_backend(const DeviceFlags& flags);
 
-/// With --verbose: the table of plans, on standard error.
+/// With --verbose: the table of plans, on standard error. To be called behind Backend::prepare.
 void report_plans(const DeviceFlags& flags, const Backend& backend);
 
 /// Where `flags` and the environment say that data may be.
