@@ -67,7 +67,7 @@ struct BenchResult {
 void print_json(const BenchResult& result) {
   const StepTiming& timing = result.timing;
   const Json graph =
-      timing.graph ? Json{{"nodes", timing.graph->nodes}, {"kernels", timing.graph->kernels}} : Json();
+      timing.cuda_graph ? Json{{"nodes", timing.cuda_graph->nodes}, {"kernels", timing.cuda_graph->kernels}} : Json();
   emit({{"event", "bench"},
         {"model", result.model},
         {"device", result.device},
@@ -91,9 +91,9 @@ void print_json(const BenchResult& result) {
 /// Prints the size of the CUDA graph and the device memory. Prints nothing for a CPU, which has neither.
 void print_device(const StepTiming& timing) {
   constexpr double kMiB = 1024.0 * 1024.0;
-  if (timing.graph) {
+  if (timing.cuda_graph) {
     fmt::print("{}  {} nodes a step, {} of them kernels; {} steps a launch\n", bold("graph "),
-               timing.graph->nodes, timing.graph->kernels, timing.steps_per_launch);
+               timing.cuda_graph->nodes, timing.cuda_graph->kernels, timing.steps_per_launch);
   }
   if (timing.memory.allocated == 0) return;
   fmt::print("{}  {:.1f} MiB on the device, {:.1f} MiB of them workspace\n", bold("memory"),

@@ -145,6 +145,7 @@ Finding own_kernels_finding() {
                                                      activation({8, kChannels, 8, 8}), tensors);
   const OperationPtr linear = backend->make_linear({.in_features = kChannels, .out_features = kChannels},
                                                    activation({8, kChannels}), variables[2], variables[3]);
+  backend->prepare();
   std::set<std::string> own;
   for (const PlanRow& row : backend->plans()) {
     if (row.realisation != Realisation::own_kernel) continue;
@@ -161,8 +162,8 @@ Finding plan_cache_finding() {
     return {"plan cache", "none",
             wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
-  return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::PlanCache::count(folder)),
-          cuda::PlanCache::problem(folder)};
+  return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::dnn::PlanCache::count(folder)),
+          cuda::dnn::PlanCache::problem(folder)};
 }
 
 }  // namespace

@@ -82,10 +82,10 @@ int run_eval(const EvalFlags& flags) {
 
   Inference inference(*device.backend, trained.model, trained.state,
                       std::min(flags.batch_size, test.count()));
-  report_plans(flags.device, *device.backend);
   const auto start = std::chrono::steady_clock::now();
   const Classification result(inference.predict(test), test.labels, classes);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  report_plans(flags.device, *device.backend);
 
   const auto names = class_names(data.location.dataset, classes);
   if (flags.json) {

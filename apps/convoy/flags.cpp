@@ -53,7 +53,7 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
          })
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   flag("--no-graph", "Launch the kernels of a step one by one instead of as a CUDA graph",
-       [](CudaOptions& cuda) { cuda.use_graphs = false; });
+       [](CudaOptions& cuda) { cuda.use_cuda_graphs = false; });
   flag("--nondeterministic", "Allow algorithms whose results differ in the last bits from run to run",
        [](CudaOptions& cuda) { cuda.deterministic = false; });
   flag("--autotune",

@@ -77,8 +77,8 @@ int run_predict(const PredictFlags& flags) {
   if (files.empty()) return 1;
   Inference inference(*device.backend, trained.model, trained.state,
                       std::min<std::int64_t>(100, pictures.count()));
-  report_plans(flags.device, *device.backend);
   const std::vector<double> logits = inference.predict(pictures);
+  report_plans(flags.device, *device.backend);
 
   const auto classes = static_cast<std::size_t>(pictures.classes);
   const auto names = class_names(trained.dataset, pictures.classes);

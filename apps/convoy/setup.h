@@ -16,7 +16,7 @@ namespace convoy {
 /// be used.
 BackendChoice make_backend(const DeviceFlags& flags);
 
-/// With --verbose: the table of plans, on standard error.
+/// With --verbose: the table of plans, on standard error. To be called behind Backend::prepare.
 void report_plans(const DeviceFlags& flags, const Backend& backend);
 
 /// The places to look for data, as `flags` and the environment name them.

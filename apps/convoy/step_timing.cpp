@@ -72,6 +72,7 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
 
   StepTiming timing;
   const auto step = network.training_step(*resident);
+  backend.prepare();
   const FinishOnExit finish(backend);
   const std::int64_t at_once = backend.steps_per_launch();
   rewind(1);
@@ -89,7 +90,7 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
     timing.step_ms.add(backend.mark()->milliseconds_since(*begin) / static_cast<double>(at_once));
   }
   timing.steps_per_launch = at_once;
-  timing.graph = step->replay().graph();
+  timing.cuda_graph = step->replay().cuda_graph();
   timing.memory = backend.memory();
 
   StepProfiler profiler(backend, *step);

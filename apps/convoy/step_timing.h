@@ -40,7 +40,7 @@ struct StepTiming {
   Samples step_ms;  // one sample per launch: the mean time of its steps
   std::vector<LayerTiming> layers;
   std::int64_t steps_per_launch = 1;
-  std::optional<RecordedGraph> graph;  // of one step
+  std::optional<CudaGraphSize> cuda_graph;  // of one step
   MemoryUse memory;
 };
 

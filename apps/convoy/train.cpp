@@ -95,9 +95,10 @@ TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
 }
 
 /// Tells `report` of what happens once; `start` is the program's.
-TrainObserver observer_of_start(const Backend& backend, TrainReport& report, const RunFolder& folder,
-                                std::chrono::steady_clock::time_point start) {
+TrainObserver observer_of_start(const DeviceFlags& flags, const Backend& backend, TrainReport& report,
+                                const RunFolder& folder, std::chrono::steady_clock::time_point start) {
   TrainObserver observer;
+  observer.prepared = [&] { report_plans(flags, backend); };
   observer.first_step = [&, start] {
     const double seconds = seconds_since(start);
     const std::vector<PlanRow> plans = backend.plans();
@@ -162,14 +163,13 @@ int run_train(const TrainFlags& flags) {
   const RunFolder folder(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
   Trainer trainer(*device.backend, model, first_state(flags, model), flags.options);
 
-  report_plans(flags.device, *device.backend);
   const auto report = flags.json ? make_json_report() : make_text_report();
   report->run(record);
   const auto start = std::chrono::steady_clock::now();
   EpochReport last;
   try {
     last = fit(trainer, data.pair.train, *report,
-               observer_of_start(*device.backend, *report, folder, program_start));
+               observer_of_start(flags.device, *device.backend, *report, folder, program_start));
   } catch (const Interrupted& interrupted) {
     const auto checkpoint = save_interrupted(folder, model, trainer, record);
     throw Interrupted(

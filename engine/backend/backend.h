@@ -167,8 +167,8 @@ class TimeMark {
   virtual double milliseconds_since(const TimeMark& earlier) const = 0;
 };
 
-/// What a recorded sequence became.
-struct RecordedGraph {
+/// How much a CUDA graph launches.
+struct CudaGraphSize {
   std::int64_t nodes = 0;
   std::int64_t kernels = 0;  // of the nodes
 };
@@ -179,8 +179,9 @@ class Replay {
   virtual ~Replay() = default;
   /// Enqueues the sequence `times` times, one after the other.
   virtual void run(std::int64_t times) = 0;
-  /// Of one time; nothing where the sequence is simply called, or has not been recorded yet.
-  virtual std::optional<RecordedGraph> graph() const = 0;
+  /// The size of the CUDA graph of one time; nothing where the sequence is simply called, or not yet
+  /// captured.
+  virtual std::optional<CudaGraphSize> cuda_graph() const = 0;
 };
 
 /// Bytes on the device; zero where the device is the host.
@@ -264,6 +265,11 @@ class Backend {
                                                     const OptimizerOptions& options) = 0;
 
   // Execution.
+  /// Plans, tunes, loads and allocates what the operations made until now need: nothing of that happens
+  /// later, in a step. To be called before they are first executed, and again when more were made; it then
+  /// does only what is new. An operation that needs it and is executed without throws an Error. Throws Error
+  /// if a library refuses what was asked for, or memory does not suffice.
+  virtual void prepare() = 0;
   /// Makes a sequence replayable: as a CUDA graph on a GPU, as the function itself elsewhere.
   virtual std::unique_ptr<Replay> record(std::function<void()> sequence) = 0;
   /// How many times a Replay is best run at once, so that launching does not limit it; 1 on the host.
@@ -276,8 +282,7 @@ class Backend {
   virtual std::unique_ptr<TimeMark> mark() = 0;
   virtual std::unique_ptr<FiniteCheck> make_finite_check(const StepCounter& counter) = 0;
   virtual MemoryUse memory() const = 0;
-  /// What was planned for the operations made so far; waits for what is still being planned. Empty where
-  /// nothing is.
+  /// What was planned for the operations made so far, as of the last `prepare`. Empty where nothing is.
   virtual std::vector<PlanRow> plans() const = 0;
 };
 

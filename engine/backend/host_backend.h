@@ -63,7 +63,7 @@ class HostReplay final : public Replay {
   void run(std::int64_t times) override {
     for (std::int64_t i = 0; i < times; ++i) sequence_();
   }
-  std::optional<RecordedGraph> graph() const override { return std::nullopt; }
+  std::optional<CudaGraphSize> cuda_graph() const override { return std::nullopt; }
 
  private:
   std::function<void()> sequence_;
@@ -102,6 +102,7 @@ class HostBackend : public Backend {
     return std::make_unique<HostDataset>(dataset);
   }
 
+  void prepare() final {}
   std::unique_ptr<Replay> record(std::function<void()> sequence) final {
     return std::make_unique<HostReplay>(std::move(sequence));
   }

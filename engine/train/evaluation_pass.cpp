@@ -25,7 +25,7 @@ void for_each_batch(const EvaluationPass& pass, const Dataset& dataset,
   resident->set_order(sequential_order(dataset.count()));
   pass.state.metrics->reset();
 
-  std::vector<SizedStep> steps;  // both sizes are planned before the first batch runs
+  std::vector<SizedStep> steps;
   const auto add = [&](std::int64_t batch, std::int64_t times) {
     if (batch == 0 || times == 0) return;
     BatchNetwork& network = pass.network_of(batch);
@@ -34,6 +34,7 @@ void for_each_batch(const EvaluationPass& pass, const Dataset& dataset,
   add(pass.batch_size, dataset.count() / pass.batch_size);
   add(dataset.count() % pass.batch_size, 1);
 
+  pass.state.backend.prepare();
   const FinishOnExit finish(pass.state.backend);
   for (SizedStep& sized : steps) {
     if (!visit) {

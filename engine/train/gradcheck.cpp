@@ -60,6 +60,7 @@ class Differentiable {
     } else {
       cotangent_ = uniform_values(shape.count(), kCotangentStream);
     }
+    backend.prepare();
   }
 
   double objective() {

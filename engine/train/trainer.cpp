@@ -86,6 +86,8 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const auto resident = state_.backend.upload(dataset);
   const auto full_step = network_of(batch).training_step(*resident);
   const auto rest_step = rest > 0 ? network_of(rest).training_step(*resident) : nullptr;
+  state_.backend.prepare();
+  if (observer.prepared) observer.prepared();
   const FinishOnExit finish(state_.backend);
   Fit fit(state_, options_, {dataset.count(), *full_step, rest_step.get()});
   fit.run(*resident, observer);
@@ -100,6 +102,7 @@ void Trainer::Impl::settle(const WeightAverage& average, ResidentDataset& reside
   const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
   resident.set_order(shuffled_order(count, options_.seed, next_epoch));
   const auto step = network_of(options_.batch_size).settling_step(resident);
+  state_.backend.prepare();
   const FinishOnExit finish(state_.backend);
   const std::int64_t trained = state_.counter->read();
   step->run(batches);

@@ -37,7 +37,7 @@ struct TrainOptions {
   std::int64_t settle_batches = 50;
 };
 
-/// Steps before a profile, in which plans are loaded and memory is touched for the first time.
+/// Steps before a profile, in which kernels are loaded and memory is touched for the first time.
 constexpr std::int64_t kProfileWarmup = 3;
 
 /// Where training is. Steps and epochs count from 1.
@@ -60,6 +60,7 @@ struct EpochReport : Progress {
 /// Called between steps; any of them may be empty. An exception thrown here ends `fit` and leaves the trainer
 /// usable: that is how a caller stops early.
 struct TrainObserver {
+  std::function<void()> prepared;    // before the first step: all is planned and allocated
   std::function<void()> first_step;  // when the device has finished it
   std::function<void(const StepProfile&)> profile;
   std::function<void(const Progress&)> progress;  // after every step, or every Backend::steps_per_launch of

@@ -31,7 +31,9 @@ class PlacedBatchNorm {
         tensors_{arena_->variables()[0], arena_->variables()[1],
                  place(backend, input.running_mean, false).value,
                  place(backend, input.running_var, false).value},
-        operation_(backend.make_batch_norm(input.layer, fuse_relu, x_, tensors_)) {}
+        operation_(backend.make_batch_norm(input.layer, fuse_relu, x_, tensors_)) {
+    backend.prepare();
+  }
 
   Values forward(Phase phase) {
     operation_->forward(phase);
@@ -262,6 +264,7 @@ TEST_P(BatchNormTest, EvaluatesOneElementAChannel) {
       backend().make_batch_norm({.num_features = 2, .eps = 0.0}, /*fuse_relu=*/true, x,
                                 {p[0], p[1], place(backend(), {{2}, {1, 2}}, false).value,
                                  place(backend(), {{2}, {4, 1}}, false).value});
+  backend().prepare();
   norm->forward(Phase::evaluation);
   EXPECT_THAT(backend().read(*norm->output().value), Exactly({3 * (5 - 1) / 2 + 1, 0}));
   EXPECT_THAT(usage_error([&] { norm->forward(Phase::training); }), HasSubstr("[1, 2, 1, 1]"));

@@ -151,6 +151,7 @@ TEST_P(ContractTest, OperationsWithoutGradientsRunBackwardAsNothing) {
   for (const char* type : {"conv", "linear", "bn", "max", "avg", "relu"}) {
     SCOPED_TRACE(type);
     const OperationPtr operation = make_layer(backend(), type, x, *frozen);
+    backend().prepare();
     operation->forward(Phase::training);
     const Values output = backend().read(*operation->output().value);
     EXPECT_NO_THROW(operation->backward());
@@ -173,6 +174,7 @@ TEST_P(ContractTest, ParameterGradientsDoNotDependOnTheInputs) {
       const auto arena = place_parameters(backend(), layer_parameters());
       const OperationPtr operation =
           make_layer(backend(), type, place(backend(), normals({2, 3, 2, 2}, 5), with_grad), *arena);
+      backend().prepare();
       operation->forward(Phase::training);
       backend().write(*operation->output().grad, normals(operation->output().value->shape(), 6).values);
       operation->backward();
@@ -193,6 +195,7 @@ TEST_P(ContractTest, InputGradientsDoNotDependOnTheParameters) {
       const auto arena = place_parameters(backend(), layer_parameters(), trained);
       const Variable x = place(backend(), normals({2, 3, 2, 2}, 5));
       const OperationPtr operation = make_layer(backend(), type, x, *arena);
+      backend().prepare();
       operation->forward(Phase::training);
       backend().write(*operation->output().grad, normals(operation->output().value->shape(), 6).values);
       operation->backward();
@@ -218,6 +221,7 @@ TEST_P(ContractTest, RerunsGiveTheSameBits) {
     const auto arena = place_parameters(backend(), layer_parameters());
     const Variable x = place(backend(), normals({4, 3, 2, 2}, 5));
     const OperationPtr operation = make_layer(backend(), type, x, *arena);
+    backend().prepare();
     const auto run = [&] {
       operation->forward(Phase::training);
       backend().write(*operation->output().grad, normals(operation->output().value->shape(), 6).values);
@@ -238,6 +242,7 @@ TEST_P(ContractTest, SumsPassANanOn) {
   for (const char* type : {"conv", "linear", "avg"}) {
     SCOPED_TRACE(type);
     const OperationPtr operation = make_layer(backend(), type, x, *arena);
+    backend().prepare();
     operation->forward(Phase::evaluation);
     EXPECT_THAT(backend().read(*operation->output().value), Each(testing::IsNan()));
   }

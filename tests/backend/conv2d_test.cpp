@@ -179,6 +179,7 @@ Values with_relu(Backend& backend, const Conv2d& layer, const HostTensor& x,
   const OperationPtr operation = backend.make_conv2d(layer, /*fuse_relu=*/true, place(backend, x, false),
                                                      p[0], layer.bias ? p[1] : Variable{});
   EXPECT_EQ(operation->output().grad, nullptr);
+  backend.prepare();
   operation->forward(Phase::evaluation);
   operation->backward();  // nothing to do
   return backend.read(*operation->output().value);

@@ -48,6 +48,7 @@ LayerRun run_layer(Backend& backend, const LayerInput& input, const MakeOperatio
   const Variable weight = parameters.empty() ? Variable{} : parameters[0];
   const Variable bias = parameters.size() < 2 ? Variable{} : parameters[1];
   const OperationPtr operation = make(backend, x, weight, bias);
+  backend.prepare();
   operation->forward(Phase::training);
 
   const Variable& y = operation->output();

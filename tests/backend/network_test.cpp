@@ -49,6 +49,7 @@ class TestNetwork {
   void end_with_loss(const Variable& logits) {
     logits_ = logits;
     add(backend_.make_cross_entropy(logits, labels_, *metrics_));
+    backend_.prepare();
   }
 
   /// Forward and backward; everything worth comparing, by name.
@@ -212,6 +213,7 @@ std::vector<double> train(Backend& backend, int steps) {
                                           arena->variables()[0], arena->variables()[1]);
   const auto loss = backend.make_cross_entropy(linear->output(), labels, *metrics);
   const auto adam = backend.make_optimizer(*arena, *counter, AdamOptions{.learning_rate = 0.03125f});
+  backend.prepare();
   const auto step = backend.record([&] {
     counter->increment();
     batch->forward(Phase::training);

@@ -123,6 +123,7 @@ void LayerParity::run(const LayerCase& layer_case) {
   const Variable images{backend().make_activation(input),
                         backend().make_activation(input)};
   Network network(backend(), model, parameters, images, DropoutSource{});
+  backend().prepare();
   for (const nlohmann::json& batch : expected.at("inputs")) {
     backend().write(*images.value, tensor_from(batch).values);
     network.forward(Phase::training);

@@ -109,6 +109,7 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
       counter_(backend.make_counter()),
       adam_(backend.make_optimizer(parameters_.arena(), *counter_, AdamOptions{})) {
   dataset_->set_order(sequential_order(dataset.count()));
+  backend.prepare();
 }
 
 double TrainingRun::compute_gradients() {

@@ -117,6 +117,7 @@ class GraphCollector final : public Backend {
                                             const OptimizerOptions&) override {
     return nullptr;
   }
+  void prepare() override {}
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
   std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}

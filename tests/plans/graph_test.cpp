@@ -167,8 +167,8 @@ TEST(GraphTest, RefusesBatchNormVectorsOfOtherChannels) {
 
 TEST(GraphTest, PointwiseOperandsBroadcastOneWayOnly) {
   OperationGraph g("add");
-  const Value a = g.input(Role::a, {2, 4, 5, 5});
-  const Value b = g.input(Role::b, {1, 4, 1, 1});
+  const Value a = g.input(Role::x, {2, 4, 5, 5});
+  const Value b = g.input(Role::dy, {1, 4, 1, 1});
   EXPECT_EQ(g.tensors().at(g.add(a, b).index).shape, (Shape{2, 4, 5, 5}));
   EXPECT_THAT(refusal([&] { g.add(b, a); }),
               HasSubstr("pointwise operation of [1, 4, 1, 1] and [2, 4, 5, 5]"));
@@ -271,8 +271,8 @@ TEST(GraphSignatureTest, IsTheSameForTheSameGraph) {
 TEST(GraphSignatureTest, TellsApartWhichTensorPlaysWhichPart) {
   const auto sum = [](bool swapped) {
     OperationGraph g("add");
-    const Value a = g.input(Role::a, {1, 4, 2, 2});
-    const Value b = g.input(Role::b, {1, 4, 2, 2});
+    const Value a = g.input(Role::x, {1, 4, 2, 2});
+    const Value b = g.input(Role::dy, {1, 4, 2, 2});
     g.output(swapped ? g.add(b, a) : g.add(a, b), Role::y);
     return g.signature();
   };

@@ -12,7 +12,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "tests/temporary_folder.h"
 
-namespace convoy::cuda {
+namespace convoy::cuda::dnn {
 namespace {
 
 namespace fs = std::filesystem;
@@ -23,7 +23,7 @@ class PlanCacheTest : public testing::Test {
     return {.cudnn_version = 91900, .device = "{\"deviceVer\": 900}", .signature = signature, .policy = {}};
   }
 
-  dnn::Plan plan(const std::string& json = "{\"engine\": 7}") const {
+  Plan plan(const std::string& json = "{\"engine\": 7}") const {
     return {.info = {.graph = "conv2d.fprop",
                      .engine = 7,
                      .workspace = 4096,
@@ -216,4 +216,4 @@ TEST(PlanCacheFolderTest, ComesFromTheEnvironment) {
 }
 
 }  // namespace
-}  // namespace convoy::cuda
+}  // namespace convoy::cuda::dnn

@@ -13,7 +13,6 @@
 
 namespace convoy::test {
 
-
 std::vector<std::string> described_devices() {
   std::vector<std::string> devices;
   for (const auto& entry : std::filesystem::directory_iterator(CONVOY_DEVICES)) {
@@ -46,7 +45,14 @@ DType activation_type(Precision precision) {
   return precision == Precision::bf16 ? DType::bfloat16 : DType::float32;
 }
 
-std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs) {
+std::optional<cuda::dnn::Plan> first_plan(const cuda::dnn::Planner& planner,
+                                          const cuda::dnn::OperationGraph& graph) {
+  std::vector<cuda::dnn::Plan> plans = planner.plans(graph, 1);
+  if (plans.empty()) return std::nullopt;
+  return std::move(plans.front());
+}
+
+std::vector<Planned> plan_all(const cuda::dnn::Planner& planner, std::vector<LayerGraph> graphs) {
   std::vector<Planned> results;
   for (LayerGraph& graph : graphs) results.push_back({.request = std::move(graph)});
   std::atomic<std::size_t> next = 0;
@@ -54,7 +60,7 @@ std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> g
     for (std::size_t i = next++; i < results.size(); i = next++) {
       const auto start = std::chrono::steady_clock::now();
       try {
-        results[i].plan = try_plan(results[i].request.graph);
+        results[i].plan = first_plan(planner, results[i].request.graph);
       } catch (const std::exception& error) {
         results[i].error = error.what();
       }

@@ -1,7 +1,6 @@
 // Plans many graphs for a described GPU, and says what came of it.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,10 +28,12 @@ struct Planned {
   double milliseconds = 0.0;  // of one thread
 };
 
-using TryPlan = std::function<std::optional<cuda::dnn::Plan>(const cuda::dnn::OperationGraph&)>;
+/// What the heuristics rank first.
+std::optional<cuda::dnn::Plan> first_plan(const cuda::dnn::Planner& planner,
+                                          const cuda::dnn::OperationGraph& graph);
 
 /// Plans on two threads; results are in the order of the graphs.
-std::vector<Planned> plan_all(const TryPlan& try_plan, std::vector<LayerGraph> graphs);
+std::vector<Planned> plan_all(const cuda::dnn::Planner& planner, std::vector<LayerGraph> graphs);
 
 /// The own kernel that stands in for a graph without a plan; "" if there is none.
 std::string own_kernel(const cuda::dnn::OperationGraph& graph);

@@ -168,9 +168,7 @@ class PlansTest : public testing::TestWithParam<Target> {
                 "bf16 needs a GPU of sm_80 (Ampere) or newer, Tesla T4 is sm_75: take fp32");
       return;
     }
-    const Planner planner(description, policy);
-    const std::vector<Planned> planned =
-        plan_all([&](const OperationGraph& graph) { return planner.try_plan(graph); }, std::move(graphs));
+    const std::vector<Planned> planned = plan_all(Planner(description, policy), std::move(graphs));
     print_table(fmt::format("{}, {}", device(), name_of(precision())), planned);
     for (const Planned& p : planned) {
       expect_as_the_policy_says(p, policy);
@@ -206,20 +204,19 @@ INSTANTIATE_TEST_SUITE_P(Devices, PlansTest, testing::ValuesIn(all_targets()),
 TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
   const Conv2d grouped{.in_channels = 9, .out_channels = 6, .kernel_size = {3, 3}, .groups = 3};
   const Planner planner(device_description("h100"), {.precision = Precision::bf16});
-  const OperationGraph graph =
-      cuda::conv2d_forward_graph(grouped, false, {4, 9, 14, 14}, DType::bfloat16);
-  if (planner.try_plan(graph)) GTEST_SKIP() << "this cuDNN has a plan";
-  EXPECT_EQ(error_of([&] { planner.plan(graph); }),
+  const OperationGraph graph = cuda::conv2d_forward_graph(grouped, false, {4, 9, 14, 14}, DType::bfloat16);
+  if (first_plan(planner, graph)) GTEST_SKIP() << "this cuDNN has a plan";
+  EXPECT_EQ(planner.no_plan(graph),
             "cuDNN has no plan for conv2d.fprop of [4, 9, 14, 14] and [6, 3, 3, 3] on NVIDIA H100 80GB HBM3 "
             "(bf16, deterministic, workspace up to 268435456 bytes), and no own kernel stands in");
 }
 
 TEST(PlannerTest, ObeysItsWorkspaceLimit) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const OperationGraph graph =
-      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
+  const OperationGraph graph = cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
   const auto workspace = [&](std::int64_t limit) {
-    return Planner(device_description("h100"), {.workspace_limit = limit}).plan(graph).info.workspace;
+    const Planner planner(device_description("h100"), {.workspace_limit = limit});
+    return first_plan(planner, graph).value().info.workspace;
   };
   const std::int64_t free_choice = workspace(Policy{}.workspace_limit);
   ASSERT_GT(free_choice, 0) << "the graph shows nothing";
@@ -228,12 +225,11 @@ TEST(PlannerTest, ObeysItsWorkspaceLimit) {
 
 TEST(PlannerTest, RanksSeveralPlansForAutotuning) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const OperationGraph graph =
-      cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
+  const OperationGraph graph = cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
   const Planner planner(device_description("h100"), Policy{});
   const auto plans = planner.plans(graph, 3);
   ASSERT_EQ(plans.size(), 3u);
-  EXPECT_EQ(plans[0].json, planner.plan(graph).json);
+  EXPECT_EQ(plans[0].json, first_plan(planner, graph).value().json);
   EXPECT_NE(plans[0].json, plans[1].json);
 }
 

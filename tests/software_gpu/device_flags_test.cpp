@@ -32,20 +32,20 @@ TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
         "gemm of [4, 12] and [12, 10] with bias", "cuBLASLt", ", 0 from the cache, 2 own kernels, "}) {
     EXPECT_THAT(cold.err, HasSubstr(text));
   }
-  const std::size_t count = cuda::PlanCache::count(plans());
+  const std::size_t count = cuda::dnn::PlanCache::count(plans());
   EXPECT_GE(count, 8u);
   const Outcome warm = train_short({"--verbose", "--plan-cache", plans()});
   EXPECT_THAT(warm.err, AllOf(HasSubstr("\n0 planned, " + std::to_string(count) + " from the cache"),
                               Not(HasSubstr("planned in"))));
-  EXPECT_EQ(cuda::PlanCache::count(plans()), count);
+  EXPECT_EQ(cuda::dnn::PlanCache::count(plans()), count);
 }
 
 TEST_F(DeviceFlagsTest, PlansAreKeptUnlessToldOtherwise) {
   const std::map<std::string, std::string> environment = {{"CONVOY_CACHE", plans()}};
   train_short({"--no-plan-cache"}, environment);
-  EXPECT_EQ(cuda::PlanCache::count(plans()), 0u);
+  EXPECT_EQ(cuda::dnn::PlanCache::count(plans()), 0u);
   const Outcome outcome = train_short({}, environment);
-  EXPECT_GE(cuda::PlanCache::count(plans()), 8u);
+  EXPECT_GE(cuda::dnn::PlanCache::count(plans()), 8u);
   EXPECT_EQ(outcome.err, "") << "nothing is said without --verbose";
 }
 

@@ -71,6 +71,7 @@ TEST(SoftwareGpuInference, TakesAConvolutionApartWhereThereIsNoPlan) {
   backend->write(*parameters[1].value, std::vector<double>{-3});
   const OperationPtr conv = backend->make_conv2d({.in_channels = 1, .out_channels = 1}, /*fuse_relu=*/true, x,
                                                  parameters[0], parameters[1]);
+  backend->prepare();
   const auto step = backend->record([&] { conv->forward(Phase::evaluation); });
   for (const double pixel : {1.0, 2.0, 3.0}) {
     backend->write(*x.value, std::vector<double>{0, pixel, 5, -pixel});
@@ -79,7 +80,7 @@ TEST(SoftwareGpuInference, TakesAConvolutionApartWhereThereIsNoPlan) {
   }
   ASSERT_EQ(said.size(), 1u);
   EXPECT_THAT(said[0], HasSubstr("no plan for a convolution of [1, 1, 2, 2] with bias and ReLU"));
-  EXPECT_TRUE(step->graph().has_value());
+  EXPECT_TRUE(step->cuda_graph().has_value());
   const std::vector<PlanRow> rows = backend->plans();
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].realisation, Realisation::own_kernel);

@@ -17,7 +17,7 @@ inline constexpr int kOldestCudaArchitecture = 75;
 struct CudaOptions {
   Precision precision = Precision::fp32;
   bool deterministic = true;
-  bool use_graphs = true;                       // record() captures CUDA graphs
+  bool use_cuda_graphs = true;                  // record() captures CUDA graphs
   std::int64_t steps_per_launch = 20;           // of the larger graph it captures
   bool autotune = false;                        // time the candidate plans and keep the fastest
   std::filesystem::path plan_cache;             // folder of finished plans; empty: none is kept

@@ -93,10 +93,12 @@ double CudaBackend::epsilon() const {
 }
 
 std::int64_t CudaBackend::steps_per_launch() const {
-  return context_.options().use_graphs ? context_.options().steps_per_launch : 1;
+  return context_.options().use_cuda_graphs ? context_.options().steps_per_launch : 1;
 }
 
 std::unique_ptr<TimeMark> CudaBackend::mark() { return std::make_unique<EventMark>(context_.stream()); }
+
+void CudaBackend::prepare() { context_.prepare(); }
 
 void CudaBackend::synchronize() { CONVOY_CUDA(cudaStreamSynchronize(context_.stream())); }
 

@@ -52,6 +52,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
 
+  void prepare() override;
   std::unique_ptr<Replay> record(std::function<void()> sequence) override;
   std::int64_t steps_per_launch() const override;
   void synchronize() override;

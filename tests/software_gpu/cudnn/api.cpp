@@ -149,6 +149,12 @@ class Execution {
   Access workspace_;
 };
 
+// What was loaded by a handle is; what was loaded by a description may be another device's.
+bool is_for_this_device(const Descriptor& plan) {
+  return !plan.has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP) ||
+         plan.child(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP).json == device_json();
+}
+
 }  // namespace
 
 Descriptor::Pointer descriptor_of(cudnnBackendDescriptor_t handle) {
@@ -274,8 +280,10 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     require(p->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR &&
                 v->type == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
             CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "not a plan and a variant pack");
-    require(p->has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE), CUDNN_STATUS_BAD_PARAM,
-            "the plan was made for a described device and never loaded on this one");
+    require(p->has(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION), CUDNN_STATUS_BAD_PARAM,
+            "the plan was made for a described device and never loaded from its text");
+    require(is_for_this_device(*p), CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH,
+            "the plan is for another device");
     require(handle->stream != nullptr, CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH, "the handle has no stream");
     require(enqueue(handle->stream, Execution(*p, *v).work()) == cudaSuccess,
             CUDNN_STATUS_EXECUTION_FAILED_CUDART, "the work cannot be enqueued");

@@ -11,7 +11,7 @@
 #include "engine/backend/cuda/runtime/memory.h"
 #include "kernels/cuda_error.h"
 
-namespace convoy::cuda {
+namespace convoy::cuda::dnn {
 namespace {
 
 constexpr int kRunsPerLaunch = 4;  // more than one, so that the launch itself counts for less
@@ -20,9 +20,9 @@ constexpr int kLaunches = 5;       // timed, each behind one that is not
 /// Memory for everything that a graph reads or writes, zeroed, and the largest workspace of its plans.
 class Scratch {
  public:
-  Scratch(const dnn::OperationGraph& graph, const std::vector<dnn::Plan>& plans) {
-    for (const dnn::GraphTensor& tensor : graph.tensors()) {
-      if (tensor.role == dnn::Role::none) continue;
+  Scratch(const OperationGraph& graph, const std::vector<LoadedPlan>& plans) {
+    for (const GraphTensor& tensor : graph.tensors()) {
+      if (tensor.role == Role::none) continue;
       if (tensor.by_value) {
         bindings_.push_back({tensor.role, &scalars_.emplace_back(0.1f)});  // an epsilon or a momentum
       } else {
@@ -33,46 +33,47 @@ class Scratch {
       }
     }
     std::int64_t workspace = 0;
-    for (const dnn::Plan& plan : plans) workspace = std::max(workspace, plan.info.workspace);
+    for (const LoadedPlan& loaded : plans) workspace = std::max(workspace, loaded.plan.info.workspace);
     workspace_ = Buffer(static_cast<std::size_t>(workspace));
   }
 
-  const std::vector<dnn::Binding>& bindings() const { return bindings_; }
+  const std::vector<Binding>& bindings() const { return bindings_; }
   void* workspace() const { return workspace_.data(); }
 
  private:
   std::list<Buffer> buffers_;
   std::list<float> scalars_;  // a list: bindings point into it
-  std::vector<dnn::Binding> bindings_;
+  std::vector<Binding> bindings_;
   Buffer workspace_;
 };
 
 }  // namespace
 
-Tuned Autotuner::fastest(const dnn::OperationGraph& graph, const std::vector<dnn::Plan>& plans) const {
+Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
+                   cudaStream_t stream) {
   const Scratch scratch(graph, plans);
-  const auto time = [&](const dnn::Plan& plan) {
-    const dnn::Executable executable(plan, handle_, scratch.bindings(), scratch.workspace());
+  const auto time = [&](const LoadedPlan& plan) {
+    const Executable executable(plan, handle, scratch.bindings(), scratch.workspace());
     executable.execute();  // outside of a capture: the first run loads kernels
-    CONVOY_CUDA(cudaStreamSynchronize(stream_));
-    const GraphExec runs = instantiate(capture(stream_, [&] {
+    CONVOY_CUDA(cudaStreamSynchronize(stream));
+    const CudaGraphExec runs = instantiate(capture(stream, [&] {
       for (int run = 0; run < kRunsPerLaunch; ++run) executable.execute();
     }));
     std::vector<double> times;
     for (int launch = 0; launch < kLaunches; ++launch) {
       // The device still works on this one while the host marks and enqueues what is timed; and the first of
       // all pays for the graph's upload.
-      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_));
-      const EventMark begin(stream_);
-      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream_));
-      times.push_back(EventMark(stream_).milliseconds_since(begin));
+      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
+      const EventMark begin(stream);
+      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
+      times.push_back(EventMark(stream).milliseconds_since(begin));
     }
     std::ranges::nth_element(times, times.begin() + kLaunches / 2);
     return times[kLaunches / 2] / kRunsPerLaunch;
   };
 
   Tuned best{.plan = plans.at(0)};
-  for (const dnn::Plan& plan : plans) {
+  for (const LoadedPlan& plan : plans) {
     try {
       const double milliseconds = time(plan);
       if (best.timed++ > 0 && milliseconds >= best.milliseconds) continue;
@@ -86,4 +87,4 @@ Tuned Autotuner::fastest(const dnn::OperationGraph& graph, const std::vector<dnn
   return best;
 }
 
-}  // namespace convoy::cuda
+}  // namespace convoy::cuda::dnn

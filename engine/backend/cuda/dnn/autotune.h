@@ -9,31 +9,22 @@
 
 #include "engine/backend/cuda/dnn/planner.h"
 
-namespace convoy::cuda {
+namespace convoy::cuda::dnn {
 
 /// The fastest of some plans.
 struct Tuned {
-  dnn::Plan plan;
+  LoadedPlan plan;
   double milliseconds = 0.0;  // of one execution, the median of several
   std::size_t timed = 0;      // plans that could be executed; 0: `plan` is the first that was given
   std::string error;          // why the last one that failed did so
 };
 
-/// Times plans on the handle's GPU and stream.
-class Autotuner {
- public:
-  Autotuner(cudnnHandle_t handle, cudaStream_t stream) : handle_(handle), stream_(stream) {}
+/// Executes each of `plans` (one at least) of `graph` on the handle's GPU and `stream`, which is the
+/// handle's. The memory for it is its own, never live tensors, and freed again. What is timed is several
+/// executions in a CUDA graph, because that is how a step runs them; so a plan that cannot be captured is
+/// none of the fastest. Of equals the first wins. It waits and allocates: not to be called while the stream
+/// is captured. Throws CudaError, or Error if the scratch memory does not fit.
+Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
+                   cudaStream_t stream);
 
-  /// Executes each of `plans` (one at least) of `graph` on memory of its own, never on live tensors, and
-  /// frees that memory again. What is timed is several executions in a CUDA graph, because that is how a step
-  /// runs them; so a plan that cannot be captured is none of the fastest. Of equals the first wins. It waits
-  /// and allocates: not to be called while the stream is captured. Throws CudaError, or Error if the scratch
-  /// memory does not fit.
-  Tuned fastest(const dnn::OperationGraph& graph, const std::vector<dnn::Plan>& plans) const;
-
- private:
-  cudnnHandle_t handle_;
-  cudaStream_t stream_;
-};
-
-}  // namespace convoy::cuda
+}  // namespace convoy::cuda::dnn

@@ -1,18 +1,18 @@
 #include "engine/backend/cuda/dnn/executable.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace convoy::cuda::dnn {
 
-Executable::Executable(const Plan& plan, cudnnHandle_t handle, std::span<const Binding> bindings,
+Error not_prepared(const std::string& what) {
+  return Error(fmt::format("{} is executed unprepared: Backend::prepare() comes before it", what));
+}
+
+Executable::Executable(const LoadedPlan& plan, cudnnHandle_t handle, std::span<const Binding> bindings,
                        void* workspace)
-    : handle_(handle),
-      plan_(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR),
-      variant_pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
-  // Newer headers deprecate the handle in favour of a device's properties. By those it is only tried whether
-  // a plan loads at all (Planner::refusal); what is executed is loaded by the handle, as cuDNN's own frontend
-  // does where it has one, until the other way has run on a GPU.
-  plan_.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
-      .finalize();
+    : handle_(handle), plan_(plan.descriptor), variant_pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
   std::vector<std::int64_t> ids;
   std::vector<void*> pointers;
   for (const Binding& binding : bindings) {
@@ -27,6 +27,25 @@ Executable::Executable(const Plan& plan, cudnnHandle_t handle, std::span<const B
 
 void Executable::execute() const {
   check(cudnnBackendExecute(handle_, plan_.raw(), variant_pack_.raw()), "cudnnBackendExecute");
+}
+
+BoundGraph::BoundGraph(std::string name, std::vector<Binding> bindings)
+    : name_(std::move(name)), bindings_(std::move(bindings)) {}
+
+void BoundGraph::make_executable(const LoadedPlan& plan, cudnnHandle_t handle, void* workspace) {
+  executable_.emplace(plan, handle, bindings_, workspace);
+}
+
+void BoundGraph::make_unavailable(std::string why) { unavailable_ = std::move(why); }
+
+bool BoundGraph::available() const {
+  if (!executable_ && unavailable_.empty()) throw not_prepared(name_);
+  return executable_.has_value();
+}
+
+void BoundGraph::execute() const {
+  if (!available()) throw Error(unavailable_);
+  executable_->execute();
 }
 
 }  // namespace convoy::cuda::dnn

@@ -35,8 +35,6 @@ enum class Role : std::int64_t {
   next_running_var,
   epsilon,
   momentum,
-  a,
-  b,
 };
 
 /// Logical N,C,H,W; in memory N,H,W,C, packed and aligned to 16 bytes.

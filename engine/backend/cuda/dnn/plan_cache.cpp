@@ -11,7 +11,7 @@
 #include "engine/core/atomic_file.h"
 #include "engine/core/error.h"
 
-namespace convoy::cuda {
+namespace convoy::cuda::dnn {
 namespace {
 
 using Json = nlohmann::json;
@@ -61,7 +61,7 @@ std::filesystem::path PlanCache::file_of(const PlanKey& key) const {
   return folder_ / fmt::format("{:016x}{}", digest(key.text()), kExtension);
 }
 
-std::optional<dnn::Plan> PlanCache::find(const PlanKey& key) const {
+std::optional<Plan> PlanCache::find(const PlanKey& key) const {
   if (folder_.empty()) return std::nullopt;
   std::ifstream file(file_of(key), std::ios::binary);
   if (!file) return std::nullopt;
@@ -75,20 +75,20 @@ std::optional<dnn::Plan> PlanCache::find(const PlanKey& key) const {
         entry.at("digest") != digest(info.dump() + plan_json)) {
       return std::nullopt;
     }
-    return dnn::Plan{{.graph = info.at("graph"),
-                      .engine = info.at("engine"),
-                      .workspace = info.at("workspace"),
-                      .tensor_core = info.at("tensor_core"),
-                      .deterministic = info.at("deterministic"),
-                      .runtime_compiled = info.at("runtime_compiled"),
-                      .from_cache = true},
-                     plan_json};
+    return Plan{{.graph = info.at("graph"),
+                 .engine = info.at("engine"),
+                 .workspace = info.at("workspace"),
+                 .tensor_core = info.at("tensor_core"),
+                 .deterministic = info.at("deterministic"),
+                 .runtime_compiled = info.at("runtime_compiled"),
+                 .from_cache = true},
+                plan_json};
   } catch (const Json::exception&) {
     return std::nullopt;  // damaged or foreign
   }
 }
 
-void PlanCache::store(const PlanKey& key, const dnn::Plan& plan) const {
+void PlanCache::store(const PlanKey& key, const Plan& plan) const {
   if (folder_.empty()) return;
   const Json info = {{"graph", plan.info.graph},
                      {"engine", plan.info.engine},
@@ -110,31 +110,4 @@ void PlanCache::store(const PlanKey& key, const dnn::Plan& plan) const {
   }
 }
 
-CachedPlanner::CachedPlanner(std::string device, dnn::Policy policy, std::filesystem::path folder,
-                             bool autotuned)
-    : device_(std::move(device)),
-      planner_(device_, policy),
-      cache_(std::move(folder)),
-      autotuned_(autotuned) {}
-
-PlanKey CachedPlanner::key_of(const dnn::OperationGraph& graph) const {
-  return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), autotuned_};
-}
-
-CachedPlan CachedPlanner::find(const dnn::OperationGraph& graph) const {
-  CachedPlan found{.plan = cache_.find(key_of(graph)), .refused = {}};
-  if (!found.plan) return found;
-  // Of an installation that was changed by halves, say: better known now, while another plan or an own kernel
-  // can be had, than when it is executed.
-  found.refused = planner_.refusal(*found.plan);
-  if (!found.refused.empty()) found.plan.reset();
-  return found;
-}
-
-std::optional<dnn::Plan> CachedPlanner::try_plan(const dnn::OperationGraph& graph) const {
-  std::optional<dnn::Plan> plan = planner_.try_plan(graph);
-  if (plan) store(graph, *plan);
-  return plan;
-}
-
-}  // namespace convoy::cuda
+}  // namespace convoy::cuda::dnn

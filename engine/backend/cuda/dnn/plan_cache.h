@@ -8,16 +8,16 @@
 
 #include "engine/backend/cuda/dnn/planner.h"
 
-namespace convoy::cuda {
+namespace convoy::cuda::dnn {
 
 /// Everything that a plan depends on, as text.
 struct PlanKey {
   std::size_t cudnn_version = 0;
   std::string device;     // cuDNN's description
   std::string signature;  // OperationGraph::signature()
-  dnn::Policy policy;
+  Policy policy;
   bool autotuned = false;  // the fastest when it was timed, else the heuristics' first
-  int planning_version = dnn::kPlanningVersion;
+  int planning_version = kPlanningVersion;
 
   std::string text() const;
 };
@@ -29,11 +29,11 @@ class PlanCache {
 
   /// The plan stored under exactly this key; nothing if there is none or the file is damaged, foreign or from
   /// another version: then it is planned anew. Never throws.
-  std::optional<dnn::Plan> find(const PlanKey& key) const;
+  std::optional<Plan> find(const PlanKey& key) const;
 
   /// Stores a plan; a folder that cannot be written costs the next start time, not this one its run. Several
   /// threads and processes may store at once: files appear whole. Never throws.
-  void store(const PlanKey& key, const dnn::Plan& plan) const;
+  void store(const PlanKey& key, const Plan& plan) const;
 
   /// Why nothing can be kept in a folder, which is made if need be; empty if it can, or if `folder` is. Never
   /// throws.
@@ -48,39 +48,4 @@ class PlanCache {
   std::filesystem::path folder_;
 };
 
-/// What a cache has for a graph.
-struct CachedPlan {
-  std::optional<dnn::Plan> plan;
-  std::string refused;  // why what it has is of no use (Planner::refusal)
-};
-
-/// Plans for one described GPU, and the cache of them.
-class CachedPlanner {
- public:
-  /// As Planner's. Autotuned plans are kept apart from those that the heuristics rank first.
-  CachedPlanner(std::string device, dnn::Policy policy, std::filesystem::path folder, bool autotuned = false);
-
-  /// From the cache, and from nowhere else. A plan that cuDNN does not load is none.
-  CachedPlan find(const dnn::OperationGraph& graph) const;
-
-  /// As Planner's; try_plan stores what it planned, for several plans `store` keeps the one that was chosen.
-  std::optional<dnn::Plan> try_plan(const dnn::OperationGraph& graph) const;
-  std::vector<dnn::Plan> plans(const dnn::OperationGraph& graph, std::size_t limit) const {
-    return planner_.plans(graph, limit);
-  }
-  void store(const dnn::OperationGraph& graph, const dnn::Plan& plan) const {
-    cache_.store(key_of(graph), plan);
-  }
-
-  std::string no_plan(const dnn::OperationGraph& graph) const { return planner_.no_plan(graph); }
-
- private:
-  PlanKey key_of(const dnn::OperationGraph& graph) const;
-
-  std::string device_;
-  dnn::Planner planner_;
-  PlanCache cache_;
-  bool autotuned_;
-};
-
-}  // namespace convoy::cuda
+}  // namespace convoy::cuda::dnn

@@ -131,29 +131,16 @@ std::vector<Plan> Planner::plans(const OperationGraph& graph, std::size_t limit)
   return plans;
 }
 
-std::optional<Plan> Planner::try_plan(const OperationGraph& graph) const {
-  std::vector<Plan> best = plans(graph, 1);
-  if (best.empty()) return std::nullopt;
-  return std::move(best.front());
-}
-
-std::string Planner::refusal(const Plan& plan) const {
-  try {
-    Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
-        .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
-        .finalize();
-    const auto workspace = loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-    if (workspace == plan.info.workspace) return {};
-    return fmt::format("its workspace is {} bytes and not {}", workspace, plan.info.workspace);
-  } catch (const CudnnError& error) {
-    return error.what();
+LoadedPlan Planner::load(Plan plan) const {
+  Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
+      .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+      .finalize();
+  const auto workspace = loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (workspace != plan.info.workspace) {  // an engine would write behind one that is too small
+    throw Error(fmt::format("its workspace is {} bytes and not {}", workspace, plan.info.workspace));
   }
-}
-
-Plan Planner::plan(const OperationGraph& graph) const {
-  if (auto plan = try_plan(graph)) return std::move(*plan);
-  throw Error(no_plan(graph));
+  return {std::move(plan), std::move(loaded)};
 }
 
 std::string Planner::no_plan(const OperationGraph& graph) const {

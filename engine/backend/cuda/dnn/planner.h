@@ -1,5 +1,5 @@
 // From a graph to a plan: which of cuDNN's engines, under which policy, for a GPU that is only described. So
-// the same code plans for the GPU that is there, on many threads, and in tests for GPUs that are not.
+// the same code plans for the GPU that is there and, in tests, for GPUs that are not.
 #pragma once
 
 #include <cstdint>
@@ -40,40 +40,41 @@ struct PlanInfo {
   bool from_cache = false;  // else planned by this process
 };
 
-/// A finished plan, still without a device: `json` is cuDNN's serialised form of it, which a handle on a GPU
-/// of the same properties turns into something executable (cuDNN's "deviceless ahead-of-time compilation",
-/// since 9.8).
+/// A finished plan as text: `json` is cuDNN's serialised form of it, which any GPU of the same properties
+/// loads (cuDNN's "deviceless ahead-of-time compilation", since 9.8).
 struct Plan {
   PlanInfo info;
   std::string json;
 };
 
+/// A plan that cuDNN has made again from its text. A handle on a GPU of the planner's description executes
+/// it.
+struct LoadedPlan {
+  Plan plan;
+  Descriptor descriptor;
+};
+
 /// cuDNN's description of the GPU that `handle` is on. Throws CudnnError.
 std::string describe_device(cudnnHandle_t handle);
 
+/// Its members may be called by several threads at once.
 class Planner {
  public:
   /// `device` is cuDNN's JSON description of a GPU. Throws CudnnError if it is not one, Error if the
   /// policy is bf16 and that GPU knows none.
   Planner(const std::string& device, Policy policy);
 
-  /// The plan cuDNN's heuristics rank highest among those the policy allows; nothing if there is none, in
-  /// which case an own kernel has to stand in. Throws CudnnError if the graph itself is refused. May be
-  /// called by several threads at once.
-  std::optional<Plan> try_plan(const OperationGraph& graph) const;
+  /// The plans that the policy allows, in the order of cuDNN's heuristics, no more than `limit`; none if an
+  /// own kernel has to stand in. Throws CudnnError if the graph itself is refused.
+  std::vector<Plan> plans(const OperationGraph& graph, std::size_t limit) const;
 
-  /// Why cuDNN does not load a plan for this GPU, or with another workspace than the plan says; empty if
-  /// nothing speaks against it. No device is needed. May be called by several threads at once.
-  std::string refusal(const Plan& plan) const;
-
-  /// As try_plan, but throws Error with the text of `no_plan` if there is none.
-  Plan plan(const OperationGraph& graph) const;
+  /// Needs no device and no handle: cuDNN lets threads that share one description load at the same time.
+  /// Throws CudnnError if cuDNN does not load the plan for this GPU, Error if its workspace is not what the
+  /// plan says.
+  LoadedPlan load(Plan plan) const;
 
   /// What to say of a graph that has neither a plan nor an own kernel: its shapes, the GPU, the policy.
   std::string no_plan(const OperationGraph& graph) const;
-
-  /// Every allowed plan, best first, no more than `limit`: what autotuning measures.
-  std::vector<Plan> plans(const OperationGraph& graph, std::size_t limit) const;
 
   const Policy& policy() const { return policy_; }
 

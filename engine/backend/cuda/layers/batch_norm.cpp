@@ -147,27 +147,31 @@ class BatchNormOperation final : public Operation {
     const Shape& x = x_.value->shape();
     const DType type = device(x_.value).dtype();
     using Bindings = std::vector<dnn::Binding>;
+    const dnn::StandIn own_kernel{.realised_by = "own kernel: cuDNN has no engine for it"};
     // The running statistics are updated in place: cuDNN reads the old and writes the new element by element.
-    training_.emplace(context_, batch_norm_training_graph(x, relu_, type),
-                      Bindings{{Role::x, device(x_.value).data()},
-                               {Role::scale, device(t_.weight.value).data()},
-                               {Role::bias, device(t_.bias.value).data()},
-                               {Role::epsilon, &epsilon_},
-                               {Role::momentum, &momentum_},
-                               {Role::running_mean, device(t_.running_mean).data()},
-                               {Role::running_var, device(t_.running_var).data()},
-                               {Role::y, device(output_.value).data()},
-                               {Role::saved_mean, saved_mean_->data()},
-                               {Role::saved_inv_std, saved_inv_std_->data()},
-                               {Role::next_running_mean, device(t_.running_mean).data()},
-                               {Role::next_running_var, device(t_.running_var).data()}});
+    training_ =
+        context_.plan_store().request(batch_norm_training_graph(x, relu_, type),
+                                      Bindings{{Role::x, device(x_.value).data()},
+                                               {Role::scale, device(t_.weight.value).data()},
+                                               {Role::bias, device(t_.bias.value).data()},
+                                               {Role::epsilon, &epsilon_},
+                                               {Role::momentum, &momentum_},
+                                               {Role::running_mean, device(t_.running_mean).data()},
+                                               {Role::running_var, device(t_.running_var).data()},
+                                               {Role::y, device(output_.value).data()},
+                                               {Role::saved_mean, saved_mean_->data()},
+                                               {Role::saved_inv_std, saved_inv_std_->data()},
+                                               {Role::next_running_mean, device(t_.running_mean).data()},
+                                               {Role::next_running_var, device(t_.running_var).data()}},
+                                      own_kernel);
     Bindings bindings = {
         {Role::x, device(x_.value).data()},      {Role::scale, device(t_.weight.value).data()},
         {Role::saved_mean, saved_mean_->data()}, {Role::saved_inv_std, saved_inv_std_->data()},
         {Role::dy, device(output_.grad).data()}, {Role::dx, device(dx_).data()},
         {Role::dscale, device(dscale_).data()},  {Role::dbias, device(dbias_).data()}};
     if (relu_) bindings.push_back({Role::bias, device(t_.bias.value).data()});
-    backward_.emplace(context_, batch_norm_backward_graph(x, relu_, type), std::move(bindings));
+    backward_ = context_.plan_store().request(batch_norm_backward_graph(x, relu_, type), std::move(bindings),
+                                              own_kernel);
   }
 
   Context& context_;
@@ -180,8 +184,8 @@ class BatchNormOperation final : public Operation {
   std::shared_ptr<DeviceTensor> saved_inv_std_;
   TensorPtr dx_, dscale_, dbias_;  // null without a backward
   std::optional<ColumnSum> scratch_;
-  std::optional<GraphOperation> training_;
-  std::optional<GraphOperation> backward_;
+  std::shared_ptr<dnn::BoundGraph> training_;  // null without a backward, and so the next
+  std::shared_ptr<dnn::BoundGraph> backward_;
 };
 
 }  // namespace

@@ -56,7 +56,7 @@ dnn::OperationGraph conv2d_backward_weight_graph(const Conv2d& layer, const Shap
 namespace {
 
 /// A convolution alone, then bias and ReLU in place: batch norm's evaluation by mean 0, variance 1 and weight
-/// 1. Memory is taken when it first runs, as a graph's is (see GraphOperation).
+/// 1.
 class ConvolutionByParts {
  public:
   ConvolutionByParts(Context& context, Conv2d layer, bool relu, const WeightedTensors& t,
@@ -64,10 +64,11 @@ class ConvolutionByParts {
       : context_(context), bias_(t.bias.value), output_(output), relu_(relu) {
     layer.bias = false;
     DeviceTensor& y = device(output);
-    convolution_.emplace(context, conv2d_forward_graph(layer, false, t.x.value->shape(), y.dtype()),
-                         std::vector<dnn::Binding>{{Role::x, device(t.x.value).data()},
-                                                   {Role::weight, compute_copy(t.weight.value).data()},
-                                                   {Role::y, y.data()}});
+    convolution_ =
+        context.plan_store().request(conv2d_forward_graph(layer, false, t.x.value->shape(), y.dtype()),
+                                     {{Role::x, device(t.x.value).data()},
+                                      {Role::weight, compute_copy(t.weight.value).data()},
+                                      {Role::y, y.data()}});
     zeros_ = context.make_tensor({layer.out_channels}, DType::float32);
     ones_ = context.make_tensor({layer.out_channels}, DType::float32);
     ones_->write(std::vector<double>(static_cast<std::size_t>(layer.out_channels), 1.0), context.stream());
@@ -95,7 +96,7 @@ class ConvolutionByParts {
   TensorPtr bias_;  // null without
   TensorPtr output_;
   bool relu_;
-  std::optional<GraphOperation> convolution_;
+  std::shared_ptr<dnn::BoundGraph> convolution_;
   std::shared_ptr<DeviceTensor> zeros_, ones_;
 };
 
@@ -117,23 +118,19 @@ class Conv2dOperation final : public Operation {
                                           {Role::y, device(output_.value).data()}};
     if (t.bias.value) bindings.push_back({Role::bias, device(t.bias.value).data()});
     const DType type = device(output_.value).dtype();
-    forward_.emplace(context, conv2d_forward_graph(layer, relu, x, type), std::move(bindings));
+    dnn::PlanStore& store = context.plan_store();
+    forward_ = store.request(conv2d_forward_graph(layer, relu, x, type), std::move(bindings), stand_in());
     if (t.weight.grad) plan_weight_gradient(layer, x, type);
     if (t.x.grad) {
-      backward_data_.emplace(context, conv2d_backward_data_graph(layer, x, type),
-                             std::vector<dnn::Binding>{{Role::dy, device(output_.grad).data()},
-                                                       {Role::weight, weight.data()},
-                                                       {Role::dx, device(t.x.grad).data()}});
+      backward_data_ =
+          store.request(conv2d_backward_data_graph(layer, x, type), {{Role::dy, device(output_.grad).data()},
+                                                                     {Role::weight, weight.data()},
+                                                                     {Role::dx, device(t.x.grad).data()}});
     }
     if (t.bias.grad) bias_columns_.emplace(y[0] * y[2] * y[3], static_cast<std::int32_t>(y[1]));
   }
 
-  void forward(Phase) override {
-    const bool whole = forward_->available() || !(relu_ || layer_.bias);
-    if (whole) return forward_->execute();
-    if (!by_parts_) take_apart();
-    by_parts_->execute();
-  }
+  void forward(Phase) override { by_parts_ ? by_parts_->execute() : forward_->execute(); }
 
   void backward() override {
     if (backward_weight_) {
@@ -151,14 +148,19 @@ class Conv2dOperation final : public Operation {
   }
 
  private:
-  void take_apart() {
-    by_parts_.emplace(context_, layer_, relu_, t_, output_.value);
-    const auto& say = context_.options().say;
+  // What prepare() makes where cuDNN does not do all of the forward at once.
+  dnn::StandIn stand_in() {
+    if (!relu_ && !layer_.bias) return {};
     const char* rest = relu_ && layer_.bias ? "bias and ReLU" : relu_ ? "ReLU" : "bias";
-    if (say) {
-      say(fmt::format("cuDNN has no plan for a convolution of {} with {}: an own kernel does the latter",
-                      t_.x.value->shape().str(), rest));
-    }
+    return {
+        .realised_by = fmt::format("own kernel: {}, behind the convolution alone", rest),
+        .make = [this, rest] {
+          by_parts_.emplace(context_, layer_, relu_, t_, output_.value);
+          const auto& say = context_.options().say;
+          if (!say) return;
+          say(fmt::format("cuDNN has no plan for a convolution of {} with {}: an own kernel does the latter",
+                          t_.x.value->shape().str(), rest));
+        }};
   }
 
   void plan_weight_gradient(const Conv2d& layer, const Shape& x, DType type) {
@@ -167,10 +169,10 @@ class Conv2dOperation final : public Operation {
       rounded_gradient_ = context_.make_tensor(dweight->shape(), DType::bfloat16);
       dweight = rounded_gradient_.get();
     }
-    backward_weight_.emplace(context_, conv2d_backward_weight_graph(layer, x, type),
-                             std::vector<dnn::Binding>{{Role::x, device(t_.x.value).data()},
-                                                       {Role::dy, device(output_.grad).data()},
-                                                       {Role::dweight, dweight->data()}});
+    backward_weight_ = context_.plan_store().request(conv2d_backward_weight_graph(layer, x, type),
+                                                     {{Role::x, device(t_.x.value).data()},
+                                                      {Role::dy, device(output_.grad).data()},
+                                                      {Role::dweight, dweight->data()}});
   }
 
   Context& context_;
@@ -179,10 +181,10 @@ class Conv2dOperation final : public Operation {
   Conv2d layer_;
   bool relu_;
   WeightedTensors t_;
-  std::optional<GraphOperation> forward_;
+  std::shared_ptr<dnn::BoundGraph> forward_;
   std::optional<ConvolutionByParts> by_parts_;  // where cuDNN has no plan for forward_
-  std::optional<GraphOperation> backward_weight_;
-  std::optional<GraphOperation> backward_data_;
+  std::shared_ptr<dnn::BoundGraph> backward_weight_;
+  std::shared_ptr<dnn::BoundGraph> backward_data_;
   std::shared_ptr<DeviceTensor> rounded_gradient_;  // bf16 only
   std::optional<ColumnSum> bias_columns_;
 };

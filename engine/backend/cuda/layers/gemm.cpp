@@ -40,6 +40,7 @@ Gemm::Gemm(Context& context, const Product& product)
     : context_(context),
       operation_(make_operation(context.options().precision)),
       product_(product),
+      name_(describe(product)),
       a_layout_(layout_of(product.a)),
       b_layout_(layout_of(product.b)),
       c_layout_(layout_of(product.c)) {
@@ -105,18 +106,18 @@ void Gemm::find_algorithm() {
                        (status == CUBLAS_STATUS_INVALID_VALUE && product_.epilogue != Epilogue::none);
   if (!lacking) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
   if (lacking || found == 0) return add_row_without_algorithm();
-  context_.add_product({.operation = describe(product_),
+  context_.add_product({.operation = name_,
                         .realisation = Realisation::chosen,
                         .realised_by = "cuBLASLt",
                         .notes = {},
                         .workspace = static_cast<std::int64_t>(result.workspaceSize)});
   algorithm_ = result.algo;
   workspace_bytes_ = result.workspaceSize;
-  context_.reserve_workspace(static_cast<std::int64_t>(workspace_bytes_));
+  reservation_ = context_.reserve_workspace(static_cast<std::int64_t>(workspace_bytes_));
 }
 
 void Gemm::add_row_without_algorithm() {
-  PlanRow row{.operation = describe(product_), .realised_by = "nothing", .notes = {}};
+  PlanRow row{.operation = name_, .realised_by = "nothing", .notes = {}};
   if (product_.stand_in) {
     row.realisation = Realisation::own_kernel;
     row.realised_by = fmt::format("own kernel: {}, cuBLASLt has no algorithm", product_.stand_in);
@@ -125,13 +126,14 @@ void Gemm::add_row_without_algorithm() {
 }
 
 void Gemm::execute() {
-  if (!algorithm_) throw Error(fmt::format("cuBLAS has no algorithm for a {}", describe(product_)));
+  if (!algorithm_) throw Error(fmt::format("cuBLAS has no algorithm for a {}", name_));
+  void* const workspace = context_.workspace(reservation_, name_);
   const float one = 1.0f;
   const float zero = 0.0f;
   CONVOY_CUBLAS(cublasLtMatmul(context_.cublas(), operation_.get(), &one, product_.b.data, b_layout_.get(),
                                product_.a.data, a_layout_.get(), &zero, product_.c.data, c_layout_.get(),
-                               product_.c.data, c_layout_.get(), &*algorithm_, context_.workspace(),
-                               workspace_bytes_, context_.stream()));
+                               product_.c.data, c_layout_.get(), &*algorithm_, workspace, workspace_bytes_,
+                               context_.stream()));
 }
 
 }  // namespace convoy::cuda

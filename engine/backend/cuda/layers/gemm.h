@@ -41,7 +41,7 @@ class Gemm {
 
   bool available() const { return algorithm_.has_value(); }
 
-  /// Enqueues. Throws Error, naming the product, if it is not available.
+  /// Enqueues. Throws Error, naming the product, if it is not available or not prepared.
   void execute();
 
  private:
@@ -55,9 +55,11 @@ class Gemm {
   Context& context_;
   Operation operation_;
   Product product_;
+  std::string name_;
   Layout a_layout_, b_layout_, c_layout_;
   std::optional<cublasLtMatmulAlgo_t> algorithm_;
   std::size_t workspace_bytes_ = 0;
+  std::int64_t reservation_ = 0;
 };
 
 }  // namespace convoy::cuda

@@ -54,11 +54,12 @@ class PoolOperation final : public Operation {
       index_ = Buffer(static_cast<std::size_t>(y.count()));
       bindings.push_back({Role::index, index_.data()});
     }
-    forward_.emplace(context, pool_forward_graph(window, pooling, shape, type), std::move(bindings));
+    dnn::PlanStore& store = context.plan_store();
+    forward_ = store.request(pool_forward_graph(window, pooling, shape, type), std::move(bindings));
     if (!x.grad) return;
     bindings = {{Role::dy, device(output_.grad).data()}, {Role::dx, device(x.grad).data()}};
     if (pooling == Pooling::max) bindings.push_back({Role::index, index_.data()});
-    backward_.emplace(context, pool_backward_graph(window, pooling, shape, type), std::move(bindings));
+    backward_ = store.request(pool_backward_graph(window, pooling, shape, type), std::move(bindings));
   }
 
   void forward(Phase) override { forward_->execute(); }
@@ -68,8 +69,8 @@ class PoolOperation final : public Operation {
 
  private:
   Buffer index_;  // max pooling only
-  std::optional<GraphOperation> forward_;
-  std::optional<GraphOperation> backward_;
+  std::shared_ptr<dnn::BoundGraph> forward_;
+  std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient
 };
 
 }  // namespace

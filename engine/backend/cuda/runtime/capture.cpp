@@ -4,7 +4,7 @@
 
 namespace convoy::cuda {
 
-CapturedGraph capture(cudaStream_t stream, const std::function<void()>& enqueue) {
+CudaGraph capture(cudaStream_t stream, const std::function<void()>& enqueue) {
   cudaGraph_t raw = nullptr;
   // Of this thread alone: others may be planning, and call what a capture forbids.
   CONVOY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
@@ -17,13 +17,13 @@ CapturedGraph capture(cudaStream_t stream, const std::function<void()>& enqueue)
     throw;
   }
   CONVOY_CUDA(cudaStreamEndCapture(stream, &raw));
-  return CapturedGraph(raw);
+  return CudaGraph(raw);
 }
 
-GraphExec instantiate(const CapturedGraph& graph) {
+CudaGraphExec instantiate(const CudaGraph& graph) {
   cudaGraphExec_t exec = nullptr;
   CONVOY_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
-  return GraphExec(exec);
+  return CudaGraphExec(exec);
 }
 
 }  // namespace convoy::cuda

@@ -9,14 +9,14 @@
 
 namespace convoy::cuda {
 
-using CapturedGraph = Owner<cudaGraph_t, cudaGraphDestroy>;
-using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
+using CudaGraph = Owner<cudaGraph_t, cudaGraphDestroy>;
+using CudaGraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
 
 /// What `enqueue` puts on `stream`. Throws CudaError, or what `enqueue` throws; the capture has ended then,
 /// too.
-CapturedGraph capture(cudaStream_t stream, const std::function<void()>& enqueue);
+CudaGraph capture(cudaStream_t stream, const std::function<void()>& enqueue);
 
 /// Throws CudaError.
-GraphExec instantiate(const CapturedGraph& graph);
+CudaGraphExec instantiate(const CudaGraph& graph);
 
 }  // namespace convoy::cuda

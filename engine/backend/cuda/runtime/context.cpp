@@ -44,7 +44,7 @@ Context::Context(const CudaOptions& options)
       stream_(make_stream()),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
-      planning_(options, cudnn_.get(), stream_.get()) {}
+      plan_store_(dnn::describe_device(cudnn_.get()), options) {}
 
 std::shared_ptr<DeviceTensor> Context::make_tensor(const Shape& shape, DType storage) const {
   const auto bytes = static_cast<std::size_t>(shape.count()) * bytes_of(storage);
@@ -55,14 +55,21 @@ Variable Context::make_activation(const Shape& shape, bool with_gradient) const 
   return {make_tensor(shape, activation()), with_gradient ? make_tensor(shape, activation()) : nullptr};
 }
 
-void Context::reserve_workspace(std::int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
+std::int64_t Context::reserve_workspace(std::int64_t bytes) {
+  reserved_bytes_ = std::max(reserved_bytes_, bytes);
+  return prepared_;
+}
 
-void* Context::workspace() {
-  const auto wanted = [&] { return static_cast<std::size_t>(workspace_bytes_); };
-  if (workspaces_.empty() || workspaces_.back().bytes() < wanted()) {
-    reserve_workspace(planning_.largest_workspace());  // what is planned will be executed: one buffer for all
-    workspaces_.emplace_back(wanted());
-  }
+void Context::prepare() {
+  plan_store_.choose(cudnn(), stream());
+  const auto wanted = static_cast<std::size_t>(std::max(reserved_bytes_, plan_store_.largest_workspace()));
+  if (workspaces_.empty() || workspaces_.back().bytes() < wanted) workspaces_.emplace_back(wanted);
+  plan_store_.bind(cudnn(), workspaces_.back().data());
+  ++prepared_;
+}
+
+void* Context::workspace(std::int64_t reservation, const std::string& user) const {
+  if (reservation >= prepared_) throw dnn::not_prepared(user);
   return workspaces_.back().data();
 }
 
@@ -73,7 +80,7 @@ std::int64_t Context::workspace_bytes() const {
 }
 
 std::vector<PlanRow> Context::plans() const {
-  std::vector<PlanRow> rows = planning_.rows();
+  std::vector<PlanRow> rows = plan_store_.rows();
   rows.insert(rows.end(), products_.begin(), products_.end());
   return rows;
 }
@@ -83,28 +90,6 @@ void Context::add_product(const PlanRow& product) {
     return row.operation == product.operation && row.realised_by == product.realised_by;
   };
   if (std::ranges::none_of(products_, same)) products_.push_back(product);  // one row, however many layers
-}
-
-GraphOperation::GraphOperation(Context& context, dnn::OperationGraph graph,
-                               std::vector<dnn::Binding> bindings)
-    : context_(context), plan_(context.plan(std::move(graph))), bindings_(std::move(bindings)) {}
-
-bool GraphOperation::available() const { return plan_->get().has_value(); }
-
-void GraphOperation::execute() {
-  if (!executable_) {
-    const std::optional<dnn::Plan>& plan = plan_->get();
-    if (!plan) throw Error(plan_->no_plan());
-    context_.reserve_workspace(plan->info.workspace);
-    try {
-      executable_.emplace(*plan, context_.cudnn(), bindings_, context_.workspace());
-    } catch (const dnn::CudnnError& error) {
-      if (!plan->info.from_cache) throw;
-      throw Error(
-          fmt::format("{}: the plan is from the cache, --no-plan-cache does without it", error.what()));
-    }
-  }
-  executable_->execute();
 }
 
 }  // namespace convoy::cuda

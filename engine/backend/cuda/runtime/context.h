@@ -1,4 +1,4 @@
-// One GPU as the backend's operations see it: a stream, the libraries' handles, a workspace, plans.
+// One GPU as the backend's operations see it: a stream, the libraries' handles, plans, a workspace.
 #pragma once
 
 #include <cublasLt.h>
@@ -6,12 +6,12 @@
 #include <cudnn.h>
 
 #include <memory>
-#include <optional>
+#include <source_location>
+#include <string>
 #include <vector>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/dnn/executable.h"
-#include "engine/backend/cuda/dnn/planning.h"
+#include "engine/backend/cuda/dnn/plan_store.h"
 #include "engine/backend/cuda/runtime/memory.h"
 #include "engine/backend/cuda/runtime/tensor.h"
 #include "engine/core/owner.h"
@@ -48,19 +48,21 @@ class Context {
   /// An operation's output, stored as activations are, with a gradient if `with_gradient`.
   Variable make_activation(const Shape& shape, bool with_gradient) const;
 
-  /// Starts to plan, or takes the plan from the cache.
-  std::shared_ptr<PlanRequest> plan(dnn::OperationGraph graph) { return planning_.request(std::move(graph)); }
+  dnn::PlanStore& plan_store() { return plan_store_; }
 
-  /// Memory that all operations use in turn, in stream order: at least `bytes`, which are reserved first by
-  /// whoever plans. What was handed out stays valid when a later reservation needs more.
-  void reserve_workspace(std::int64_t bytes);
-  /// Has room for every plan that was asked for until now; waits for them where it has to allocate.
-  void* workspace();
+  /// Asks for memory that all operations use in turn, in stream order. `workspace` takes what it returns.
+  std::int64_t reserve_workspace(std::int64_t bytes);
+
+  /// What Backend::prepare says: the plans of all graphs and one workspace for everything. What an earlier
+  /// call made stays valid.
+  void prepare();
+
+  /// Throws Error, naming `user`, before prepare() has followed the reservation.
+  void* workspace(std::int64_t reservation, const std::string& user) const;
   /// What is held.
   std::int64_t workspace_bytes() const;
 
-  /// What was planned so far, and every matrix product that cuBLAS was asked for; waits for what is still
-  /// planned.
+  /// What was planned, and every matrix product that cuBLAS was asked for.
   std::vector<PlanRow> plans() const;
   void add_product(const PlanRow& product);
 
@@ -69,30 +71,11 @@ class Context {
   Stream stream_;
   CudnnHandle cudnn_;
   CublasHandle cublas_;
-  Planning planning_;
-  std::int64_t workspace_bytes_ = 0;
-  std::vector<Buffer> workspaces_;  // the last one is in use
+  dnn::PlanStore plan_store_;
+  std::int64_t reserved_bytes_ = 0;
+  std::int64_t prepared_ = 0;       // how often
+  std::vector<Buffer> workspaces_;  // the last one is in use; captured CUDA graphs may use the others
   std::vector<PlanRow> products_;
-};
-
-/// A graph on its way: planned in the background, loaded and bound when it is first executed.
-class GraphOperation {
- public:
-  /// Bindings of by-value scalars must outlive this.
-  GraphOperation(Context& context, dnn::OperationGraph graph, std::vector<dnn::Binding> bindings);
-
-  /// Waits for the plan; false if cuDNN has none and an own kernel must stand in.
-  bool available() const;
-
-  /// Enqueues. The first time it loads the plan and binds it, which may allocate: before a CUDA graph is
-  /// captured everything in it runs once (see recording.cpp). Throws Error if there is no plan.
-  void execute();
-
- private:
-  Context& context_;
-  std::shared_ptr<PlanRequest> plan_;
-  std::vector<dnn::Binding> bindings_;
-  std::optional<dnn::Executable> executable_;
 };
 
 }  // namespace convoy::cuda

@@ -12,40 +12,39 @@ namespace convoy::cuda {
 namespace {
 
 // Of one of the `repeats` sequences in it.
-RecordedGraph count_nodes(cudaGraph_t graph, std::int64_t repeats) {
+CudaGraphSize size_of(cudaGraph_t graph, std::int64_t repeats) {
   std::size_t count = 0;
   CONVOY_CUDA(cudaGraphGetNodes(graph, nullptr, &count));
   std::vector<cudaGraphNode_t> nodes(count);
   CONVOY_CUDA(cudaGraphGetNodes(graph, nodes.data(), &count));
-  RecordedGraph counted{.nodes = static_cast<std::int64_t>(count)};
+  CudaGraphSize size{.nodes = static_cast<std::int64_t>(count)};
   for (cudaGraphNode_t node : nodes) {
     cudaGraphNodeType type{};
     CONVOY_CUDA(cudaGraphNodeGetType(node, &type));
-    if (type == cudaGraphNodeTypeKernel) ++counted.kernels;
+    if (type == cudaGraphNodeTypeKernel) ++size.kernels;
   }
-  return {counted.nodes / repeats, counted.kernels / repeats};
+  return {size.nodes / repeats, size.kernels / repeats};
 }
 
 }  // namespace
 
 Recording::Recording(Context& context, std::function<void()> sequence)
-    : context_(context), sequence_(std::move(sequence)), plain_(!context.options().use_graphs) {}
+    : context_(context), sequence_(std::move(sequence)), plain_(!context.options().use_cuda_graphs) {}
 
-GraphExec Recording::record(std::int64_t repeats) {
-  context_.workspace();  // what was reserved since the first run is allocated now, not in the capture
-  const CapturedGraph graph = capture(context_.stream(), [&] {
+CudaGraphExec Recording::capture_repeats(std::int64_t repeats) {
+  const CudaGraph graph = capture(context_.stream(), [&] {
     for (std::int64_t i = 0; i < repeats; ++i) sequence_();
   });
-  GraphExec exec = instantiate(graph);
-  if (!recorded_) recorded_ = count_nodes(graph.get(), repeats);
+  CudaGraphExec exec = instantiate(graph);
+  if (!size_) size_ = size_of(graph.get(), repeats);
   return exec;
 }
 
-cudaGraphExec_t Recording::graph_of(std::int64_t repeats) {
-  const auto known = graphs_.find(repeats);
-  if (known != graphs_.end()) return known->second.get();
+cudaGraphExec_t Recording::cuda_graph_of(std::int64_t repeats) {
+  const auto known = cuda_graphs_.find(repeats);
+  if (known != cuda_graphs_.end()) return known->second.get();
   try {
-    return graphs_.emplace(repeats, record(repeats)).first->second.get();
+    return cuda_graphs_.emplace(repeats, capture_repeats(repeats)).first->second.get();
   } catch (const Error& error) {
     plain_ = true;
     const auto& say = context_.options().say;
@@ -61,7 +60,7 @@ void Recording::run(std::int64_t times) {
     if (warm_ && !plain_) {
       const std::int64_t many = context_.options().steps_per_launch;
       if (times >= many) repeats = many;
-      graph = graph_of(repeats);
+      graph = cuda_graph_of(repeats);
     }
     if (graph) {
       CONVOY_CUDA(cudaGraphLaunch(graph, context_.stream()));
