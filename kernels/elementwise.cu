@@ -27,41 +27,48 @@ __global__ void __launch_bounds__(kMapThreads)
       out, count, [](std::int64_t, float x, float y) { return x + y; }, a, b);
 }
 
-/// The index in NCHW order of an element that lies at `at` in NHWC memory, advanced in memory order.
-struct LogicalPlace {
-  std::int64_t channel, position, first;  // `first`: index of the image's first element
+template <typename T>
+__global__ void __launch_bounds__(kMapThreads)
+    reorder_kernel(const T* from, MemoryOrder from_order, T* to, MemoryOrder to_order, std::int64_t count) {
+  const std::int64_t at = global_thread();
+  if (at < count) to[at] = from[from_order.place_of(to_order.index_at(at))];
+}
 
-  __device__ LogicalPlace(const LogicalShape& shape, std::int64_t at) {
-    const std::int64_t pixel = at / shape.channels;
-    const std::int64_t image = pixel / shape.plane;
-    channel = at - pixel * shape.channels;
-    position = pixel - image * shape.plane;
-    first = image * shape.channels * shape.plane;
+/// The row-major index of an element that lies at `at`, advanced in memory order.
+struct LogicalPlace {
+  std::int64_t channel, position, first;  // `first`: index of the row's first element
+
+  __device__ LogicalPlace(const MemoryOrder& order, std::int64_t at) {
+    const std::int64_t pixel = at / order.channels;
+    const std::int64_t row = pixel / order.plane;
+    channel = at - pixel * order.channels;
+    position = pixel - row * order.plane;
+    first = row * order.channels * order.plane;
   }
-  __device__ std::uint64_t index(const LogicalShape& shape) const {
-    return static_cast<std::uint64_t>(first + channel * shape.plane + position);
+  __device__ std::uint64_t index(const MemoryOrder& order) const {
+    return static_cast<std::uint64_t>(first + channel * order.plane + position);
   }
-  __device__ void advance(const LogicalShape& shape) {
-    if (++channel < shape.channels) return;
+  __device__ void advance(const MemoryOrder& order) {
+    if (++channel < order.channels) return;
     channel = 0;
-    if (++position < shape.plane) return;
+    if (++position < order.plane) return;
     position = 0;
-    first += shape.channels * shape.plane;
+    first += order.channels * order.plane;
   }
 };
 
 template <typename T>
 __global__ void __launch_bounds__(kMapThreads)
-    dropout_kernel(const T* in, T* out, LogicalShape shape, DropoutOptions options) {
+    dropout_kernel(const T* in, T* out, std::int64_t count, MemoryOrder order, DropoutOptions options) {
   const auto step = static_cast<std::uint32_t>(*options.step);
   const float scale = 1.0f / (1.0f - options.p);
-  LogicalPlace place(shape, global_thread() * map_lanes<T, T>());
+  LogicalPlace place(order, global_thread() * map_lanes<T, T>());
   const auto dropped = [&](std::int64_t, float value) {  // called in memory order
-    const bool kept = uniform_at(options.random, step, place.index(shape)) >= options.p;
-    place.advance(shape);
+    const bool kept = uniform_at(options.random, step, place.index(order)) >= options.p;
+    place.advance(order);
     return kept ? value * scale : 0.0f;
   };
-  map_packs(out, shape.count, dropped, in);
+  map_packs(out, count, dropped, in);
 }
 
 void relu_forward(const void* x, void* y, DType dtype, std::int64_t count, cudaStream_t stream) {
@@ -91,12 +98,22 @@ void add(const Addition& tensors, DType dtype, std::int64_t count, cudaStream_t 
   });
 }
 
+void reorder(const Reordering& tensors, DType dtype, std::int64_t count, cudaStream_t stream) {
+  if (count == 0) return;
+  with_dtype(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    launch(reorder_kernel<T>, {.blocks = blocks_for(count, kMapThreads), .threads = kMapThreads}, stream,
+           static_cast<const T*>(tensors.from), tensors.from_order, static_cast<T*>(tensors.to),
+           tensors.to_order, count);
+  });
+}
+
 void dropout(const DropoutTensors& tensors, const DropoutOptions& options, cudaStream_t stream) {
-  if (tensors.shape.count == 0) return;
+  if (tensors.count == 0) return;
   with_dtype(tensors.dtype, [&](auto zero) {
     using T = decltype(zero);
-    launch(dropout_kernel<T>, map_shape<T>(tensors.shape.count), stream, static_cast<const T*>(tensors.in),
-           static_cast<T*>(tensors.out), tensors.shape, options);
+    launch(dropout_kernel<T>, map_shape<T>(tensors.count), stream, static_cast<const T*>(tensors.in),
+           static_cast<T*>(tensors.out), tensors.count, tensors.order, options);
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/core/dtype.h"
 #include "engine/core/philox.h"
+#include "kernels/memory_order.h"
 
 namespace convoy::kernels {
 
@@ -32,13 +33,15 @@ struct Addition {
 
 void add(const Addition& tensors, DType dtype, std::int64_t count, cudaStream_t stream);
 
-/// A tensor in NHWC memory whose elements are counted in NCHW: [N, channels, plane] with plane = H W. For
-/// [N, F], channels = F and plane = 1.
-struct LogicalShape {
-  std::int64_t count = 0;
-  std::int64_t channels = 1;
-  std::int64_t plane = 1;
+/// The same elements in another order of memory; `to` is not `from`.
+struct Reordering {
+  const void* from = nullptr;
+  MemoryOrder from_order;
+  void* to = nullptr;
+  MemoryOrder to_order;
 };
+
+void reorder(const Reordering& tensors, DType dtype, std::int64_t count, cudaStream_t stream);
 
 struct DropoutOptions {
   float p = 0.5f;  // 1: everything is zeroed
@@ -46,13 +49,14 @@ struct DropoutOptions {
   const std::int64_t* step = nullptr;  // the device-side step counter
 };
 
-/// out = in / (1 - p) where uniform_at(random, step, logical index) >= p, else 0. Forward maps x to y and
+/// out = in / (1 - p) where uniform_at(random, step, row-major index) >= p, else 0. Forward maps x to y and
 /// backward dy to dx: the mask is drawn again, not stored.
 struct DropoutTensors {
   const void* in = nullptr;
   void* out = nullptr;
   DType dtype = DType::float32;
-  LogicalShape shape;
+  std::int64_t count = 0;
+  MemoryOrder order;  // of both
 };
 
 void dropout(const DropoutTensors& tensors, const DropoutOptions& options, cudaStream_t stream);

@@ -229,6 +229,10 @@ class Backend {
                                                           bool with_gradients) = 0;
   virtual std::vector<double> read(const Tensor& tensor) const = 0;
   virtual void write(Tensor& tensor, std::span<const double> values) = 0;
+  /// `x` [N, C, H, W] as [N, C H W] in PyTorch's order: another shape for the same memory, value and gradient
+  /// alike, so that nothing has to be executed. An x of [N, F] is returned as it is. Throws UsageError for
+  /// other shapes.
+  virtual Variable flatten(const Variable& x) = 0;
 
   // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
   /// `bias.value` is null without bias. `fuse_relu` makes one operation with the ReLU behind it; only where
@@ -240,18 +244,20 @@ class Backend {
   virtual OperationPtr make_relu(const Variable& x) = 0;
   virtual OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) = 0;
   virtual OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) = 0;
-  /// `x` may be [N, C, H, W] with C H W = in_features, and `weight` then is [out, C, H, W]: row-major, that
-  /// is PyTorch's flatten, and each backend keeps its own memory order for both.
+  /// Of x [N, in]. A backend may choose the memory order of `weight` to match that of a flattened x; whatever
+  /// was written to the parameter, its gradient and the optimizer's state keeps its place. All networks over
+  /// one parameter must flatten images of the same extent in front of it, else this may throw UsageError.
   virtual OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                                    const Variable& bias) = 0;
   /// Draws the mask at `random` and the counter's step, element by logical index.
   virtual OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
                                     const StepCounter& counter) = 0;
+  /// The gradient of the sum may be that of `a`: backward writes `b`'s.
   virtual OperationPtr make_add(const Variable& a, const Variable& b) = 0;
   virtual std::unique_ptr<Fork> make_fork(const Variable& x) = 0;
 
   // The rest of a training step.
-  /// Mean softmax cross-entropy of logits [N, classes] (or [N, classes, 1, 1]) against int32 labels [N].
+  /// Mean softmax cross-entropy of logits [N, classes] against int32 labels [N].
   /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
   virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) = 0;
   virtual std::unique_ptr<Metrics> make_metrics() = 0;

@@ -154,25 +154,32 @@ void check_batch_statistics(const Shape& x) {
   }
 }
 
-Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight) {
-  const bool flat = x.rank() == 2;
-  if (layer.in_features < 1 || layer.out_features < 1 || !(flat || x.rank() == 4) || any_zero(x) ||
-      x.count() / x[0] != layer.in_features) {
-    throw UsageError(
-        fmt::format("Linear: input has shape {}, expected [N, {}] or [N, C, H, W] with C H W = {}", x.str(),
-                    layer.in_features, layer.in_features));
+Shape flatten_output(const Shape& x) {
+  if ((x.rank() != 2 && x.rank() != 4) || any_zero(x)) {
+    throw UsageError(fmt::format("Flatten: input has shape {}, expected [N, C, H, W] or [N, F]", x.str()));
   }
-  require_shape("Linear: weight", weight,
-                flat ? Shape{layer.out_features, x[1]} : Shape{layer.out_features, x[1], x[2], x[3]});
+  return {x[0], x.count() / x[0]};
+}
+
+void check_add(const Variable& a, const Variable& b) {
+  require_shape("add: second input", b.value->shape(), a.value->shape());
+  if (a.grad && a.grad == b.grad) {
+    throw UsageError(fmt::format("add: both inputs are one variable {}; fork it", a.value->shape().str()));
+  }
+}
+
+Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight) {
+  if (layer.in_features < 1 || layer.out_features < 1 || x.rank() != 2 || any_zero(x) ||
+      x[1] != layer.in_features) {
+    throw UsageError(fmt::format("Linear: input has shape {}, expected [N, {}]", x.str(), layer.in_features));
+  }
+  require_shape("Linear: weight", weight, {layer.out_features, layer.in_features});
   return {x[0], layer.out_features};
 }
 
 std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels) {
-  const bool flat = logits.rank() == 2;
-  const bool plane = logits.rank() == 4 && logits[2] == 1 && logits[3] == 1;
-  if (!(flat || plane) || any_zero(logits)) {
-    throw UsageError(fmt::format(
-        "cross-entropy: logits have shape {}, expected [N, classes] or [N, classes, 1, 1]", logits.str()));
+  if (logits.rank() != 2 || any_zero(logits)) {
+    throw UsageError(fmt::format("cross-entropy: logits have shape {}, expected [N, classes]", logits.str()));
   }
   if (labels != Shape{logits[0]}) {
     throw UsageError(

@@ -82,10 +82,17 @@ void check_batch_norm(const BatchNorm2d& layer, const Shape& x);
 /// with gradients is refused when it is made, one without when it is asked to train.
 void check_batch_statistics(const Shape& x);
 
-/// [N, out] for x [N, in] and weight [out, in], or x [N, C, H, W] and weight [out, C, H, W].
+/// [N, C H W] for x [N, C, H, W] or [N, F].
+Shape flatten_output(const Shape& x);
+
+/// The summands must have one shape, and not one gradient: a variable that is added to itself has two
+/// consumers and needs a Fork.
+void check_add(const Variable& a, const Variable& b);
+
+/// [N, out] for x [N, in] and weight [out, in].
 Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight);
 
-/// The classes of logits [N, classes] or [N, classes, 1, 1] against labels [N].
+/// The classes of logits [N, classes] against labels [N].
 std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 
 /// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <variant>
 
 #include "engine/backend/reference/reference.h"
 #include "engine/core/philox.h"
+#include "engine/train/gradient_tolerance.h"
 #include "engine/train/network.h"
 
 namespace convoy {
@@ -21,8 +21,6 @@ constexpr std::uint32_t kChoiceStream = kInputStream + 2;
 // The step of a central difference in double: truncation grows as h^2, rounding as eps |f| / h.
 constexpr double kStep = 1e-5;
 constexpr double kDifferenceTolerance = 1e-6;
-// Of the fp32 in which every backend sums at least.
-constexpr double kSumEpsilon = 0x1p-23;
 // Entries of one tensor that are differenced; larger tensors are sampled, the ConvNet's would take hours.
 constexpr std::size_t kEntries = 48;
 
@@ -31,12 +29,6 @@ std::vector<double> uniform_values(std::int64_t count, std::uint32_t stream) {
   std::vector<double> values(static_cast<std::size_t>(count));
   for (double& value : values) value = random.uniform(-1.0, 1.0);
   return values;
-}
-
-double largest(const std::vector<double>& values) {
-  double result = 0.0;
-  for (const double value : values) result = std::max(result, std::abs(value));
-  return result;
 }
 
 // One case on one backend: a scalar objective of the input and the parameters, and its gradients.
@@ -147,52 +139,6 @@ std::vector<std::size_t> entries_to_check(std::size_t count) {
   return entries;
 }
 
-// The layer's part of a parameter's name.
-std::string layer_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
-
-// What an error in a gradient is measured against: the largest gradient in its layer. Within a layer, because
-// a bias in front of a batch norm has the gradient zero: what is computed there is the rounding of sums as
-// large as its weight's.
-double scale_of(const StateDict& gradients, const std::string& name) {
-  double scale = 0.0;
-  for (const auto& [other, gradient] : gradients) {
-    if (layer_of(other) == layer_of(name)) scale = std::max(scale, largest(gradient.values));
-  }
-  return scale;
-}
-
-// The longest sum that a number of the case passes through, how many layers round it on the way and back, and
-// whether a ReLU or a max pool chooses by rounded numbers which way a gradient goes.
-struct Depth {
-  std::int64_t longest_sum = 1;
-  std::int64_t layers = 0;
-  bool chooses = false;
-};
-
-Depth depth_of(const GradcheckCase& c) {
-  Depth depth;
-  for (const LayerInfo& info : infer(c.model, c.batch)) {
-    const bool chooses =
-        std::holds_alternative<ReLU>(*info.layer) || std::holds_alternative<MaxPool2d>(*info.layer);
-    depth.chooses = depth.chooses || (chooses && depth.layers > 0);
-    ++depth.layers;
-    const Shape& x = info.input;
-    const Shape& y = info.output;
-    const std::int64_t pixels =
-        y.rank() == 4 ? y[0] * y[2] * y[3] : y[0];  // a weight's gradient, a statistic
-    std::int64_t terms = pixels;
-    if (const auto* conv = std::get_if<Conv2d>(info.layer)) {
-      const std::int64_t taps = conv->kernel_size[0] * conv->kernel_size[1];
-      const std::int64_t channels = std::max(conv->in_channels, conv->out_channels) / conv->groups;
-      terms = std::max(terms, taps * channels);
-    } else if (std::holds_alternative<Linear>(*info.layer)) {
-      terms = std::max({terms, x[1], y[1]});
-    }
-    depth.longest_sum = std::max(depth.longest_sum, terms);
-  }
-  return depth;
-}
-
 }  // namespace
 
 void GradcheckResult::keep_worst(const std::string& where, double another) {
@@ -214,7 +160,7 @@ GradcheckResult check_against_differences(const GradcheckCase& c) {
   std::size_t checked = 0;
   std::size_t kinks = 0;
   for (const auto& [name, gradient] : gradients) {
-    const double scale = std::max(scale_of(gradients, name), resolution / kDifferenceTolerance);
+    const double scale = std::max(gradient_scale(gradients, name), resolution / kDifferenceTolerance);
     Tensor& tensor = f.tensor(name);
     std::vector<double> values = backend->read(tensor);
     for (const std::size_t entry : entries_to_check(values.size())) {
@@ -239,18 +185,7 @@ GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend
   reference.objective();
   subject.objective();
 
-  // A sum of L terms rounds like sqrt(L) eps of its largest partial sums, where eps is fp32's also if its
-  // terms are coarser; those are rounded before, each by itself, so that the sum is off as little as they
-  // are. Each layer adds its own, forward and back, and 4 standard deviations of such a walk are practically
-  // never left. A choice that rounding turns sends a gradient elsewhere: in coarse formats that happens to a
-  // few among the thousands of numbers here, and only a gradient that is off by half of the largest is wrong
-  // for certain.
-  const Depth depth = depth_of(c);
-  const double sums = std::min(backend.epsilon(), kSumEpsilon);
-  const double layer =
-      4 * (sums * std::sqrt(static_cast<double>(depth.longest_sum)) + (backend.epsilon() - sums));
-  const bool turned = depth.chooses && backend.epsilon() > kSumEpsilon;
-  const double tolerance = turned ? 0.5 : layer * static_cast<double>(2 * depth.layers);
+  const double tolerance = gradient_tolerance(c.model, c.batch, backend.epsilon());
   GradcheckResult result{c.name, backend.name(), "", 0.0, tolerance};
   const auto compare = [&](const std::string& name, const std::vector<double>& actual,
                            const std::vector<double>& expected, double scale) {
@@ -265,7 +200,7 @@ GradcheckResult check_against_reference(const GradcheckCase& c, Backend& backend
   const StateDict actual = subject.gradients();
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& [name, gradient] = expected[i];
-    const double scale = scale_of(expected, name);
+    const double scale = gradient_scale(expected, name);
     compare(name, actual[i].second.values, gradient.values, scale);
     const bool matters = largest(gradient.values) > backend.epsilon() * scale;
     if (matters && largest(actual[i].second.values) == 0.0) result.keep_worst(name + " is missing", 1.0);

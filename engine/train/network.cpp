@@ -110,9 +110,7 @@ class NetworkBuilder {
     return keep(name, "GlobalAvgPool2d", {x}, backend_.make_avg_pool(whole_plane, x));
   }
 
-  // Only the logical shape changes, and whoever needs a flat one takes [N, C, H, W] as such (see
-  // make_linear).
-  Variable add(const Flatten&, const std::string&, const Variable& x) { return x; }
+  Variable add(const Flatten&, const std::string&, const Variable& x) { return backend_.flatten(x); }
 
   Variable add(const Linear& layer, const std::string& name, const Variable& x) {
     const Variable& weight = parameters_.at(name + ".weight");

@@ -63,7 +63,7 @@ class Network {
  public:
   /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A batch norm and
   /// the ReLU behind it become one operation, and so do a convolution and its ReLU where nothing has a
-  /// gradient; Flatten none at all. Throws UsageError for shapes that do not fit.
+  /// gradient; Flatten is none at all, but a view. Throws UsageError for shapes that do not fit.
   Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
           DropoutSource dropout);
 

@@ -17,8 +17,7 @@ using testing::HasSubstr;
 class ContractTest : public BackendTest {};
 
 TEST_P(ContractTest, NewTensorsAreZero) {
-  EXPECT_THAT(backend().read(*backend().make_activation({3, 17, 5, 3})),
-              Exactly(Values(765, 0.0)));
+  EXPECT_THAT(backend().read(*backend().make_activation({3, 17, 5, 3})), Exactly(Values(765, 0.0)));
   EXPECT_THAT(backend().read(*backend().make_tensor({5}, DType::int32)), Exactly(Values(5, 0.0)));
   const std::vector<Shape> shapes = {{33, 17, 3, 3}, {33}};
   const auto arena = backend().make_parameters(shapes, true);
@@ -55,6 +54,28 @@ TEST_P(ContractTest, ParametersKeepApartFromTheirNeighbours) {
 TEST_P(ContractTest, ParametersWithoutGradientsHaveNone) {
   const auto arena = place_parameters(backend(), {zeros({3, 4}), zeros({3})}, false);
   for (const Variable& variable : arena->variables()) EXPECT_EQ(variable.grad, nullptr);
+}
+
+TEST_P(ContractTest, FlattenIsAViewInRowMajorOrder) {
+  for (const Shape& shape : {Shape{2, 3, 5, 7}, Shape{2, 17, 1, 1}, Shape{3, 1, 4, 2}, Shape{3, 16, 2, 3}}) {
+    SCOPED_TRACE(shape.str());
+    const HostTensor values = normals(shape, 1), others = normals(shape, 2);
+    const Variable images = place(backend(), values);
+    const Variable rows = backend().flatten(images);
+    EXPECT_EQ(rows.value->shape(), (Shape{shape[0], shape.count() / shape[0]}));
+    EXPECT_EQ(rows.grad->shape(), rows.value->shape());
+    EXPECT_THAT(backend().read(*rows.value), Exactly(values.values));
+    backend().write(*rows.value, others.values);
+    backend().write(*rows.grad, values.values);
+    EXPECT_THAT(backend().read(*images.value), Exactly(others.values)) << "over the same memory";
+    EXPECT_THAT(backend().read(*images.grad), Exactly(values.values));
+    const Variable again = backend().flatten(rows);
+    EXPECT_EQ(again.value, rows.value) << "what is flat stays as it is";
+    EXPECT_EQ(again.grad, rows.grad);
+  }
+  EXPECT_EQ(backend().flatten(place(backend(), zeros({2, 3, 4, 5}), false)).grad, nullptr);
+  EXPECT_THAT(usage_error([&] { backend().flatten(place(backend(), zeros({5}))); }),
+              AllOf(HasSubstr("Flatten"), HasSubstr("[5]")));
 }
 
 TEST_P(ContractTest, RefusesToWriteAnotherNumberOfElements) {
@@ -100,7 +121,8 @@ TEST_P(ContractTest, ARecordedSequenceRunsAsOftenAsAsked) {
 OperationPtr make_layer(Backend& backend, const std::string& type, const Variable& x, ParameterArena& arena) {
   const auto p = arena.variables();
   if (type == "conv") return backend.make_conv2d({.in_channels = 3, .out_channels = 3}, false, x, p[0], p[1]);
-  if (type == "linear") return backend.make_linear({.in_features = 12, .out_features = 3}, x, p[2], p[1]);
+  if (type == "linear")
+    return backend.make_linear({.in_features = 12, .out_features = 3}, backend.flatten(x), p[2], p[1]);
   if (type == "bn") {
     HostTensor one{{3}, {1, 1, 1}};
     return backend.make_batch_norm(
@@ -113,7 +135,7 @@ OperationPtr make_layer(Backend& backend, const std::string& type, const Variabl
 }
 
 std::vector<HostTensor> layer_parameters() {
-  return {normals({3, 3, 1, 1}, 1), normals({3}, 2), normals({3, 3, 2, 2}, 3), normals({3}, 4)};
+  return {normals({3, 3, 1, 1}, 1), normals({3}, 2), normals({3, 12}, 3), normals({3}, 4)};
 }
 
 const char* const kWithParameters[] = {"conv", "linear", "bn"};
@@ -259,8 +281,7 @@ TEST_P(ContractTest, RefusesTensorsThatAreNotItsOwn) {
 }
 
 TEST_P(ContractTest, RefusesAGradientOfAnotherShape) {
-  const Variable x{backend().make_activation({2, 3}),
-                   backend().make_activation({3, 2})};
+  const Variable x{backend().make_activation({2, 3}), backend().make_activation({3, 2})};
   EXPECT_THAT(usage_error([&] { backend().make_relu(x); }), AllOf(HasSubstr("[2, 3]"), HasSubstr("[3, 2]")));
 }
 

@@ -24,7 +24,8 @@ struct LossRun {
 LossRun run_loss(Backend& backend, const HostTensor& logits, const HostTensor& labels) {
   const auto metrics = backend.make_metrics();
   const Variable placed = place(backend, logits);
-  const auto loss = backend.make_cross_entropy(placed, place(backend, labels, false).value, *metrics);
+  const auto loss =
+      backend.make_cross_entropy(backend.flatten(placed), place(backend, labels, false).value, *metrics);
   loss->forward(Phase::training);
   loss->backward();
   return {metrics->read(), backend.read(*placed.grad)};
@@ -82,12 +83,16 @@ TEST_P(CrossEntropyTest, IsWithinRounding) {
   }
 }
 
-TEST_P(CrossEntropyTest, TakesLogitsWithAPlaneOfOne) {
-  const HostTensor flat = normals({3, 17}, 1), labels = random_labels(3, 17, 2);
-  const LossRun run = run_loss(backend(), {{3, 17, 1, 1}, flat.values}, labels);
-  const LossRun expected = run_loss(backend(), flat, labels);
-  EXPECT_EQ(run.metrics.last_loss, expected.metrics.last_loss);
-  EXPECT_THAT(run.logits_grad, Exactly(expected.logits_grad));
+TEST_P(CrossEntropyTest, TakesFlattenedPlanes) {
+  for (const Shape& images : {Shape{3, 17, 1, 1}, Shape{3, 1, 4, 5}, Shape{3, 5, 3, 2}, Shape{3, 16, 2, 2}}) {
+    SCOPED_TRACE(images.str());
+    const std::int64_t classes = images.count() / 3;
+    const HostTensor flat = normals({3, classes}, 1), labels = random_labels(3, classes, 2);
+    const LossRun run = run_loss(backend(), {images, flat.values}, labels);
+    const LossRun expected = run_loss(backend(), flat, labels);
+    EXPECT_EQ(run.metrics.last_loss, expected.metrics.last_loss);
+    EXPECT_THAT(run.logits_grad, Exactly(expected.logits_grad));
+  }
 }
 
 TEST_P(CrossEntropyTest, ANanIsALossOfNan) {

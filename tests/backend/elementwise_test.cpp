@@ -45,7 +45,15 @@ TEST_P(ElementwiseTest, ReluIsExact) {
     SCOPED_TRACE(shape.str());
     const LayerInput input{
         small_integers(shape, 4, 1), {}, [](const Shape& s) { return small_integers(s, 4, 2); }};
-    expect_equal(run_layer(backend(), input, kRelu), run_layer(truth(), input, kRelu));
+    const LayerRun run = run_layer(backend(), input, kRelu);
+    expect_equal(run, run_layer(truth(), input, kRelu));
+    const MakeOperation flattened = [](Backend& b, const Variable& x, const Variable&, const Variable&) {
+      return b.make_relu(b.flatten(x));
+    };
+    LayerRun flat = run_layer(backend(), input, flattened);
+    EXPECT_EQ(flat.shape.rank(), 2u);
+    flat.shape = run.shape;
+    expect_equal(flat, run);
   }
 }
 
@@ -65,6 +73,41 @@ TEST_P(ElementwiseTest, AddSendsTheSameGradientBothWays) {
     EXPECT_THAT(backend().read(*placed_a.grad), Exactly(upstream.values));
     EXPECT_THAT(backend().read(*placed_b.grad), Exactly(upstream.values));
   }
+}
+
+// The rows of two images of different extent, and rows that never were images: as many elements, in different
+// orders of memory.
+TEST_P(ElementwiseTest, AddMeetsElementsInRowMajorOrder) {
+  const Shape shapes[] = {{2, 3, 4, 5}, {2, 4, 15, 1}, {2, 60}, {2, 60, 1, 1}};
+  for (const Shape& first : shapes) {
+    for (const Shape& second : shapes) {
+      SCOPED_TRACE(first.str() + " and " + second.str());
+      const HostTensor a = small_integers(first, 100, 1), b = small_integers(second, 100, 2),
+                       upstream = small_integers({2, 60}, 100, 3);
+      const Variable placed_a = place(backend(), a), placed_b = place(backend(), b);
+      const OperationPtr add = backend().make_add(backend().flatten(placed_a), backend().flatten(placed_b));
+      add->forward(Phase::training);
+      backend().write(*add->output().grad, upstream.values);
+      add->backward();
+      Values sum = a.values;
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += b.values[i];
+      EXPECT_THAT(backend().read(*add->output().value), Exactly(sum));
+      EXPECT_THAT(backend().read(*placed_a.grad), Exactly(upstream.values));
+      EXPECT_THAT(backend().read(*placed_b.grad), Exactly(upstream.values));
+    }
+  }
+}
+
+TEST_P(ElementwiseTest, AddWantsAForkToAddAVariableToItself) {
+  const HostTensor values = small_integers({2, 3}, 100, 1);
+  const Variable x = place(backend(), values);
+  EXPECT_THAT(usage_error([&] { backend().make_add(x, x); }), AllOf(HasSubstr("[2, 3]"), HasSubstr("fork")));
+  const OperationPtr add =
+      backend().make_add({x.value, nullptr}, {x.value, nullptr});  // nobody differentiates
+  add->forward(Phase::evaluation);
+  Values twice = values.values;
+  for (double& value : twice) value *= 2;
+  EXPECT_THAT(backend().read(*add->output().value), Exactly(twice));
 }
 
 TEST_P(ElementwiseTest, AddRefusesDifferentShapes) {
@@ -130,6 +173,9 @@ TEST_P(ElementwiseTest, DropoutMasksAreTheSameEverywhere) {
         EXPECT_THAT(backend().read(*dropout->output().value),
                     RelativelyNear(scaled, 2 * backend().epsilon()));
         EXPECT_THAT(backend().read(*x.grad), RelativelyNear(scaled, 2 * backend().epsilon()));
+        const OperationPtr flat = backend().make_dropout({.p = p}, backend().flatten(x), random, *counter);
+        flat->forward(Phase::training);
+        EXPECT_THAT(backend().read(*flat->output().value), Exactly(backend().read(*dropout->output().value)));
       }
     }
   }

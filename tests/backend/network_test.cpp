@@ -88,7 +88,7 @@ HostTensor weights(const Shape& shape, std::uint64_t seed) {  // of a size that 
   return normals(shape, seed, 0.0, 1.0 / std::sqrt(static_cast<double>(shape.count() / shape[0])));
 }
 
-// conv -> BN + ReLU -> max pool, twice, -> linear over images: the ConvNet at odd sizes. The convolutions
+// conv -> BN + ReLU -> max pool, twice, -> flatten -> linear: the ConvNet at odd sizes. The convolutions
 // have no bias: in front of a batch norm its gradient is 0, and what a backend puts there is nothing but
 // rounding.
 std::map<std::string, Values> run_convnet(Backend& backend, std::int64_t channels) {
@@ -96,7 +96,7 @@ std::map<std::string, Values> run_convnet(Backend& backend, std::int64_t channel
       weights({channels, 3, 3, 5}, 1), normals({channels}, 2, 1.0, 0.1),
       normals({channels}, 3),          weights({33, channels, 3, 3}, 4),
       normals({33}, 5, 1.0, 0.1),      normals({33}, 6),
-      weights({10, 33, 2, 3}, 7),      normals({10}, 8)};
+      weights({10, 198}, 7),           normals({10}, 8)};
   TestNetwork net(backend, normals({4, 3, 10, 13}, 9), parameters, random_labels(4, 10, 10));
   const Conv2d first{
       .in_channels = 3, .out_channels = channels, .kernel_size = {3, 5}, .padding = {1, 2}, .bias = false};
@@ -109,7 +109,8 @@ std::map<std::string, Values> run_convnet(Backend& backend, std::int64_t channel
   x = net.add(backend.make_conv2d(second, false, x, net.parameter(3), {}));
   x = net.batch_norm(x, 4);
   x = net.add(backend.make_max_pool({}, x));
-  net.end_with_loss(net.add(backend.make_linear(last, x, net.parameter(6), net.parameter(7))));
+  net.end_with_loss(
+      net.add(backend.make_linear(last, backend.flatten(x), net.parameter(6), net.parameter(7))));
   return net.run();
 }
 
@@ -134,7 +135,7 @@ std::map<std::string, Values> run_residual(Backend& backend, std::int64_t channe
   const std::vector<HostTensor> parameters = {
       weights({channels, 1, 3, 3}, 21),        weights({channels, channels, 3, 3}, 22),
       normals({channels}, 23, 1.0, 0.1),       normals({channels}, 24),
-      weights({channels, channels, 1, 1}, 25), weights({5, channels, 1, 1}, 26)};
+      weights({channels, channels, 1, 1}, 25), weights({5, channels}, 26)};
   const auto counter = backend.make_counter();
   counter->write(3);
   TestNetwork net(backend, normals({3, 1, 6, 5}, 27), parameters, random_labels(3, 5, 28));
@@ -156,7 +157,7 @@ std::map<std::string, Values> run_residual(Backend& backend, std::int64_t channe
   y = net.add(backend.make_dropout({.p = 0.25}, y, {.seed = 1, .stream = 2}, *counter));
   y = net.add(backend.make_avg_pool({.kernel_size = {6, 5}}, y));
   net.end_with_loss(net.add(backend.make_linear({.in_features = channels, .out_features = 5, .bias = false},
-                                                y, net.parameter(5), {})));
+                                                backend.flatten(y), net.parameter(5), {})));
   return net.run();
 }
 
@@ -203,13 +204,13 @@ std::vector<double> train(Backend& backend, int steps) {
     dataset.pixels.push_back(static_cast<std::uint8_t>(value + 127));
   }
   const auto resident = backend.upload(dataset);
-  const auto arena = place_parameters(backend, {weights({3, 1, 4, 4}, 2), normals({3}, 3)});
+  const auto arena = place_parameters(backend, {weights({3, 16}, 2), normals({3}, 3)});
   const Variable images{backend.make_activation({4, 1, 4, 4}), nullptr};
   const TensorPtr labels = backend.make_tensor({4}, DType::int32);
   const auto metrics = backend.make_metrics();
   const auto counter = backend.make_counter();
   const auto batch = backend.make_batch(*resident, images.value, labels, {});
-  const auto linear = backend.make_linear({.in_features = 16, .out_features = 3}, images,
+  const auto linear = backend.make_linear({.in_features = 16, .out_features = 3}, backend.flatten(images),
                                           arena->variables()[0], arena->variables()[1]);
   const auto loss = backend.make_cross_entropy(linear->output(), labels, *metrics);
   const auto adam = backend.make_optimizer(*arena, *counter, AdamOptions{.learning_rate = 0.03125f});

@@ -66,6 +66,49 @@ struct Extent4 {
   std::int64_t images, channels, plane;
 };
 
+/// Where element (c, i) of image n lies.
+std::size_t place(const Extent4& e, std::int64_t n, std::int64_t c, std::int64_t i) {
+  return static_cast<std::size_t>((n * e.plane + i) * e.channels + c);
+}
+
+TEST(Reorder, MovesEveryElementToItsPlace) {
+  for (const Extent4 e :
+       {Extent4{0, 3, 4}, Extent4{1, 1, 1}, Extent4{2, 3, 35}, Extent4{3, 17, 1}, Extent4{5, 6, 49}}) {
+    for (const DType dtype : kDTypes) {
+      SCOPED_TRACE(testing::Message() << e.images << "x" << e.channels << "x" << e.plane);
+      const std::int64_t count = e.images * e.channels * e.plane;
+      const MemoryOrder order{e.channels, e.plane};
+      Elements images(dtype, uniform(count, -1, 1, 1));
+      const auto reordered = [&](Elements& from, const MemoryOrder& is, const MemoryOrder& becomes) {
+        return in_every_order([&] {
+          Elements to(dtype, count);
+          reorder({from.data(), is, to.data(), becomes}, dtype, count, nullptr);
+          return to;
+        });
+      };
+      Elements rows = reordered(images, order, {});
+      std::size_t row_major = 0;
+      for (std::int64_t n = 0; n < e.images; ++n) {
+        for (std::int64_t c = 0; c < e.channels; ++c) {
+          for (std::int64_t i = 0; i < e.plane; ++i) {
+            ASSERT_EQ(rows[row_major++], images[place(e, n, c, i)]);
+          }
+        }
+      }
+      EXPECT_EQ(reordered(rows, {}, order), images) << "there and back";
+      const MemoryOrder turned{e.plane, e.channels};  // images of another extent, as many elements
+      EXPECT_EQ(reordered(images, order, turned), reordered(rows, {}, turned)) << "from images to images";
+    }
+  }
+}
+
+TEST(MemoryOrder, IsTheSameWhereBothAreRowMajor) {
+  EXPECT_EQ((MemoryOrder{1, 12}), MemoryOrder{});
+  EXPECT_EQ((MemoryOrder{12, 1}), (MemoryOrder{1, 5}));
+  EXPECT_FALSE((MemoryOrder{3, 4}) == MemoryOrder{});
+  EXPECT_FALSE((MemoryOrder{3, 4}) == (MemoryOrder{4, 3}));
+}
+
 TEST(Dropout, DrawsTheMaskByTheLogicalIndex) {
   const std::int64_t step = 0x100000003;  // the stream's step has 32 bits
   for (const Extent4 e :
@@ -78,13 +121,13 @@ TEST(Dropout, DrawsTheMaskByTheLogicalIndex) {
         const DropoutOptions options{.p = p, .random = {.seed = 5, .stream = 6}, .step = &step};
         const Elements out = in_every_order([&] {
           Elements result(dtype, count);
-          dropout({in.data(), result.data(), dtype, {count, e.channels, e.plane}}, options, nullptr);
+          dropout({in.data(), result.data(), dtype, count, {e.channels, e.plane}}, options, nullptr);
           return result;
         });
         for (std::int64_t n = 0; n < e.images; ++n) {
           for (std::int64_t c = 0; c < e.channels; ++c) {
             for (std::int64_t i = 0; i < e.plane; ++i) {
-              const auto memory = static_cast<std::size_t>((n * e.plane + i) * e.channels + c);
+              const std::size_t memory = place(e, n, c, i);
               const auto logical = static_cast<std::uint64_t>((n * e.channels + c) * e.plane + i);
               const bool kept = uniform_at(options.random, 3, logical) >= p;
               ASSERT_EQ(out[memory], kept ? rounded(dtype, in[memory] * (1.0f / (1.0f - p))) : 0.0f);

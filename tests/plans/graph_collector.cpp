@@ -60,6 +60,9 @@ class GraphCollector final : public Backend {
   }
   std::vector<double> read(const Tensor&) const override { return {}; }
   void write(Tensor&, std::span<const double>) override {}
+  Variable flatten(const Variable& x) override {
+    return variable(flatten_output(x.value->shape()), x.grad != nullptr);
+  }
 
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable&) override {

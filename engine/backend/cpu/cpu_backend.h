@@ -23,6 +23,7 @@ class CpuBackend final : public HostBackend {
                                                   bool with_gradients) override;
   std::vector<double> read(const Tensor& tensor) const override;
   void write(Tensor& tensor, std::span<const double> values) override;
+  Variable flatten(const Variable& x) override;
 
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override;

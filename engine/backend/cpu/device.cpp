@@ -61,23 +61,48 @@ Task copy_task(Device& device, const dnnl::memory& from, const dnnl::memory& to)
   return {device, plan, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}};
 }
 
-Relaid::Relaid(const Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted)
-    : memory_(memory) {
-  if (memory.get_desc() == wanted) return;
-  const Block block(device, wanted);
-  memory_ = block.memory;
-  bytes_ = block.bytes;
+namespace {
+
+/// The same plain memory under other dimensions.
+dnnl::memory redimensioned(const Device& device, const dnnl::memory& plain, const Dims& dims) {
+  return {plain_layout(dims), device.engine(), plain.get_data_handle()};
 }
 
+}  // namespace
+
 Relaid Relaid::input(Device& device, const dnnl::memory& source, const dnnl::memory::desc& wanted) {
-  Relaid relaid(device, source, wanted);
-  if (relaid.bytes_) relaid.reorder_ = copy_task(device, source, relaid.memory_);
+  Relaid relaid;
+  relaid.memory_ = source;
+  if (source.get_desc() == wanted) return relaid;
+  const Dims is = dims_of(source.get_desc());
+  const Dims becomes = dims_of(wanted);
+  if (is != becomes) {
+    relaid = input(device, source, plain_layout(is));
+    relaid.memory_ = redimensioned(device, relaid.memory_, becomes);
+    if (relaid.memory_.get_desc() == wanted) return relaid;
+  }
+  const Block block(device, wanted);
+  relaid.reorders_.push_back(copy_task(device, relaid.memory_, block.memory));
+  relaid.bytes_.push_back(block.bytes);
+  relaid.memory_ = block.memory;
   return relaid;
 }
 
 Relaid Relaid::output(Device& device, const dnnl::memory& destination, const dnnl::memory::desc& wanted) {
-  Relaid relaid(device, destination, wanted);
-  if (relaid.bytes_) relaid.reorder_ = copy_task(device, relaid.memory_, destination);
+  Relaid relaid;
+  relaid.memory_ = destination;
+  if (destination.get_desc() == wanted) return relaid;
+  const Dims is = dims_of(destination.get_desc());
+  const Dims becomes = dims_of(wanted);
+  if (is != becomes) {
+    relaid = output(device, destination, plain_layout(is));
+    relaid.memory_ = redimensioned(device, relaid.memory_, becomes);
+    if (relaid.memory_.get_desc() == wanted) return relaid;
+  }
+  const Block block(device, wanted);
+  relaid.reorders_.insert(relaid.reorders_.begin(), copy_task(device, block.memory, relaid.memory_));
+  relaid.bytes_.push_back(block.bytes);
+  relaid.memory_ = block.memory;
   return relaid;
 }
 

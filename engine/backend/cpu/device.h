@@ -14,6 +14,9 @@
 
 namespace convoy::cpu {
 
+/// Row-major, of floats.
+Layout plain_layout(const Dims& dims);
+
 /// Bytes on a cache line's boundary, zero when they are made. Throws Error if there is no memory.
 class Buffer {
  public:
@@ -78,7 +81,8 @@ class Task {
 /// Copies values from one memory to another, whatever layouts they have.
 Task copy_task(Device& device, const dnnl::memory& from, const dnnl::memory& to);
 
-/// A tensor's memory as a primitive wants it: itself, or a copy in another layout.
+/// A tensor's memory as a primitive wants it: itself, or a copy in another layout. That layout may also have
+/// other dimensions of as many elements: elements that have the same place in row-major order are the same.
 class Relaid {
  public:
   /// For reading: `copy` brings the values of `source` over.
@@ -88,16 +92,13 @@ class Relaid {
 
   const dnnl::memory& memory() const { return memory_; }
   void copy() {
-    if (reorder_) reorder_->run();
+    for (Task& reorder : reorders_) reorder.run();
   }
 
  private:
-  /// `memory` itself if it has that layout, else new memory.
-  Relaid(const Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted);
-
   dnnl::memory memory_;
-  std::shared_ptr<Buffer> bytes_;  // of the copy; null without one
-  std::optional<Task> reorder_;
+  std::vector<std::shared_ptr<Buffer>> bytes_;  // of the copies
+  std::vector<Task> reorders_;                  // none, one, or two by way of plain memory
 };
 
 /// A primitive on memory of any layout: what it reads is brought into the layouts it wants first, what it

@@ -44,17 +44,23 @@ class ReluOperation final : public Operation {
   Bound x_, y_;
 };
 
+/// The sum has the layout of the first summand, whose gradient is the sum's own. That is safe because both
+/// have one consumer: between the sum's consumer, which writes the gradient, and the summand's producer,
+/// which reads it, nobody writes there.
 class AddOperation final : public Operation {
  public:
   AddOperation(Device& device, Bound a, Bound b)
       : a_(std::move(a)),
         b_(std::move(b)),
-        y_("add: output",
-           output_ = make_variable(device, a_.shape(), a_.value->layout(), a_.grad || b_.grad)),
         b_like_a_(Relaid::input(device, b_.value->memory(), a_.value->layout())) {
-    for (const Bound* summand : {&a_, &b_}) {
-      if (summand->grad) copies_.push_back(copy_task(device, y_.grad->memory(), summand->grad->memory()));
-    }
+    output_ = make_variable(device, a_.shape(), a_.value->layout(), !a_.grad && b_.grad);
+    if (a_.grad) output_.grad = a_.grad;
+    y_ = Bound("add: output", output_);
+    if (!b_.grad) return;
+    const Dims dims = b_.value->dims();
+    const Layout copied = dims == a_.value->dims() ? a_.value->layout() : plain_layout(dims);
+    gradient_ = Relaid::input(device, y_.grad->memory(), copied);
+    copy_ = copy_task(device, gradient_->memory(), b_.grad->memory());
   }
 
   void forward(Phase) override {
@@ -65,13 +71,16 @@ class AddOperation final : public Operation {
   }
 
   void backward() override {
-    for (Task& copy : copies_) copy.run();
+    if (!copy_) return;
+    gradient_->copy();
+    copy_->run();
   }
 
  private:
   Bound a_, b_, y_;
   Relaid b_like_a_;
-  std::vector<Task> copies_;  // of the output's gradient to the summands'
+  std::optional<Relaid> gradient_;  // the output's, in the dimensions of the second summand's
+  std::optional<Task> copy_;        // of it to the second summand's
 };
 
 class ForkOperation final : public Fork {
@@ -105,7 +114,7 @@ OperationPtr CpuBackend::make_relu(const Variable& x) {
 
 OperationPtr CpuBackend::make_add(const Variable& a, const Variable& b) {
   Bound bound_a("add: first input", a), bound_b("add: second input", b);
-  require_shape("add: second input", bound_b.shape(), bound_a.shape());
+  check_add(a, b);
   return std::make_unique<AddOperation>(device_, std::move(bound_a), std::move(bound_b));
 }
 

@@ -19,7 +19,8 @@ OperationPtr CpuBackend::make_linear(const Linear& layer, const Variable& x, con
                   .window = {},
                   .plan = plan_linear};
   w.output = linear_output(layer, w.x.shape(), w.weight.shape());
-  w.weight_dims = dims_of(w.weight.shape());
+  w.weight_dims = w.x.value->dims();  // [N, in], or [N, C, H, W] of what was flattened
+  w.weight_dims[0] = layer.out_features;
   return make_weighted(device_, std::move(w));
 }
 

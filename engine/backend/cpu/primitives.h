@@ -13,6 +13,8 @@ namespace convoy::cpu {
 using Layout = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
 
+Dims dims_of(const Layout& layout);
+
 /// An executable primitive and the layouts of its arguments. `source`, `weights` and `destination` stand for
 /// the gradient where the pass computes or takes that instead of the value.
 struct PrimitivePlan {
@@ -27,8 +29,8 @@ struct PrimitivePlan {
   bool is_reference() const { return implementation.starts_with("ref"); }
 };
 
-/// A convolution (weights [O, I, KH, KW], or [G, O/G, I/G, KH, KW]) or a linear layer (weights [O, I] or
-/// [O, C, H, W]). Layouts may be `any`; `bias` is zero-sized without one.
+/// A convolution (weights [O, I, KH, KW], or [G, O/G, I/G, KH, KW]) or a linear layer (weights [O, I], or
+/// [O, C, H, W] over x [N, C, H, W]). Layouts may be `any`; `bias` is zero-sized without one.
 struct WeightedSpec {
   Layout source;
   Layout weights;

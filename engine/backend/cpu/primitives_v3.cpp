@@ -3,6 +3,8 @@
 
 namespace convoy::cpu {
 
+Dims dims_of(const Layout& layout) { return layout.get_dims(); }
+
 namespace {
 
 using dnnl::algorithm;

@@ -33,11 +33,6 @@ std::shared_ptr<CpuTensor> as_cpu(const std::string& what, const TensorPtr& tens
   return ours;
 }
 
-/// The tensor's memory, its own if it is plain, and the means to bring it up to date.
-Relaid plain_input(Device& device, const CpuTensor& tensor) {
-  return Relaid::input(device, tensor.memory(), plain_layout(tensor.shape()));
-}
-
 }  // namespace
 
 Dims dims_of(const Shape& shape) {
@@ -65,6 +60,9 @@ CpuTensor::CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<B
       bytes_(std::move(arena)),
       memory_(plain_layout(shape), device.engine(), begin),
       dtype_(DType::float32) {}
+
+CpuTensor::CpuTensor(const Shape& shape, const CpuTensor& other)
+    : Tensor(shape), bytes_(other.bytes_), memory_(other.memory_), dtype_(other.dtype_) {}
 
 std::span<float> CpuTensor::floats() const {
   return {static_cast<float*>(memory_.get_data_handle()), layout().get_size() / sizeof(float)};
@@ -118,7 +116,7 @@ std::vector<double> CpuBackend::read(const Tensor& foreign) const {
     const auto integers = tensor.integers();
     return {integers.begin(), integers.end()};
   }
-  Relaid plain = plain_input(device_, tensor);
+  Relaid plain = Relaid::input(device_, tensor.memory(), plain_layout(tensor.shape()));
   plain.copy();
   const auto* begin = static_cast<const float*>(plain.memory().get_data_handle());
   return {begin, begin + tensor.shape().count()};
@@ -136,6 +134,15 @@ void CpuBackend::write(Tensor& foreign, std::span<const double> values) {
   std::ranges::transform(values, static_cast<float*>(plain.memory().get_data_handle()),
                          [](double value) { return static_cast<float>(value); });
   plain.copy();
+}
+
+Variable CpuBackend::flatten(const Variable& x) {
+  const Bound bound("Flatten: input", x);
+  const Shape shape = flatten_output(bound.shape());
+  if (bound.shape() == shape) return x;
+  Variable flat{std::make_shared<CpuTensor>(shape, *bound.value), nullptr};
+  if (bound.grad) flat.grad = std::make_shared<CpuTensor>(shape, *bound.grad);
+  return flat;
 }
 
 CpuParameters::CpuParameters(const Device& device, std::span<const Shape> shapes, bool with_gradients) {

@@ -1,4 +1,5 @@
-// The CPU backend's tensors: a logical shape over memory in whatever layout oneDNN prefers.
+// The CPU backend's tensors: a logical shape over memory in whatever layout oneDNN prefers. The memory of
+// what was flattened, [N, C H W], keeps the four dimensions that it had.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,6 @@ namespace convoy::cpu {
 
 /// Row-major, as PyTorch has it. A scalar's one element lies in a oneDNN dimension of 1.
 Layout plain_layout(const Shape& shape, DType dtype = DType::float32);
-Layout plain_layout(const Dims& dims);
 
 /// Any layout of that shape: for a primitive to choose.
 Layout any_layout(const Dims& dims);
@@ -27,9 +27,13 @@ class CpuTensor final : public Tensor {
   CpuTensor(const Device& device, const Shape& shape, const Layout& layout, DType dtype = DType::float32);
   /// The part of an arena that starts at `begin`, plain.
   CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<Buffer> arena, float* begin);
+  /// The memory of `other` under another shape of as many elements.
+  CpuTensor(const Shape& shape, const CpuTensor& other);
 
   const dnnl::memory& memory() const { return memory_; }
   Layout layout() const { return memory_.get_desc(); }
+  /// The memory's dimensions, not the shape's.
+  Dims dims() const { return dims_of(layout()); }
   DType dtype() const { return dtype_; }
 
   /// In memory order, with the padding that a blocked layout may have (always zero).

@@ -23,9 +23,9 @@ class WeightedOperation final : public Operation {
  public:
   WeightedOperation(Device& device, WeightedLayer layer) : layer_(std::move(layer)) {
     const Bound& x = layer_.x;
-    const PrimitivePlan forward = make_plan(
-        device, PropKind::forward, layer_.keep_x ? x.value->layout() : any_layout(dims_of(x.shape())),
-        any_layout(dims_of(layer_.output)));
+    const PrimitivePlan forward =
+        make_plan(device, PropKind::forward, layer_.keep_x ? x.value->layout() : any_layout(x.value->dims()),
+                  any_layout(dims_of(layer_.output)));
     const bool with_grad = x.grad || layer_.weight.grad || layer_.bias.grad;
     check_conv2d_relu(layer_.fuse_relu, with_grad);
     output_ = make_variable(device, layer_.output, forward.destination, with_grad);
@@ -55,7 +55,7 @@ class WeightedOperation final : public Operation {
     const std::string name = fmt::format("{} {}", layer_.name, layer_.x.shape().str());
     const PrimitivePlan plan = planned(name, [&] { return layer_.plan(device.engine(), pass, spec); });
     if (!plan.is_reference()) return plan;
-    spec.source = any_layout(dims_of(layer_.x.shape()));
+    spec.source = any_layout(layer_.x.value->dims());
     spec.destination = any_layout(dims_of(layer_.output));
     return planned(name, [&] { return layer_.plan(device.engine(), pass, spec); });
   }

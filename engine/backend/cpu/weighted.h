@@ -14,7 +14,7 @@ struct WeightedLayer {
   std::string name;  // "Conv2d"
   Bound x, weight, bias;
   Shape output;
-  Dims weight_dims;  // with the groups in front, if there are several
+  Dims weight_dims;  // with the groups in front, if there are several; for a linear layer as x has them
   bool fuse_relu;    // convolution only
   bool keep_x;       // plan for the layout that x has, rather than for the best one
   WeightedSpec window;

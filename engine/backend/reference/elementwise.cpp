@@ -31,11 +31,15 @@ class ReluOperation final : public Operation {
   Bound<T> x_, y_;
 };
 
+/// The first summand's gradient is the output's own. That is safe because both have one consumer: between the
+/// sum's consumer, which writes the gradient, and the summand's producer, which reads it, nobody writes
+/// there.
 template <typename T>
 class AddOperation final : public Operation {
  public:
-  AddOperation(Bound<T> a, Bound<T> b) : a_(std::move(a)), b_(std::move(b)) {
-    output_ = make_variable<T>(a_.shape(), a_.wants_grad() || b_.wants_grad());
+  AddOperation(const TensorPtr& a_grad, Bound<T> a, Bound<T> b) : a_(std::move(a)), b_(std::move(b)) {
+    output_ = make_variable<T>(a_.shape(), !a_grad && b_.wants_grad());
+    if (a_grad) output_.grad = a_grad;
     y_ = Bound<T>("add: output", output_);
   }
 
@@ -45,7 +49,6 @@ class AddOperation final : public Operation {
   }
 
   void backward() override {
-    if (a_.wants_grad()) std::ranges::copy(y_.grad(), a_.grad().begin());
     if (b_.wants_grad()) std::ranges::copy(y_.grad(), b_.grad().begin());
   }
 
@@ -88,8 +91,8 @@ OperationPtr ReferenceBackend<T>::make_relu(const Variable& x) {
 template <typename T>
 OperationPtr ReferenceBackend<T>::make_add(const Variable& a, const Variable& b) {
   Bound<T> bound_a("add: first input", a), bound_b("add: second input", b);
-  require_shape("add: second input", bound_b.shape(), bound_a.shape());
-  return std::make_unique<AddOperation<T>>(std::move(bound_a), std::move(bound_b));
+  check_add(a, b);
+  return std::make_unique<AddOperation<T>>(a.grad, std::move(bound_a), std::move(bound_b));
 }
 
 template <typename T>

@@ -1,4 +1,4 @@
-// Linear: y [N, O] = x [N, I] w^T [I, O] + b. An input [N, C, H, W] is the same row-major memory as [N, I].
+// Linear: y [N, O] = x [N, I] w^T [I, O] + b.
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/core/error.h"

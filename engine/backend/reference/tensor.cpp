@@ -111,6 +111,18 @@ void ReferenceBackend<T>::write(Tensor& tensor, std::span<const double> values) 
   store<T>(values, own<RealTensor<T>>("the tensor written", tensor).values());
 }
 
+template <typename T>
+Variable ReferenceBackend<T>::flatten(const Variable& x) {
+  const Bound<T> checked("Flatten: input", x);
+  const Shape shape = flatten_output(checked.shape());
+  if (checked.shape() == shape) return x;
+  const auto view = [&](const TensorPtr& tensor) -> TensorPtr {
+    if (!tensor) return nullptr;
+    return std::make_shared<RealTensor<T>>(shape, own<RealTensor<T>>("Flatten: input", *tensor));
+  };
+  return {view(x.value), view(x.grad)};
+}
+
 template class RealTensor<float>;
 template class RealTensor<double>;
 template class Arena<float>;
@@ -131,5 +143,7 @@ template std::vector<double> ReferenceBackend<float>::read(const Tensor&) const;
 template std::vector<double> ReferenceBackend<double>::read(const Tensor&) const;
 template void ReferenceBackend<float>::write(Tensor&, std::span<const double>);
 template void ReferenceBackend<double>::write(Tensor&, std::span<const double>);
+template Variable ReferenceBackend<float>::flatten(const Variable&);
+template Variable ReferenceBackend<double>::flatten(const Variable&);
 
 }  // namespace convoy::reference

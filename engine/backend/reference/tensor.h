@@ -18,6 +18,9 @@ class RealTensor final : public Tensor {
   explicit RealTensor(const Shape& shape);
   /// The elements of `arena` from `offset` on.
   RealTensor(const Shape& shape, std::shared_ptr<std::vector<T>> arena, std::int64_t offset);
+  /// The elements of `other` under another shape of as many.
+  RealTensor(const Shape& shape, const RealTensor& other)
+      : Tensor(shape), memory_(other.memory_), values_(other.values_) {}
 
   std::span<T> values() { return values_; }
   std::span<const T> values() const { return values_; }

@@ -7,7 +7,6 @@
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
 #include "engine/core/error.h"
-#include "kernels/cuda_error.h"
 #include "kernels/elementwise.h"
 
 namespace convoy::cuda {
@@ -28,15 +27,12 @@ class DropoutOperation final : public Operation {
       throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
     }
     options_.p = smallest_float_from(layer.p);
-    output_ = context.make_activation(x.value->shape(), x.grad != nullptr);
-    const Shape& shape = x.value->shape();
-    shape_ = {shape.count(), shape.rank() > 1 ? shape[1] : 1, shape.rank() == 4 ? shape[2] * shape[3] : 1};
+    output_ = make_output_like(x.value, x.grad != nullptr);
   }
 
   void forward(Phase phase) override {
     if (phase == Phase::training) return apply(device(x_.value), device(output_.value));
-    CONVOY_CUDA(cudaMemcpyAsync(device(output_.value).data(), device(x_.value).data(),
-                                device(x_.value).bytes(), cudaMemcpyDeviceToDevice, context_.stream()));
+    copy(device(x_.value), device(output_.value), context_.stream());
   }
 
   void backward() override {
@@ -45,13 +41,13 @@ class DropoutOperation final : public Operation {
 
  private:
   void apply(const DeviceTensor& in, const DeviceTensor& out) const {
-    kernels::dropout({in.data(), out.data(), in.dtype(), shape_}, options_, context_.stream());
+    kernels::dropout({in.data(), out.data(), in.dtype(), in.shape().count(), in.order()}, options_,
+                     context_.stream());
   }
 
   Context& context_;
   Variable x_;
   kernels::DropoutOptions options_;
-  kernels::LogicalShape shape_;
 };
 
 }  // namespace

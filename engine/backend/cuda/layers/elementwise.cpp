@@ -3,7 +3,6 @@
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
-#include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
 namespace {
@@ -11,7 +10,7 @@ namespace {
 class ReluOperation final : public Operation {
  public:
   ReluOperation(Context& context, const Variable& x) : context_(context), x_(x) {
-    output_ = context.make_activation(x.value->shape(), x.grad != nullptr);
+    output_ = make_output_like(x.value, x.grad != nullptr);
   }
 
   void forward(Phase) override {
@@ -34,39 +33,42 @@ class ReluOperation final : public Operation {
   Variable x_;
 };
 
+/// The sum lies in memory as its first summand, whose gradient is the sum's own. That is safe because both
+/// have one consumer: between the sum's consumer, which writes the gradient (a loss does so on the way
+/// forward), and the summand's producer, which reads it, nobody writes there; no operation changes its
+/// output's gradient.
 class AddOperation final : public Operation {
  public:
-  AddOperation(Context& context, const Variable& a, const Variable& b) : context_(context), a_(a), b_(b) {
-    require_shape("add: second input", b.value->shape(), a.value->shape());
-    output_ = context.make_activation(a.value->shape(), a.grad || b.grad);
+  AddOperation(Context& context, const Variable& a, const Variable& b)
+      : context_(context), a_(a), b_(b), b_like_a_(b.value) {
+    check_add(a, b);
+    output_ = make_output_like(a.value, !a.grad && b.grad);
+    if (a.grad) output_.grad = a.grad;
+    const MemoryOrder& order = device(a.value).order();
+    if (device(b.value).order() != order) b_like_a_ = make_like(device(b.value), order);
   }
 
   void forward(Phase) override {
-    kernels::add({device(a_.value).data(), device(b_.value).data(), device(output_.value).data()},
+    if (b_like_a_ != b_.value) copy(device(b_.value), device(b_like_a_), context_.stream());
+    kernels::add({device(a_.value).data(), device(b_like_a_).data(), device(output_.value).data()},
                  device(a_.value).dtype(), a_.value->shape().count(), context_.stream());
   }
 
   void backward() override {
-    for (const Variable* term : {&a_, &b_}) {
-      if (!term->grad) continue;
-      const DeviceTensor& dy = device(output_.grad);
-      CONVOY_CUDA(cudaMemcpyAsync(device(term->grad).data(), dy.data(), dy.bytes(), cudaMemcpyDeviceToDevice,
-                                  context_.stream()));
-    }
+    if (b_.grad) copy(device(output_.grad), device(b_.grad), context_.stream());
   }
 
  private:
   Context& context_;
   Variable a_;
   Variable b_;
+  TensorPtr b_like_a_;  // b's value in the memory order of a's
 };
 
 class ForkOperation final : public Fork {
  public:
   ForkOperation(Context& context, const Variable& x) : context_(context), x_(x) {
-    const auto gradient = [&] {
-      return x.grad ? context.make_activation(x.value->shape(), true).grad : nullptr;
-    };
+    const auto gradient = [&]() -> TensorPtr { return x.grad ? make_like(device(x.grad)) : nullptr; };
     output_ = {x.value, gradient()};
     second_ = {x.value, gradient()};
   }

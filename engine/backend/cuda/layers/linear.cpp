@@ -24,6 +24,7 @@ class LinearOperation final : public Operation {
     rows_ = y[0];
     in_ = layer.in_features;
     out_ = layer.out_features;
+    order_columns(t.weight, device(t.x.value).order(), context.stream());
     output_ = context.make_activation(y, t.x.grad || t.weight.grad);
 
     forward_.emplace(context, Product{.a = images(t.x.value),

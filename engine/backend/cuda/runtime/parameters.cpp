@@ -1,8 +1,13 @@
 #include "engine/backend/cuda/runtime/parameters.h"
 
 #include <cuda_bf16.h>
+#include <fmt/format.h>
+
+#include <algorithm>
 
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/core/error.h"
+#include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
 namespace {
@@ -10,16 +15,63 @@ namespace {
 // Elements: 16 bytes in bf16, 32 in fp32, so that both views of a parameter are aligned.
 constexpr std::int64_t kAlignment = 8;
 
+std::shared_ptr<DeviceTensor> tensor_in(const ArenaLayout& layout, std::size_t parameter,
+                                        const std::shared_ptr<const Buffer>& buffer, DType dtype) {
+  return std::make_shared<DeviceTensor>(layout.shape(parameter), dtype, buffer,
+                                        layout.offset(parameter, dtype), layout.order(parameter));
+}
+
 }  // namespace
 
-ParameterTensor::ParameterTensor(const Shape& shape, std::shared_ptr<const Buffer> values,
-                                 std::int64_t offset, std::shared_ptr<const Buffer> copies)
-    : DeviceTensor(shape, DType::float32, std::move(values),
-                   static_cast<std::size_t>(offset) * sizeof(float)) {
-  if (!copies) return;
-  copy_ = std::make_unique<DeviceTensor>(shape, DType::bfloat16, std::move(copies),
-                                         static_cast<std::size_t>(offset) * sizeof(__nv_bfloat16));
+ArenaLayout::ArenaLayout(std::span<const Shape> shapes) {
+  for (const Shape& shape : shapes) {
+    parts_.push_back({shape, count_, std::make_shared<MemoryOrder>(default_order(shape))});
+    count_ += (shape.count() + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  count_ = std::max(count_, kAlignment);  // a model without parameters trains nothing, but it runs
 }
+
+std::size_t ArenaLayout::offset(std::size_t parameter, DType dtype) const {
+  return static_cast<std::size_t>(parts_[parameter].begin) * bytes_of(dtype);
+}
+
+void ArenaLayout::add(const std::shared_ptr<const Buffer>& buffer, DType dtype) {
+  std::erase_if(buffers_, [](const auto& entry) { return entry.first.expired(); });
+  const bool known =
+      std::ranges::any_of(buffers_, [&](const auto& entry) { return entry.first.lock() == buffer; });
+  if (!known) buffers_.emplace_back(buffer, dtype);
+}
+
+void ArenaLayout::order_columns(std::size_t parameter, const MemoryOrder& order, cudaStream_t stream) {
+  Part& part = parts_[parameter];
+  if (part.ordered && *part.order != order) {
+    throw UsageError(fmt::format("Linear: weight {} is used behind the Flatten of images of another extent",
+                                 part.shape.str()));
+  }
+  part.ordered = true;
+  if (*part.order == order) return;
+  for (const auto& [weak, dtype] : buffers_) {
+    const std::shared_ptr<const Buffer> buffer = weak.lock();
+    if (!buffer) continue;
+    const DeviceTensor from(part.shape, dtype, buffer, offset(parameter, dtype),
+                            std::make_shared<const MemoryOrder>(*part.order));
+    const auto reordered = make_like(from, order);
+    copy(from, *reordered, stream);
+    CONVOY_CUDA(
+        cudaMemcpyAsync(from.data(), reordered->data(), from.bytes(), cudaMemcpyDeviceToDevice, stream));
+    CONVOY_CUDA(cudaStreamSynchronize(stream));  // before `reordered` is freed
+  }
+  *part.order = order;
+}
+
+ParameterTensor::ParameterTensor(std::shared_ptr<ArenaLayout> layout, std::size_t index,
+                                 const std::shared_ptr<const Buffer>& values,
+                                 const std::shared_ptr<const Buffer>& copies)
+    : DeviceTensor(layout->shape(index), DType::float32, values, layout->offset(index, DType::float32),
+                   layout->order(index)),
+      layout_(std::move(layout)),
+      index_(index),
+      copy_(copies ? tensor_in(*layout_, index, copies, DType::bfloat16) : nullptr) {}
 
 void ParameterTensor::write(std::span<const double> values, cudaStream_t stream) {
   DeviceTensor::write(values, stream);
@@ -31,27 +83,39 @@ DeviceTensor& compute_copy(const TensorPtr& parameter) {
   return device(parameter);
 }
 
-DeviceParameters::DeviceParameters(const Context& context, std::span<const Shape> shapes,
-                                   bool with_gradients) {
-  std::vector<std::int64_t> offsets;
-  for (const Shape& shape : shapes) {
-    offsets.push_back(count_);
-    count_ += (shape.count() + kAlignment - 1) / kAlignment * kAlignment;
-  }
-  const auto elements = static_cast<std::size_t>(count_);
-  values_ = std::make_shared<const Buffer>(elements * sizeof(float));
-  if (with_gradients) gradients_ = std::make_shared<const Buffer>(elements * sizeof(float));
-  if (context.activation() == DType::bfloat16) {
-    copies_ = std::make_shared<const Buffer>(elements * sizeof(__nv_bfloat16));
-  }
+void order_columns(const Variable& weight, const MemoryOrder& order, cudaStream_t stream) {
+  if (auto* own = dynamic_cast<ParameterTensor*>(weight.value.get()))
+    return own->order_columns(order, stream);
+  if (device(weight.value).order() == order) return;
+  throw UsageError(
+      fmt::format("Linear: weight {} is no parameter of an arena, so it cannot be read behind a Flatten",
+                  weight.value->shape().str()));
+}
+
+DeviceParameters::DeviceParameters(const Context& context, std::span<const Shape> shapes, bool with_gradients)
+    : layout_(std::make_shared<ArenaLayout>(shapes)) {
+  const auto make_buffer = [&](DType dtype) {
+    auto buffer = std::make_shared<const Buffer>(static_cast<std::size_t>(count()) * bytes_of(dtype));
+    layout_->add(buffer, dtype);
+    return buffer;
+  };
+  values_ = make_buffer(DType::float32);
+  if (with_gradients) gradients_ = make_buffer(DType::float32);
+  if (context.activation() == DType::bfloat16) copies_ = make_buffer(DType::bfloat16);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    Variable variable{std::make_shared<ParameterTensor>(shapes[i], values_, offsets[i], copies_), nullptr};
-    if (with_gradients) {
-      variable.grad = std::make_shared<DeviceTensor>(shapes[i], DType::float32, gradients_,
-                                                     static_cast<std::size_t>(offsets[i]) * sizeof(float));
-    }
+    Variable variable{std::make_shared<ParameterTensor>(layout_, i, values_, copies_), nullptr};
+    if (with_gradients) variable.grad = tensor_in(*layout_, i, gradients_, DType::float32);
     variables_.push_back(std::move(variable));
   }
+}
+
+std::vector<TensorPtr> DeviceParameters::view(const std::shared_ptr<const Buffer>& buffer) const {
+  layout_->add(buffer, DType::float32);
+  std::vector<TensorPtr> tensors;
+  for (std::size_t i = 0; i < layout_->parameters(); ++i) {
+    tensors.push_back(tensor_in(*layout_, i, buffer, DType::float32));
+  }
+  return tensors;
 }
 
 std::unique_ptr<ParameterArena> CudaBackend::make_parameters(std::span<const Shape> shapes,

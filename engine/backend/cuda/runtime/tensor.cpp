@@ -6,29 +6,14 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/core/error.h"
+#include "kernels/cuda_error.h"
+#include "kernels/elementwise.h"
 
 namespace convoy::cuda {
 namespace {
 
-// Calls `visit(row_major, in_memory)` for the positions of every element: N,H,W,C in memory for rank 4, the
-// same order for any other.
-template <typename Visit>
-void for_each_position(const Shape& shape, Visit visit) {
-  if (shape.rank() != 4) {
-    for (std::int64_t i = 0; i < shape.count(); ++i)
-      visit(static_cast<std::size_t>(i), static_cast<std::size_t>(i));
-    return;
-  }
-  const std::int64_t channels = shape[1];
-  const std::int64_t pixels = shape[2] * shape[3];
-  std::size_t row_major = 0;
-  for (std::int64_t n = 0; n < shape[0]; ++n) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      for (std::int64_t pixel = 0; pixel < pixels; ++pixel, ++row_major) {
-        visit(row_major, static_cast<std::size_t>((n * pixels + pixel) * channels + c));
-      }
-    }
-  }
+std::size_t place_of(const DeviceTensor& tensor, std::size_t index) {
+  return static_cast<std::size_t>(tensor.order().place_of(static_cast<std::int64_t>(index)));
 }
 
 template <typename T>
@@ -36,26 +21,37 @@ std::vector<double> read_as(const DeviceTensor& tensor, cudaStream_t stream) {
   std::vector<T> staging(static_cast<std::size_t>(tensor.shape().count()));
   copy_to_host(staging.data(), tensor.data(), tensor.bytes(), stream);
   std::vector<double> values(staging.size());
-  for_each_position(tensor.shape(), [&](std::size_t logical, std::size_t memory) {
-    values[logical] = static_cast<double>(static_cast<float>(staging[memory]));
-  });
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<double>(static_cast<float>(staging[place_of(tensor, i)]));
+  }
   return values;
 }
 
 template <typename T>
 void write_as(DeviceTensor& tensor, std::span<const double> values, cudaStream_t stream) {
   std::vector<T> staging(values.size());
-  for_each_position(tensor.shape(), [&](std::size_t logical, std::size_t memory) {
-    staging[memory] = static_cast<T>(static_cast<float>(values[logical]));
-  });
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    staging[place_of(tensor, i)] = static_cast<T>(static_cast<float>(values[i]));
+  }
   copy_to_device(tensor.data(), staging.data(), tensor.bytes(), stream);
 }
 
 }  // namespace
 
+MemoryOrder default_order(const Shape& shape) {
+  return shape.rank() == 4 ? MemoryOrder{shape[1], shape[2] * shape[3]} : MemoryOrder{};
+}
+
 DeviceTensor::DeviceTensor(const Shape& shape, DType dtype, std::shared_ptr<const Buffer> memory,
-                           std::size_t offset)
-    : Tensor(shape), dtype_(dtype), memory_(std::move(memory)), data_(memory_->as<std::byte>() + offset) {}
+                           std::size_t offset, std::shared_ptr<const MemoryOrder> order)
+    : Tensor(shape),
+      dtype_(dtype),
+      memory_(std::move(memory)),
+      data_(memory_->as<std::byte>() + offset),
+      order_(order ? std::move(order) : std::make_shared<const MemoryOrder>(default_order(shape))) {}
+
+DeviceTensor::DeviceTensor(const Shape& shape, const DeviceTensor& other)
+    : Tensor(shape), dtype_(other.dtype_), memory_(other.memory_), data_(other.data_), order_(other.order_) {}
 
 std::size_t DeviceTensor::bytes() const {
   return static_cast<std::size_t>(shape().count()) * bytes_of(dtype_);
@@ -74,6 +70,29 @@ void DeviceTensor::write(std::span<const double> values, cudaStream_t stream) {
   write_as<float>(*this, values, stream);
 }
 
+std::shared_ptr<DeviceTensor> make_like(const DeviceTensor& tensor, const MemoryOrder& order) {
+  return std::make_shared<DeviceTensor>(tensor.shape(), tensor.dtype(),
+                                        std::make_shared<const Buffer>(tensor.bytes()), 0,
+                                        std::make_shared<const MemoryOrder>(order));
+}
+
+std::shared_ptr<DeviceTensor> make_like(const DeviceTensor& tensor) {
+  return make_like(tensor, tensor.order());
+}
+
+Variable make_output_like(const TensorPtr& x, bool with_gradient) {
+  return {make_like(device(x)), with_gradient ? make_like(device(x)) : nullptr};
+}
+
+void copy(const DeviceTensor& from, const DeviceTensor& to, cudaStream_t stream) {
+  if (from.order() == to.order()) {
+    CONVOY_CUDA(cudaMemcpyAsync(to.data(), from.data(), from.bytes(), cudaMemcpyDeviceToDevice, stream));
+    return;
+  }
+  kernels::reorder({from.data(), from.order(), to.data(), to.order()}, from.dtype(), from.shape().count(),
+                   stream);
+}
+
 const DeviceTensor& device(const Tensor& tensor) { return own<const DeviceTensor>("a tensor", tensor); }
 
 DeviceTensor& device(Tensor& tensor) { return own<DeviceTensor>("a tensor", tensor); }
@@ -90,6 +109,9 @@ void require_own(const std::string& what, const Variable& variable) {
   if (!variable.grad) return;
   require_reals(what + " gradient", variable.grad);
   require_shape(what + " gradient", variable.grad->shape(), variable.value->shape());
+  if (device(*variable.grad).order() == device(*variable.value).order()) return;
+  throw UsageError(fmt::format("{} {} and its gradient come from different operations", what,
+                               variable.value->shape().str()));
 }
 
 TensorPtr CudaBackend::make_tensor(const Shape& shape, DType dtype) {
@@ -99,6 +121,15 @@ TensorPtr CudaBackend::make_tensor(const Shape& shape, DType dtype) {
 
 TensorPtr CudaBackend::make_activation(const Shape& shape) {
   return context_.make_tensor(shape, context_.activation());
+}
+
+Variable CudaBackend::flatten(const Variable& x) {
+  require_own("Flatten: input", x);
+  const Shape shape = flatten_output(x.value->shape());
+  if (x.value->shape() == shape) return x;
+  Variable flat{std::make_shared<DeviceTensor>(shape, device(x.value)), nullptr};
+  if (x.grad) flat.grad = std::make_shared<DeviceTensor>(shape, device(x.grad));
+  return flat;
 }
 
 std::vector<double> CudaBackend::read(const Tensor& tensor) const {

@@ -33,14 +33,20 @@ class CrossEntropyOperation final : public Operation {
                         const DeviceMetrics& metrics)
       : context_(context), logits_(logits), labels_(labels), metrics_(metrics) {
     classes_ = cross_entropy_classes(logits.value->shape(), labels->shape());
+    rows_ = logits;
+    if (!device(logits.value).order().row_major()) {  // a model that ends with the Flatten of a plane
+      rows_ = {make_like(device(logits.value), {}),
+               logits.grad ? make_like(device(logits.grad), {}) : nullptr};
+    }
     results_ = Buffer(static_cast<std::size_t>(rows()) * sizeof(kernels::RowResult));
   }
 
   // One launch gives the loss and its gradient, so backward has nothing left to do.
   void forward(Phase phase) override {
     const bool gradient = logits_.grad && phase == Phase::training;
-    kernels::cross_entropy({.logits = device(logits_.value).data(),
-                            .dlogits = gradient ? device(logits_.grad).data() : nullptr,
+    if (rows_.value != logits_.value) copy(device(logits_.value), device(rows_.value), context_.stream());
+    kernels::cross_entropy({.logits = device(rows_.value).data(),
+                            .dlogits = gradient ? device(rows_.grad).data() : nullptr,
                             .dtype = device(logits_.value).dtype(),
                             .labels = device(labels_).as<std::int32_t>(),
                             .results = results_.as<kernels::RowResult>(),
@@ -48,6 +54,9 @@ class CrossEntropyOperation final : public Operation {
                             .classes = classes_,
                             .metrics = metrics_.data()},
                            context_.stream());
+    if (gradient && rows_.grad != logits_.grad) {
+      copy(device(rows_.grad), device(logits_.grad), context_.stream());
+    }
   }
 
   void backward() override {}
@@ -57,6 +66,7 @@ class CrossEntropyOperation final : public Operation {
 
   Context& context_;
   Variable logits_;
+  Variable rows_;  // the logits, row-major
   TensorPtr labels_;
   const DeviceMetrics& metrics_;
   std::int64_t classes_ = 0;
