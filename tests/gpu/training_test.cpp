@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(, Precisions,
 TEST_F(Training, HundredStepsOfMnistReachALossBelowAHalf) {
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name MNIST's folder";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   // Batches of 25, because a step of 100 takes the host most of a second.
   const Outcome outcome =
       run({"train", "--device", "cuda", "--data", mnist->string(), "--limit-train", "2500", "--limit-test",

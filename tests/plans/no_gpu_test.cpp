@@ -49,7 +49,7 @@ class NoGpuTest : public testing::TestWithParam<Machine> {
                {folder_.path(), {{"LD_LIBRARY_PATH", GetParam().libraries}}});
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_P(NoGpuTest, TrainingOnCudaIsRefusedInOneLine) {

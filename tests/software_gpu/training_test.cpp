@@ -40,16 +40,16 @@ class Trace {
 
  private:
   std::ptrdiff_t finalised() const {
-    const auto calls = test::lines(test::content_of(folder_ / "trace"));
+    const auto calls = test::lines(read_file(folder_ / "trace"));
     return std::ranges::count(calls, "cudnnBackendFinalize");
   }
 
-  test::TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
   const Trace trace;
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   const std::filesystem::path cache = folder / "plans";
   const Trained first = train_on_stripes({.plan_cache = cache});
   std::vector<std::string> files = test::files_under(cache);
@@ -61,11 +61,11 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
   // variant pack: no tensor and no operation.
   EXPECT_LE(warm, 2 + 3 * static_cast<std::ptrdiff_t>(files.size()));
 
-  test::write_file(cache / files[0], "{");                                 // cut off
-  test::write_file(cache / files[1], test::content_of(cache / files[2]));  // another graph's
-  std::string flipped = test::content_of(cache / files[3]);
+  write_file(cache / files[0], "{");                          // cut off
+  write_file(cache / files[1], read_file(cache / files[2]));  // another graph's
+  std::string flipped = read_file(cache / files[3]);
   flipped[flipped.find("workspace", flipped.find("\"plan\"")) + 1] = 'O';  // a bit of damage
-  test::write_file(cache / files[3], flipped);
+  write_file(cache / files[3], flipped);
   EXPECT_GT(trace.finalised_by(again), warm + 3 * 2);
   EXPECT_EQ(trace.finalised_by(again), warm) << "what was planned anew was stored anew";
 }
