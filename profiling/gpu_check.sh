@@ -82,7 +82,7 @@ mkdir -p "$out/gpu_check" || fail 1 "cannot write to $out"
 report=$out/gpu-report-$(date +%F)-$(tr -cs '[:alnum:]\n' - <<<"${gpu%%,*}" | sed 's/-*$//').md
 
 step "Machine" machine
-step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L gpu -R "$tests" --no-tests=error --output-on-failure
+step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L '^gpu$' -R "$tests" --no-tests=error --output-on-failure
 step "Doctor" "$build/convoy" doctor
 for precision in fp32 tf32 bf16; do
   if [[ $precision != fp32 && $sm -lt 80 ]]; then

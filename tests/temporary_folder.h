@@ -18,7 +18,7 @@ namespace convoy {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "convoy-io-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "convoy-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
     path_ = name;
   }
@@ -47,7 +47,8 @@ inline std::string read_file(const std::filesystem::path& file) {
 }
 
 inline void write_file(const std::filesystem::path& file, std::string_view bytes) {
-  std::ofstream(file, std::ios::binary) << bytes;
+  std::ofstream out(file, std::ios::binary);
+  EXPECT_TRUE(out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush()) << file;
 }
 
 /// The message of the Error that `run` throws, checked to be one line; "" if it throws none.

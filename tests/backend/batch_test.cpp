@@ -149,8 +149,7 @@ TEST_P(BatchTest, RefusesAnOrderBeyondTheData) {
 TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {
   const auto resident = backend().upload(small_dataset(3, {1, 2, 2}));
   const auto message = [&](const Shape& images, const Shape& labels) {
-    const TensorPtr x = backend().make_activation(images),
-                    y = backend().make_tensor(labels, DType::int32);
+    const TensorPtr x = backend().make_activation(images), y = backend().make_tensor(labels, DType::int32);
     return usage_error([&] { backend().make_batch(*resident, x, y, {}); });
   };
   EXPECT_THAT(message({2, 1, 2, 3}, {2}), AllOf(HasSubstr("[2, 1, 2, 3]"), HasSubstr("[2, 1, 2, 2]")));

@@ -18,7 +18,8 @@ Variable place(Backend& backend, const HostTensor& values, bool with_grad) {
   // Vectors are parameters and statistics, everything else an activation.
   const auto make = [&] {
     const bool activation = values.dtype == DType::float32 && values.shape.rank() > 1;
-    return activation ? backend.make_activation(values.shape) : backend.make_tensor(values.shape, values.dtype);
+    return activation ? backend.make_activation(values.shape)
+                      : backend.make_tensor(values.shape, values.dtype);
   };
   Variable variable{make(), nullptr};
   backend.write(*variable.value, values.values);

@@ -47,7 +47,7 @@ class BadInputTest : public testing::Test {
     expect_refused(arguments, code, reason);
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(BadInputTest, CommandLine) {
@@ -114,7 +114,7 @@ TEST_F(BadInputTest, ADivergedTrainingWritesNothing) {
               HasSubstr("training diverged: the loss of the last epoch is nan; try a smaller --lr "
                         "than 1e+30. Nothing is written to run"));
   EXPECT_EQ(files_under(folder_ / "run"), std::vector<std::string>{"model.ckpt"});
-  EXPECT_EQ(content_of(folder_ / "run/model.ckpt"), "an earlier run's");
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), "an earlier run's");
 }
 
 TEST_F(BadInputTest, DataFolder) {
@@ -130,7 +130,7 @@ TEST_F(BadInputTest, DataFolder) {
 }
 
 TEST_F(BadInputTest, IdxFiles) {
-  const std::string images = content_of(train_images()), labels = content_of(train_labels());
+  const std::string images = read_file(train_images()), labels = read_file(train_labels());
   const auto expect_images_refused = [&](const std::string& content, const std::string& reason) {
     write_file(train_images(), content);
     expect_train_refused({}, kFailed, reason);
@@ -199,7 +199,7 @@ TEST_F(BadInputTest, Checkpoints) {
                 {folder_.path()})
                 .code,
             0);
-  const std::string good = content_of(folder_ / "run/model.ckpt");
+  const std::string good = read_file(folder_ / "run/model.ckpt");
   const auto expect_checkpoint_refused = [&](const std::string& content) {
     write_file(folder_ / "bad.ckpt", content);
     expect_refused({"eval", "--checkpoint", "bad.ckpt", "--data", "digits"}, kFailed, "bad.ckpt");
@@ -234,7 +234,7 @@ TEST_F(BadInputTest, Pictures) {
   write_file(folder_ / "empty.png", "");
   write_png(folder_ / "blank.png", {12, 12, 1, std::vector<std::uint8_t>(144, 255)});
   write_png(folder_ / "whole.png", {64, 64, 1, std::vector<std::uint8_t>(64 * 64, 9)});
-  const std::string png = content_of(folder_ / "whole.png");
+  const std::string png = read_file(folder_ / "whole.png");
   write_file(folder_ / "cut.png", png.substr(0, png.size() / 2));
   // Dimensions of a gigapixel picture in the header, at bytes 16 to 23.
   write_file(folder_ / "huge.png",

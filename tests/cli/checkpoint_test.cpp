@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Eval, ReproducesWhatTrainingSaid) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits");
   const Outcome trained =
       run({"train", "--dataset", "idx", "--data", "digits", "--json", "--out", "run"}, {folder.path()});
@@ -43,7 +43,7 @@ TEST(Eval, ReproducesWhatTrainingSaid) {
 }
 
 TEST(Eval, PrintsTables) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits");
   write_file(folder / "tiny.json", tiny_model_json());
   ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--model", "tiny.json", "--out", "run"},
@@ -82,7 +82,7 @@ Pixels repaint(const Dataset& digits, std::size_t index, int scale, int margin,
 TEST(Predict, ReadsDigitsOfAnySizeAndColour) {
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Surroundings here = {folder.path(), {{"CONVOY_DATA", mnist->string()}}};
   const Outcome trained = run({"train", "--limit-train", "10000", "--epochs", "1", "--out", "run"}, here);
   ASSERT_EQ(trained.code, 0) << trained.err;
@@ -124,7 +124,7 @@ TEST(Predict, ReadsDigitsOfAnySizeAndColour) {
 }
 
 TEST(Predict, PrintsDigitAndProbabilities) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits");
   ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--out", "run"}, {folder.path()}).code, 0);
   // A cross, in grey with two channels (grey and opacity): what is transparent counts as white.
@@ -143,7 +143,7 @@ TEST(Predict, PrintsDigitAndProbabilities) {
 }
 
 TEST(Predict, ColourModelsTakeColourPictures) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_file(folder / "colour.json", R"({"name": "colour", "input": [3, 8, 8], "layers": [
     {"name": "flatten", "type": "Flatten"},
     {"name": "fc", "type": "Linear", "in_features": 192, "out_features": 10}]})");

@@ -57,7 +57,7 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 /// Starts the program. Its standard output goes to the descriptor `out` if that is not negative, else to the
 /// file, its errors to the file.
 pid_t start(const std::vector<std::string>& arguments, const Surroundings& surroundings,
-            const TempFolder& scratch, int out) {
+            const TemporaryFolder& scratch, int out) {
   std::vector<std::string> words = {CONVOY_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   auto variables = environment_of(surroundings);
@@ -91,35 +91,24 @@ int wait_for(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-Outcome finish(pid_t pid, const TempFolder& scratch) {
+Outcome finish(pid_t pid, const TemporaryFolder& scratch) {
   Outcome outcome;
   outcome.code = wait_for(pid);
-  outcome.out = content_of(scratch / "out");
-  outcome.err = content_of(scratch / "err");
+  outcome.out = read_file(scratch / "out");
+  outcome.err = read_file(scratch / "err");
   return outcome;
 }
 
 }  // namespace
 
-TempFolder::TempFolder() {
-  std::string name = (fs::temp_directory_path() / "convoy-cli-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) check(errno, "mkdtemp");
-  path_ = name;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 Outcome run(const std::vector<std::string>& arguments, const Surroundings& surroundings) {
-  const TempFolder scratch;
+  const TemporaryFolder scratch;
   return finish(start(arguments, surroundings, scratch, -1), scratch);
 }
 
 Outcome run_into(const fs::path& file, const std::vector<std::string>& arguments,
                  const Surroundings& surroundings) {
-  const TempFolder scratch;
+  const TemporaryFolder scratch;
   const int out = open(file.c_str(), O_WRONLY | O_CLOEXEC);
   if (out < 0) check(errno, file.c_str());
   const pid_t pid = start(arguments, surroundings, scratch, out);
@@ -128,7 +117,7 @@ Outcome run_into(const fs::path& file, const std::vector<std::string>& arguments
 }
 
 Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings) {
-  const TempFolder scratch;
+  const TemporaryFolder scratch;
   int master = -1, slave = -1;
   if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) check(errno, "openpty");
   fcntl(master, F_SETFD, FD_CLOEXEC);
@@ -143,16 +132,16 @@ Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroun
   }
   close(master);
   outcome.code = wait_for(pid);
-  outcome.err = content_of(scratch / "err");
+  outcome.err = read_file(scratch / "err");
   return outcome;
 }
 
 Outcome run_and_signal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
                        const std::string& text, int signal) {
-  const TempFolder scratch;
+  const TemporaryFolder scratch;
   const pid_t pid = start(arguments, surroundings, scratch, -1);
   siginfo_t ended = {};
-  while (content_of(scratch / "out").find(text) == std::string::npos) {
+  while (read_file(scratch / "out").find(text) == std::string::npos) {
     waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT);
     if (ended.si_pid == pid) break;  // too early: the test will see it
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -184,13 +173,6 @@ std::vector<std::string> files_under(const fs::path& folder) {
   }
   std::sort(result.begin(), result.end());
   return result;
-}
-
-std::string content_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream content;
-  content << stream.rdbuf();
-  return content.str();
 }
 
 }  // namespace convoy::test

@@ -7,22 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_folder.h"
+
 namespace convoy::test {
-
-/// A folder that lives as long as the object.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Outcome {
   int code = 0;  // the exit code, or 128 + the signal that killed it
@@ -56,7 +43,5 @@ std::vector<nlohmann::json> json_lines(const std::string& text);
 
 /// The files under a folder, relative to it, sorted.
 std::vector<std::string> files_under(const std::filesystem::path& folder);
-
-std::string content_of(const std::filesystem::path& file);
 
 }  // namespace convoy::test

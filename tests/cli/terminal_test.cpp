@@ -23,7 +23,7 @@ class TerminalTest : public testing::Test {
     return run_on_terminal(arguments, {folder_.path(), environment});
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(TerminalTest, ShowsABarWithSpeedAndTimeLeft) {

@@ -4,9 +4,9 @@
 #include <stb_image_write.h>
 
 #include <cstdlib>
-#include <fstream>
 
 #include "engine/core/philox.h"
+#include "tests/temporary_folder.h"
 
 namespace convoy::test {
 namespace {
@@ -37,12 +37,6 @@ void write_half(const std::filesystem::path& folder, const std::string& prefix, 
 }
 
 }  // namespace
-
-void write_file(const std::filesystem::path& file, const std::string& content) {
-  std::ofstream stream(file, std::ios::binary);
-  stream << content;
-  ASSERT_TRUE(stream.flush()) << file;
-}
 
 void write_idx_file(const std::filesystem::path& file, const std::vector<std::uint32_t>& dimensions,
                     const std::string& content) {

@@ -24,8 +24,6 @@ void write_idx_data(const std::filesystem::path& folder, const MadeUpData& data 
 void write_idx_file(const std::filesystem::path& file, const std::vector<std::uint32_t>& dimensions,
                     const std::string& content);
 
-void write_file(const std::filesystem::path& file, const std::string& content);
-
 /// A model for 8x8 images with one convolution and one linear layer, for what need not be learnt well.
 std::string tiny_model_json();
 

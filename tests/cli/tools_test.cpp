@@ -11,7 +11,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Help, EveryCommandHasExamplesAndExitCodes) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome all = run({"--help"}, {folder.path()});
   EXPECT_EQ(all.code, 0);
   for (const char* command : {"train", "eval", "predict", "fetch", "gradcheck", "doctor", "bench"}) {
@@ -27,7 +27,7 @@ TEST(Help, EveryCommandHasExamplesAndExitCodes) {
 TEST(Fetch, KeepsWhatIsThereAndComplete) {
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::filesystem::copy(*mnist, folder / "here");
   const auto before = files_under(folder / "here");
   const Outcome outcome = run({"fetch", "mnist", "--out", "here"}, {folder.path()});
@@ -37,7 +37,7 @@ TEST(Fetch, KeepsWhatIsThereAndComplete) {
 }
 
 TEST(Gradcheck, PassesOnTheReference) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run({"gradcheck", "--device", "reference", "--json"}, {folder.path()});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   const auto events = json_lines(outcome.out);
@@ -53,7 +53,7 @@ TEST(Gradcheck, PassesOnTheReference) {
 }
 
 TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits");
   const Outcome outcome = run({"doctor"}, {folder.path(), {{"CONVOY_DATA", "digits"}}});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -66,7 +66,7 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
 }
 
 TEST(Bench, TimesAStepAndItsOperations) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome =
       run({"bench", "--device", "cpu", "--batch-size", "16", "--steps", "3", "--warmup", "1", "--json"},
           {folder.path()});
@@ -94,7 +94,7 @@ TEST(Bench, TimesAStepAndItsOperations) {
 }
 
 TEST(Bench, TakesRealDataToo) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits");
   const Outcome outcome = run(
       {"bench", "--data", "digits", "--dataset", "idx", "--steps", "8", "--warmup", "0"}, {folder.path()});

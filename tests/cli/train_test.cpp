@@ -26,7 +26,7 @@ class TrainTest : public testing::Test {
     return run(arguments, {folder_.path()});
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(TrainTest, PrintsWhatTheClassicProgramPrints) {
@@ -50,7 +50,7 @@ TEST_F(TrainTest, ProfilesAsATableAndAsATrace) {
   for (const char* text : {"Profile of 2 steps", "layer2.0", "optimizer", "Wrote here/profile.json"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
-  const auto trace = nlohmann::json::parse(content_of(folder_ / "here/profile.json"));
+  const auto trace = nlohmann::json::parse(read_file(folder_ / "here/profile.json"));
   EXPECT_GT(trace.at("traceEvents").size(), 2 * 19u);
 
   const auto events = json_lines(train({"--profile", "2", "--json"}).out);
@@ -86,7 +86,7 @@ TEST_F(TrainTest, WritesTheRunFolderAndNothingElse) {
   EXPECT_THAT(files_under(folder_ / "runs"),
               ElementsAre("convnet-idx-7", "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json",
                           "convnet-idx-7/run.json"));
-  const auto record = nlohmann::json::parse(content_of(folder_ / "runs/convnet-idx-7/run.json"));
+  const auto record = nlohmann::json::parse(read_file(folder_ / "runs/convnet-idx-7/run.json"));
   EXPECT_EQ(record["dataset"], "idx");
   EXPECT_EQ(record["seed"], 7);
   EXPECT_EQ(record["train_samples"], 500);
@@ -137,14 +137,14 @@ TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
     flags.insert(flags.end(), c.flags.begin(), c.flags.end());
     const Outcome outcome = train(flags);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
-    const auto record = nlohmann::json::parse(content_of(folder_ / "run/run.json"));
+    const auto record = nlohmann::json::parse(read_file(folder_ / "run/run.json"));
     const auto event = json_lines(outcome.out).front();
     for (const auto& [key, value] : c.expected.items()) {
       EXPECT_EQ(record[key], value) << key;
       EXPECT_EQ(event[key], value) << key;
     }
     EXPECT_EQ(record.contains("momentum"), record["optimizer"] == "sgd");
-    checkpoints.push_back(content_of(folder_ / "run/model.ckpt"));
+    checkpoints.push_back(read_file(folder_ / "run/model.ckpt"));
   }
   EXPECT_NE(checkpoints[0], checkpoints[1]) << "the flags reach the training";
   EXPECT_NE(checkpoints[0], checkpoints[2]);
@@ -169,8 +169,8 @@ TEST_F(TrainTest, TheSameSeedGivesTheSameCheckpoint) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   }
   ASSERT_EQ(train({"--epochs", "2", "--batch-size", "64", "--seed", "4", "--out", "c"}).code, 0);
-  EXPECT_EQ(content_of(folder_ / "a/model.ckpt"), content_of(folder_ / "b/model.ckpt"));
-  EXPECT_NE(content_of(folder_ / "a/model.ckpt"), content_of(folder_ / "c/model.ckpt"));
+  EXPECT_EQ(read_file(folder_ / "a/model.ckpt"), read_file(folder_ / "b/model.ckpt"));
+  EXPECT_NE(read_file(folder_ / "a/model.ckpt"), read_file(folder_ / "c/model.ckpt"));
 }
 
 TEST_F(TrainTest, ReferenceTrainsToo) {
@@ -228,7 +228,7 @@ TEST_F(TrainTest, AnInterruptSavesWhatWasReached) {
 TEST(TrainMnist, ReachesAGoodAccuracyOnRealDigits) {
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome =
       run({"train", "--limit-train", "3000", "--limit-test", "500", "--epochs", "1", "--json"},
           {folder.path(), {{"CONVOY_DATA", mnist->string()}}});

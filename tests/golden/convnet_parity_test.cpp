@@ -29,13 +29,12 @@ class ConvNetParity : public ParityTest {
     ParityTest::SetUp();
     if (IsSkipped()) return;
     golden_ = golden_json("convnet.json");
-    samples_ = load_samples(100 * kBatch, golden_.at("samples_fnv1a").get<std::string>());
-    if (!samples_.dataset) GTEST_SKIP() << samples_.missing;
+    samples_ = golden_samples();
+    ASSERT_EQ(samples_.count(), 100 * kBatch);
   }
 
   TrainingRun run_from(const std::string& checkpoint) {
-    return TrainingRun(backend(), model_, load_checkpoint(golden_file(checkpoint)), *samples_.dataset,
-                       kBatch);
+    return TrainingRun(backend(), model_, load_checkpoint(golden_file(checkpoint)), samples_, kBatch);
   }
 
   std::vector<double> golden(const std::string& key) const {
@@ -52,7 +51,7 @@ class ConvNetParity : public ParityTest {
   }
 
   nlohmann::json golden_;
-  Samples samples_;
+  Dataset samples_;
   Model model_ = builtin_model("convnet", Shape{1, 28, 28}, 10);
 };
 
@@ -123,7 +122,7 @@ TEST_P(ConvNetParity, LogitsOfPyTorchsWeights) {
 
 // With the norms folded a weight is rounded once more, which is one more product among 25 or 400.
 TEST_P(ConvNetParity, LogitsOfPyTorchsWeightsFolded) {
-  Dataset data = *samples_.dataset;
+  Dataset data = samples_;
   const std::size_t count = slow() ? kBatch : kBatch + 37;
   data.labels.resize(count);
   data.pixels.resize(count * 28 * 28);
@@ -166,7 +165,7 @@ TEST_P(ConvNetParity, TwentyStepsWithoutTheNoiseOfConvBiases) {
     EXPECT_LE(largest_error(tensor.values, golden_tensor->values), untouched ? 0.0 : scale * tolerance)
         << name;
   }
-  TrainingRun evaluation(backend(), model_, state, *samples_.dataset, kBatch);
+  TrainingRun evaluation(backend(), model_, state, samples_, kBatch);
   evaluation.load_batch();
   EXPECT_LE(relative_error(evaluation.evaluate(), golden("step20_logits")), 10 * tolerance);
 }

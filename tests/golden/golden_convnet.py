@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ PINNED_STEPS = 20
 LEARNING_RATE = 1e-3
 # Of the first weights: one from which training in fp32 stays within 5e-4 of training in double (README.md).
 SEED = 141
+SAMPLES = "mnist"  # the folder of the samples, beside the golden files
 
 
 class ConvNet(nn.Module):
@@ -52,12 +54,8 @@ class Samples:
         images = torch.from_numpy(self.pixels[rows].astype(np.float32)).div(255).unsqueeze(1)
         return images.to(dtype), torch.from_numpy(self.labels[rows].astype(np.int64))
 
-    def fingerprint(self) -> str:
-        """FNV-1a (64 bits, hexadecimal) of all the labels, then the first batch's pixels: tells MNIST from others."""
-        value = 0xCBF29CE484222325
-        for byte in self.labels.tobytes() + self.pixels[:BATCH].tobytes():
-            value = (value ^ byte) * 0x100000001B3 % 2**64
-        return f"{value:016x}"
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
 def read_idx(folder: Path, name: str, header: int) -> np.ndarray:
@@ -69,8 +67,16 @@ def read_idx(folder: Path, name: str, header: int) -> np.ndarray:
 
 def read_samples(folder: Path) -> Samples:
     count = BATCH * STEPS
-    pixels = read_idx(folder, "train-images-idx3-ubyte", 16).reshape(-1, 28, 28)
-    return Samples(pixels[:count], read_idx(folder, "train-labels-idx1-ubyte", 8)[:count])
+    pixels = read_idx(folder, IMAGES, 16).reshape(-1, 28, 28)
+    return Samples(pixels[:count], read_idx(folder, LABELS, 8)[:count])
+
+
+def write_samples(samples: Samples, folder: Path) -> None:
+    """What `read_samples` reads, so that the tests and this script need no MNIST."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in ((IMAGES, samples.pixels), (LABELS, samples.labels)):
+        header = struct.pack(f">{1 + values.ndim}I", 0x0800 + values.ndim, *values.shape)
+        (folder / f"{name}.gz").write_bytes(gzip.compress(header + values.tobytes(), mtime=0))
 
 
 def conv_biases(model: nn.Module) -> list[nn.Parameter]:
@@ -149,6 +155,7 @@ def float_state(model: ConvNet) -> OrderedDict[str, torch.Tensor]:
 
 def write(data: Path, out: Path) -> None:
     samples = read_samples(data)
+    write_samples(samples, out / SAMPLES)
     torch.save(first_model().state_dict(), out / "convnet_init.ckpt")
 
     first = first_gradients(samples)
@@ -161,7 +168,6 @@ def write(data: Path, out: Path) -> None:
         "torch": torch.__version__,
         "batch_size": BATCH,
         "learning_rate": LEARNING_RATE,
-        "samples_fnv1a": samples.fingerprint(),
         "losses_float32": train(samples, STEPS, torch.float32, pinned=False).losses,
         "losses_float64": train(samples, STEPS, torch.float64, pinned=False).losses,
         "conv_bias_terms": first.bias_terms,

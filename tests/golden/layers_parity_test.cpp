@@ -120,8 +120,7 @@ void LayerParity::run(const LayerCase& layer_case) {
   const Model model{layer_case.name, Shape{input[1], input[2], input[3]}, layer_case.layers};
 
   Parameters parameters(backend(), model, state_from(expected.at("state")));
-  const Variable images{backend().make_activation(input),
-                        backend().make_activation(input)};
+  const Variable images{backend().make_activation(input), backend().make_activation(input)};
   Network network(backend(), model, parameters, images, DropoutSource{});
   backend().prepare();
   for (const nlohmann::json& batch : expected.at("inputs")) {
@@ -152,8 +151,7 @@ TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
   ASSERT_FALSE(expected.is_null());
   const HostTensor values = tensor_from(expected.at("logits"));
   const auto labels_values = expected.at("labels").get<std::vector<double>>();
-  const Variable logits{backend().make_activation(values.shape),
-                        backend().make_activation(values.shape)};
+  const Variable logits{backend().make_activation(values.shape), backend().make_activation(values.shape)};
   const TensorPtr labels = backend().make_tensor({values.shape[0]}, DType::int32);
   backend().write(*logits.value, values.values);
   backend().write(*labels, labels_values);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the golden files that Convoy is compared with: what PyTorch computes.
 
-    make_golden.py --data DIR [--out DIR]           write the files
-    make_golden.py --data DIR [--out DIR] --check   compute them again and compare with those in --out
+    make_golden.py [--data DIR] [--out DIR]           write the files
+    make_golden.py [--data DIR] [--out DIR] --check   compute them again and compare with those in --out
 
-DIR holds MNIST's training set under its usual names, gzip-compressed or not. README.md beside this file says what
+The images are those in the folder `mnist` beside this file; --data names another folder with MNIST's training set under
+its usual names, gzip-compressed or not, whose first 10,000 images are then kept. README.md beside this file says what
 each golden file holds. Works with PyTorch 1.13 and newer; one thread, so the same PyTorch on the same machine
 writes the same numbers.
 """
@@ -89,7 +90,8 @@ def relative_difference(left: torch.Tensor, right: torch.Tensor) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with MNIST's training set")
+    kept = HERE / golden_convnet.SAMPLES
+    parser.add_argument("--data", type=Path, default=kept, metavar="DIR", help="folder with MNIST's training set")
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="folder of the golden files (this one)")
     parser.add_argument("--check", action="store_true", help="compare with the files in --out, write nothing there")
     arguments = parser.parse_args()

@@ -2,25 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <limits>
-#include <utility>
 
 #include "engine/backend/reference/reference.h"
 #include "engine/core/error.h"
-#include "engine/data/catalog.h"
+#include "engine/data/idx.h"
 #include "engine/data/order.h"
 
 namespace convoy::parity {
 namespace {
 
 constexpr auto kDoubleReference = "reference-double";
-
-std::uint64_t fnv1a(std::span<const std::uint8_t> bytes, std::uint64_t value = 0xcbf29ce484222325ull) {
-  for (const std::uint8_t byte : bytes) value = (value ^ byte) * 0x100000001b3ull;
-  return value;
-}
 
 double largest_magnitude(std::span<const double> values) {
   double largest = 0.0;
@@ -81,16 +74,9 @@ double relative_error(std::span<const double> actual, std::span<const double> ex
   return largest_error(actual, expected) / (scale > 0.0 ? scale : 1.0);
 }
 
-Samples load_samples(std::int64_t count, const std::string& fingerprint) {
-  const char* folder = std::getenv("CONVOY_DATA");
-  if (folder == nullptr || *folder == '\0') return {std::nullopt, "CONVOY_DATA does not name MNIST's folder"};
-  Dataset dataset = take(load("mnist", folder).train, count);
-  const auto first_batch =
-      std::span(dataset.pixels).first(static_cast<std::size_t>(100 * dataset.image.count()));
-  if (fnv1a(first_batch, fnv1a(dataset.labels)) != std::stoull(fingerprint, nullptr, 16)) {
-    return {std::nullopt, "CONVOY_DATA holds another data set than the golden files were made with"};
-  }
-  return {std::move(dataset), ""};
+Dataset golden_samples() {
+  return read_idx_pair(golden_file("mnist/train-images-idx3-ubyte.gz"),
+                       golden_file("mnist/train-labels-idx1-ubyte.gz"), 10);
 }
 
 TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& state, const Dataset& dataset,
@@ -98,9 +84,7 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
     : backend_(backend),
       parameters_(backend, model, state),
       dataset_(backend.upload(dataset)),
-      images_{
-          backend.make_activation({batch_size, model.input[0], model.input[1], model.input[2]}),
-          nullptr},
+      images_{backend.make_activation({batch_size, model.input[0], model.input[1], model.input[2]}), nullptr},
       labels_(backend.make_tensor({batch_size}, DType::int32)),
       batch_(backend.make_batch(*dataset_, images_.value, labels_, {})),
       network_(backend, model, parameters_, images_, DropoutSource{}),

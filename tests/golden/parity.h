@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
@@ -43,12 +42,8 @@ double largest_error(std::span<const double> actual, std::span<const double> exp
 /// The same, relative to the largest entry of `expected` (absolute if all of that is 0).
 double relative_error(std::span<const double> actual, std::span<const double> expected);
 
-/// The first `count` training images of the MNIST in CONVOY_DATA.
-struct Samples {
-  std::optional<Dataset> dataset;
-  std::string missing;  // why there is no data set
-};
-Samples load_samples(std::int64_t count, const std::string& fnv1a);
+/// The images that PyTorch was trained on: the first 10,000 of MNIST.
+Dataset golden_samples();
 
 /// The training step of Trainer, taken apart: one test looks between backward and update. Visits the data set
 /// in its order.

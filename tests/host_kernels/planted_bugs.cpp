@@ -2,6 +2,7 @@
 // the result is right; a sanitizer or the fiber engine may speak up before.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -41,9 +42,9 @@ void missing_barrier_kernel(float* d) {
   d[threadIdx.x] = s[63 - threadIdx.x];
 }
 
-void missing_barrier_in_reduction_kernel(const float* x, float* d) {
+void missing_barrier_in_reduction_kernel(float* d) {
   SHARED_ARRAY(float, partial, 32);
-  float sum = x[threadIdx.x];
+  float sum = 1.0f;
   for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_xor_sync(kAll, sum, lanes);
   if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = sum;
   float total = 0.0f;
@@ -93,7 +94,7 @@ void shuffle_outside_mask_kernel(float* d) {
 
 void mask_without_caller_kernel(float* d) { d[threadIdx.x] = __shfl_xor_sync(0xffffu, d[threadIdx.x], 1); }
 
-void misaligned_kernel(float4* d) { d[threadIdx.x].x += 1.0f; }
+void misaligned_kernel(float* d) { reinterpret_cast<float4*>(d + 1)[threadIdx.x].x += 1.0f; }
 
 void racing_threads_kernel(float* d) { *d += 1.0f; }
 
@@ -162,137 +163,82 @@ void launch(void (*kernel)(Parameters...), unsigned blocks, unsigned threads, Ar
 
 struct Memory {
   std::vector<float> d = std::vector<float>(128);
-  std::vector<float> ones = std::vector<float>(128, 1.0f);
   std::vector<int> integers = std::vector<int>(64);
   unsigned arrived = 0;
 };
 
-/// True if d[i] is what `expected` says for the first `count` elements.
-bool all(const std::vector<float>& d, int count, const std::function<float(int)>& expected) {
-  for (int i = 0; i < count; ++i) {
-    if (d[static_cast<std::size_t>(i)] != expected(i)) return false;
-  }
-  return true;
+using Bug = std::function<bool(Memory&)>;  // true: the result is right
+using Expected = float (*)(int index);
+
+float one(int) { return 1.0f; }
+float mirrored(int i) { return static_cast<float>(63 - i); }
+float partner(int i) { return static_cast<float>(i ^ 1); }
+float sum_with_partner(int i) { return static_cast<float>(i + (i ^ 1)); }
+
+/// One block that works on m.d. Without `expected` any result will do: something else has to speak up.
+template <typename... Parameters>
+Bug one_block(unsigned threads, Expected expected, void (*kernel)(float*, Parameters...),
+              Parameters... more) {
+  return [=](Memory& m) {
+    launch(kernel, 1, threads, m.d.data(), more...);
+    for (unsigned i = 0; expected != nullptr && i < std::min(threads, 128u); ++i) {
+      if (m.d[i] != expected(static_cast<int>(i))) return false;
+    }
+    return true;
+  };
 }
 
-using Bug = std::function<bool(Memory&)>;  // true: the result is right
+/// Four blocks of a warp each.
+Bug four_blocks(void (*kernel)(float*)) {
+  return [=](Memory& m) {
+    launch(kernel, 4, 32, m.d.data());
+    return true;
+  };
+}
 
-float as_float(int i) { return static_cast<float>(i); }
-
-bool handed_over(Memory& m, bool writer_fence, bool reader_fence) {
-  launch(hand_over_kernel, 16, 32, m.d.data(), &m.arrived, writer_fence, reader_fence);
-  return m.d[0] == 16.0f;
+Bug hand_over(bool writer_fence, bool reader_fence) {
+  return [=](Memory& m) {
+    launch(hand_over_kernel, 16, 32, m.d.data(), &m.arrived, writer_fence, reader_fence);
+    return m.d[0] == 16.0f;
+  };
 }
 
 std::map<std::string, Bug> bugs() {
-  const auto one = [](int) { return 1.0f; };
-  const auto partner = [](int i) { return as_float(i ^ 1); };
-  const auto mirrored = [](int i) { return as_float(63 - i); };
   return {
-      {"no_bug",
-       [=](Memory& m) {
-         launch(no_bug_kernel, 1, 64, m.d.data());
-         return all(m.d, 64, mirrored);
-       }},
-      {"with_fences", [=](Memory& m) { return handed_over(m, true, true); }},
-      {"with_syncwarp",
-       [=](Memory& m) {
-         launch(with_syncwarp_kernel, 1, 32, m.d.data());
-         return all(m.d, 32, partner);
-       }},
-      {"global_overrun",
-       [=](Memory& m) {
-         launch(global_overrun_kernel, 1, 256, m.d.data(), 128);
-         return all(m.d, 128, one);
-       }},
-      {"shared_overrun",
-       [](Memory& m) {
-         launch(shared_overrun_kernel, 1, 32, m.d.data());
-         return true;
-       }},
-      {"missing_barrier",
-       [=](Memory& m) {
-         launch(missing_barrier_kernel, 1, 64, m.d.data());
-         return all(m.d, 64, mirrored);
-       }},
+      {"no_bug", one_block(64, mirrored, no_bug_kernel)},
+      {"with_fences", hand_over(true, true)},
+      {"with_syncwarp", one_block(32, partner, with_syncwarp_kernel)},
+      {"global_overrun", one_block(256, one, global_overrun_kernel, 128)},
+      {"shared_overrun", one_block(32, nullptr, shared_overrun_kernel)},
+      {"missing_barrier", one_block(64, mirrored, missing_barrier_kernel)},
       {"missing_barrier_in_reduction",
-       [=](Memory& m) {
-         launch(missing_barrier_in_reduction_kernel, 1, 128, static_cast<const float*>(m.ones.data()),
-                m.d.data());
-         return all(m.d, 128, [](int) { return 128.0f; });
-       }},
-      {"reused_without_barrier",
-       [=](Memory& m) {
-         launch(reused_without_barrier_kernel, 1, 64, m.d.data());
-         return all(m.d, 64, [](int) { return 3.0f; });
-       }},
-      {"divergent_barrier",
-       [](Memory& m) {
-         launch(divergent_barrier_kernel, 1, 64, m.d.data());
-         return true;
-       }},
-      {"two_barriers",
-       [](Memory& m) {
-         launch(two_barriers_kernel, 1, 64, m.d.data());
-         return true;
-       }},
-      {"early_exit",
-       [](Memory& m) {
-         launch(early_exit_kernel, 1, 64, m.d.data(), 40u);
-         return true;
-       }},
-      {"divergent_shuffle",
-       [](Memory& m) {
-         launch(divergent_shuffle_kernel, 1, 32, m.d.data());
-         return true;
-       }},
-      {"shuffle_outside_mask",
-       [](Memory& m) {
-         launch(shuffle_outside_mask_kernel, 1, 32, m.d.data());
-         return true;
-       }},
-      {"mask_without_caller",
-       [](Memory& m) {
-         launch(mask_without_caller_kernel, 1, 32, m.d.data());
-         return true;
-       }},
-      {"misaligned",
-       [](Memory& m) {
-         launch(misaligned_kernel, 1, 4, reinterpret_cast<float4*>(m.d.data() + 1));
-         return true;
-       }},
+       one_block(
+           128, [](int) { return 128.0f; }, missing_barrier_in_reduction_kernel)},
+      {"reused_without_barrier", one_block(
+                                     64, [](int) { return 3.0f; }, reused_without_barrier_kernel)},
+      {"divergent_barrier", one_block(64, nullptr, divergent_barrier_kernel)},
+      {"two_barriers", one_block(64, nullptr, two_barriers_kernel)},
+      {"early_exit", one_block(64, nullptr, early_exit_kernel, 40u)},
+      {"divergent_shuffle", one_block(32, nullptr, divergent_shuffle_kernel)},
+      {"shuffle_outside_mask", one_block(32, nullptr, shuffle_outside_mask_kernel)},
+      {"mask_without_caller", one_block(32, nullptr, mask_without_caller_kernel)},
+      {"misaligned", one_block(4, nullptr, misaligned_kernel)},
       {"racing_threads",
        [](Memory& m) {
          launch(racing_threads_kernel, 1, 64, m.d.data());
          return m.d[0] == 64.0f;
        }},
-      {"racing_blocks",
-       [](Memory& m) {
-         launch(racing_blocks_kernel, 4, 32, m.d.data());
-         return true;
-       }},
-      {"racing_threads_of_blocks",
-       [](Memory& m) {
-         launch(racing_threads_of_blocks_kernel, 4, 32, m.d.data());
-         return true;
-       }},
-      {"warp_synchronous",
-       [=](Memory& m) {
-         launch(warp_synchronous_kernel, 1, 32, m.d.data());
-         return all(m.d, 32, [](int i) { return as_float(i + (i ^ 1)); });
-       }},
-      {"shuffle_as_fence",
-       [=](Memory& m) {
-         launch(shuffle_as_fence_kernel, 1, 32, m.d.data());
-         return all(m.d, 32, partner);
-       }},
+      {"racing_blocks", four_blocks(racing_blocks_kernel)},
+      {"racing_threads_of_blocks", four_blocks(racing_threads_of_blocks_kernel)},
+      {"warp_synchronous", one_block(32, sum_with_partner, warp_synchronous_kernel)},
+      {"shuffle_as_fence", one_block(32, partner, shuffle_as_fence_kernel)},
       {"unwritten_shared",
-       [=](Memory& m) {
+       [](Memory& m) {
          launch(unwritten_shared_kernel, 1, 32, m.d.data());
          return !std::isnan(m.d[5]);
        }},
       {"unwritten_in_template",
-       [=](Memory& m) {
+       [](Memory& m) {
          launch(unwritten_in_template_kernel<int>, 1, 32, m.integers.data());
          launch(unwritten_in_template_kernel<float>, 1, 32, m.d.data());
          return !std::isnan(m.d[5]) && m.integers[5] != -1;
@@ -302,8 +248,8 @@ std::map<std::string, Bug> bugs() {
          launch(bad_shift_kernel, 1, 32, m.integers.data(), 8);
          return true;
        }},
-      {"missing_fence_of_writer", [=](Memory& m) { return handed_over(m, false, true); }},
-      {"missing_fence_of_reader", [=](Memory& m) { return handed_over(m, true, false); }},
+      {"missing_fence_of_writer", hand_over(false, true)},
+      {"missing_fence_of_reader", hand_over(true, false)},
   };
 }
 

@@ -1,12 +1,11 @@
 // Every planted bug is found by the tool that must find it, in at least one of the three thread orders; what
 // has no bug is found right in all of them.
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <ostream>
 #include <string>
+
+#include "tests/shell.h"
 
 namespace convoy {
 namespace {
@@ -26,22 +25,8 @@ constexpr char kWrong[] = "wrong result";
 constexpr char kOverrun[] = "AddressSanitizer: heap-buffer-overflow";
 constexpr char kRace[] = "ThreadSanitizer: data race";
 
-struct Outcome {
-  std::string output;
-  int status;
-};
-
-Outcome run(const std::string& bug, const std::string& order) {
-  const std::string command = std::string(PLANTED_BUGS_PROGRAM) + " " + bug + " " + order + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return {"popen failed", -1};
-  Outcome result{};
-  std::array<char, 4096> buffer{};
-  while (const std::size_t read = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
-    result.output.append(buffer.data(), read);
-  }
-  result.status = pclose(pipe);
-  return result;
+ShellResult run(const std::string& bug, const std::string& order) {
+  return run_in_shell(PLANTED_BUGS_PROGRAM " " + bug + " " + order);
 }
 
 /// What the fiber engine, ASan with UBSan, and TSan say; null: that tool cannot see it.
@@ -53,6 +38,8 @@ struct Bug {
 };
 
 void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
+
+constexpr Bug everywhere(const char* name, const char* said) { return {name, said, said, said}; }
 
 constexpr Bug kBugs[] = {
     {"global_overrun", nullptr, kOverrun, nullptr},
@@ -71,15 +58,12 @@ constexpr Bug kBugs[] = {
     {"missing_fence_of_writer", nullptr, nullptr, kRace},
     {"missing_fence_of_reader", nullptr, nullptr, kRace},
     {"shuffle_as_fence", nullptr, nullptr, kRace},
-    {"divergent_barrier", "a barrier after some threads", "a barrier after some threads",
-     "a barrier after some threads"},
-    {"two_barriers", "different barriers", "different barriers", "different barriers"},
-    {"early_exit", "a barrier after some threads", "a barrier after some threads",
-     "a barrier after some threads"},
-    {"divergent_shuffle", "lane", "lane", "lane"},
-    {"shuffle_outside_mask", "a lane outside its mask", "a lane outside its mask", "a lane outside its mask"},
-    {"mask_without_caller", "not in its own warp mask", "not in its own warp mask",
-     "not in its own warp mask"},
+    everywhere("divergent_barrier", "a barrier after some threads"),
+    everywhere("two_barriers", "different barriers"),
+    everywhere("early_exit", "a barrier after some threads"),
+    everywhere("divergent_shuffle", "lane"),
+    everywhere("shuffle_outside_mask", "a lane outside its mask"),
+    everywhere("mask_without_caller", "not in its own warp mask"),
 };
 
 class PlantedBugs : public testing::TestWithParam<Bug> {};
@@ -99,9 +83,9 @@ INSTANTIATE_TEST_SUITE_P(, PlantedBugs, testing::ValuesIn(kBugs),
 TEST(NoPlantedBug, IsRightInEveryOrder) {
   for (const char* name : {"no_bug", "with_fences", "with_syncwarp"}) {
     for (const char* order : {"ascending", "descending", "shuffled"}) {
-      const Outcome result = run(name, order);
+      const ShellResult result = run(name, order);
       EXPECT_EQ(result.output, "right result\n") << name << " " << order;
-      EXPECT_TRUE(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0);
+      EXPECT_EQ(result.code, 0);
     }
   }
 }

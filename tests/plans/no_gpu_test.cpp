@@ -49,14 +49,13 @@ class NoGpuTest : public testing::TestWithParam<Machine> {
                {folder_.path(), {{"LD_LIBRARY_PATH", GetParam().libraries}}});
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_P(NoGpuTest, TrainingOnCudaIsRefusedInOneLine) {
   const Outcome outcome = train("cuda");
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_EQ(outcome.err,
-            std::string("convoy: error: cuda: ") + GetParam().why + "; or take --device cpu\n");
+  EXPECT_EQ(outcome.err, std::string("convoy: error: cuda: ") + GetParam().why + "; or take --device cpu\n");
 }
 
 TEST_P(NoGpuTest, AutoTakesTheNextBestDeviceAndSaysWhy) {

@@ -54,7 +54,7 @@ class GpuCheck(unittest.TestCase):
         write_data(self.folder)
         (self.folder / "tiny.json").write_text(json.dumps(MODEL))
         run = self.check(
-            *("--tests", r"gpu\.(gradcheck|Device\.SameSeedSameBits|GraphsChangeNoBit)$"),
+            *("--tests", r"^gpu\.(gradcheck|Device\.SameSeedSameBits|Training\.GraphsChangeNoBit)$"),
             *("--bench", f"--model {self.folder}/tiny.json --batch-size 4 --steps 2 --warmup 1"),
             *("--train", f"--dataset idx --data {self.folder} --model {self.folder}/tiny.json --epochs 1 --batch-size 2"),
             LD_LIBRARY_PATH=STAND_INS,
@@ -84,7 +84,7 @@ class GpuCheck(unittest.TestCase):
         write_data(self.folder)
         (self.folder / "tiny.json").write_text(json.dumps(MODEL))
         run = self.check(
-            *("--tests", r"gpu\.(SgdLearnsInBfloat16Too|LearnsAsFp32Does/(fp|tf)32|EveryLayer.*/bf16)$"),
+            *("--tests", r"\.(SgdLearnsInBfloat16Too|LearnsAsFp32Does/(fp|tf)32|EveryLayer.*/bf16)$"),
             *("--bench", f"--model {self.folder}/tiny.json --batch-size 4 --steps 2 --warmup 1"),
             *("--train", f"--dataset idx --data {self.folder} --model {self.folder}/tiny.json --epochs 1 --batch-size 2"),
             LD_LIBRARY_PATH=STAND_INS,

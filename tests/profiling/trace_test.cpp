@@ -14,7 +14,7 @@ using testing::ElementsAre;
 
 // The ranges of one epoch of six steps; steps 4 and 5 are profiled.
 std::vector<std::string> ranges_of_training(const std::string& device) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_idx_data(folder / "digits", {.train = 24, .test = 4});
   write_file(folder / "model.json", R"({"name": "small", "input": [1, 8, 8], "layers": [
     {"name": "conv", "type": "Conv2d", "in_channels": 1, "out_channels": 4, "kernel_size": 3},
@@ -27,7 +27,7 @@ std::vector<std::string> ranges_of_training(const std::string& device) {
            "--epochs", "1", "--batch-size", "4", "--settle", "0", "--profile", "2", "--out", "out"},
           {folder.path(), {{"NVTX_INJECTION64_PATH", NVTX_RECORDER}, {"NVTX_RECORD", record}}});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return lines(content_of(record));
+  return lines(read_file(record));
 }
 
 std::vector<std::string> from_to(const std::vector<std::string>& all, const std::string& first,

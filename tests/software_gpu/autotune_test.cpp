@@ -60,11 +60,11 @@ template <typename Change>
 std::string change_plan(const std::filesystem::path& folder, Change change) {
   const auto files = test::files_under(folder);
   EXPECT_THAT(files, SizeIs(1));
-  const std::string before = test::content_of(folder / files[0]);
+  const std::string before = read_file(folder / files[0]);
   nlohmann::json entry = nlohmann::json::parse(before);
   change(entry);
   entry["digest"] = digest(entry["info"].dump() + entry["plan"].get<std::string>());
-  test::write_file(folder / files[0], entry.dump());
+  write_file(folder / files[0], entry.dump());
   return before;
 }
 
@@ -95,10 +95,10 @@ class TracedAutotune : public testing::Test {
   TracedAutotune() { setenv("SOFTWARE_GPU_TRACE", (folder_ / "trace").c_str(), 1); }
 
   std::ptrdiff_t calls(const std::string& function) const {
-    return std::ranges::count(test::lines(test::content_of(folder_ / "trace")), function);
+    return std::ranges::count(test::lines(read_file(folder_ / "trace")), function);
   }
 
-  test::TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
@@ -122,7 +122,7 @@ TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
 // What the file says of itself is true, but cuDNN thinks otherwise: an installation that was changed by
 // halves.
 TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   std::vector<std::string> said;
   const auto train = [&] {
     said.clear();
@@ -150,7 +150,7 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
 
 // cuDNN's word counts, not the file's: an engine would write behind a workspace that is too small.
 TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   std::vector<std::string> said;
   const CudaOptions options{.plan_cache = folder / "plans",
                             .say = [&](const std::string& line) { said.push_back(line); }};
@@ -165,7 +165,7 @@ TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
 // A GPU without a batch norm in cuDNN finds a plan under its key all the same, as if a library of cuDNN's had
 // gone since: the plan is not loaded, no other can be had, and the kernel does it.
 TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   std::vector<std::string> said;
   const auto realised = [&] {
     const auto backend = make_cuda_backend(
@@ -185,11 +185,11 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   const std::string modern = description();
   setenv("SOFTWARE_GPU_ARCHITECTURE", "75", 1);
   for (const std::string& file : test::files_under(folder / "plans")) {
-    nlohmann::json entry = nlohmann::json::parse(test::content_of(folder / "plans" / file));
+    nlohmann::json entry = nlohmann::json::parse(read_file(folder / "plans" / file));
     std::string key = entry["key"];
     key.replace(key.find(modern), modern.size(), description());
     entry["key"] = key;
-    test::write_file(folder / "plans" / fmt::format("{:016x}.plan.json", digest(key)), entry.dump());
+    write_file(folder / "plans" / fmt::format("{:016x}.plan.json", digest(key)), entry.dump());
   }
   EXPECT_EQ(realised(), Realisation::own_kernel);
   unsetenv("SOFTWARE_GPU_ARCHITECTURE");
@@ -235,7 +235,7 @@ TEST(Autotune, ACandidateThatCannotBeCapturedIsDropped) {
 
 TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719", 1);
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   std::vector<std::string> said;
   const PlanRow row =
       chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line) {

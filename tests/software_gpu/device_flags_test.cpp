@@ -127,7 +127,7 @@ TEST_F(DeviceFlagsTest, VerboseIsForEveryBackend) {
 
 // What the doctor says in the section CUDA, and his advice.
 std::string doctor(std::map<std::string, std::string> environment) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run({"doctor"}, {folder.path(), std::move(environment)});
   EXPECT_EQ(outcome.code, 0) << "a report is no failure: " << outcome.err;
   return outcome.out;

@@ -49,7 +49,7 @@ TEST_F(SteadyState, TheConvNetTakesAtMostTwentyLaunchesAStep) {
       train({"--model", "convnet", "--limit-train", "12"}, {{"SOFTWARE_GPU_TRACE", file}});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   std::vector<std::string> launches;
-  for (const std::string& call : lines(content_of(file))) {
+  for (const std::string& call : lines(read_file(file))) {
     if (function_of(call) == "cudaGraphLaunch") launches.push_back(call);
   }
   ASSERT_FALSE(launches.empty());

@@ -42,10 +42,10 @@ class GpuProgram : public testing::Test {
     const std::string file = (folder_ / "trace").string();
     const Outcome outcome = train(arguments, {{"SOFTWARE_GPU_TRACE", file}});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return lines(content_of(file));
+    return lines(read_file(file));
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 inline std::string function_of(const std::string& call) { return call.substr(0, call.find(' ')); }

@@ -24,7 +24,7 @@ class Device : public testing::Test {
     return events.empty() ? nlohmann::json::object() : events.back();
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Device, SameSeedSameBits) {
@@ -33,7 +33,7 @@ TEST_F(Device, SameSeedSameBits) {
   const auto trained = [&](const std::string& seed, const std::string& out) {
     train({"--dataset", "idx", "--data", "digits", "--model", "tiny.json", "--batch-size", "10", "--seed",
            seed, "--out", out});
-    return content_of(folder_ / out / "model.ckpt");
+    return read_file(folder_ / out / "model.ckpt");
   };
   const std::string first = trained("1", "first");
   EXPECT_FALSE(first.empty());

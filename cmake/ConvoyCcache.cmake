@@ -1,0 +1,11 @@
+# Compiles through ccache where it is installed, unless the user names another launcher.
+option(CONVOY_CCACHE "Compile through ccache where it is installed" ON)
+if(CONVOY_CCACHE)
+  find_program(CCACHE_PROGRAM ccache)
+  mark_as_advanced(CCACHE_PROGRAM)
+  foreach(language CXX CUDA)
+    if(CCACHE_PROGRAM AND NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    endif()
+  endforeach()
+endif()
