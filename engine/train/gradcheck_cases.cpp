@@ -43,6 +43,9 @@ void add_residuals(std::vector<GradcheckCase>& cases) {
                          Residual{{{"0", half}, {"1", BatchNorm2d{6}}},
                                   {{"down.0", Conv2d{4, 6, {1, 1}, {2, 2}}}, {"down.1", BatchNorm2d{6}}}},
                          3));
+  cases.push_back(chain(
+      "Residual behind Flatten", {3, 2, 5},
+      {{"flatten", Flatten{}}, {"residual", Residual{{{"fc", Linear{30, 30}}, {"relu", ReLU{}}}, {}}}}, 3));
 }
 
 }  // namespace

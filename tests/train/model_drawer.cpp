@@ -83,16 +83,15 @@ class ModelDrawer {
   }
 
   void add_convolution(Layers& layers, Flow& flow) {
-    Conv2d layer{flow[0], from(1, 6), extent(1, window(flow)), extent(1, {2, 2})};
+    // 17 channels fill no block of 8 or 16, as backends have them in memory.
+    Conv2d layer{flow[0], one_in(5) ? 17 : from(1, 6), extent(1, window(flow)), extent(1, {2, 2})};
     layer.padding = extent(0, {layer.kernel_size[0] - 1, layer.kernel_size[1] - 1});
     layer.bias = !one_in(3);
     if (one_in(3)) {  // depthwise, or any other number of groups
       layer.groups = flow[0];
       layer.out_channels = flow[0] * from(1, 2);
     }
-    if (one_in(3) && flow[1] > 4 && flow[2] > 4) {
-      layer.dilation = {2, 2};
-    }
+    if (one_in(3) && flow[1] > 4 && flow[2] > 4) layer.dilation = {2, 2};
     add(layers, flow, layer);
     if (layer.groups == 1) normalise(layers, flow, layer);
   }

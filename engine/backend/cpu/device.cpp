@@ -70,40 +70,32 @@ dnnl::memory redimensioned(const Device& device, const dnnl::memory& plain, cons
 
 }  // namespace
 
-Relaid Relaid::input(Device& device, const dnnl::memory& source, const dnnl::memory::desc& wanted) {
-  Relaid relaid;
-  relaid.memory_ = source;
-  if (source.get_desc() == wanted) return relaid;
-  const Dims is = dims_of(source.get_desc());
+Relaid::Relaid(Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted, Use use)
+    : memory_(memory) {
+  if (memory.get_desc() == wanted) return;
+  const Dims is = dims_of(memory.get_desc());
   const Dims becomes = dims_of(wanted);
   if (is != becomes) {
-    relaid = input(device, source, plain_layout(is));
-    relaid.memory_ = redimensioned(device, relaid.memory_, becomes);
-    if (relaid.memory_.get_desc() == wanted) return relaid;
+    *this = Relaid(device, memory, plain_layout(is), use);
+    memory_ = redimensioned(device, memory_, becomes);
+    if (memory_.get_desc() == wanted) return;
   }
   const Block block(device, wanted);
-  relaid.reorders_.push_back(copy_task(device, relaid.memory_, block.memory));
-  relaid.bytes_.push_back(block.bytes);
-  relaid.memory_ = block.memory;
-  return relaid;
+  if (use == Use::input) {
+    reorders_.push_back(copy_task(device, memory_, block.memory));
+  } else {
+    reorders_.insert(reorders_.begin(), copy_task(device, block.memory, memory_));
+  }
+  bytes_.push_back(block.bytes);
+  memory_ = block.memory;
+}
+
+Relaid Relaid::input(Device& device, const dnnl::memory& source, const dnnl::memory::desc& wanted) {
+  return {device, source, wanted, Use::input};
 }
 
 Relaid Relaid::output(Device& device, const dnnl::memory& destination, const dnnl::memory::desc& wanted) {
-  Relaid relaid;
-  relaid.memory_ = destination;
-  if (destination.get_desc() == wanted) return relaid;
-  const Dims is = dims_of(destination.get_desc());
-  const Dims becomes = dims_of(wanted);
-  if (is != becomes) {
-    relaid = output(device, destination, plain_layout(is));
-    relaid.memory_ = redimensioned(device, relaid.memory_, becomes);
-    if (relaid.memory_.get_desc() == wanted) return relaid;
-  }
-  const Block block(device, wanted);
-  relaid.reorders_.insert(relaid.reorders_.begin(), copy_task(device, block.memory, relaid.memory_));
-  relaid.bytes_.push_back(block.bytes);
-  relaid.memory_ = block.memory;
-  return relaid;
+  return {device, destination, wanted, Use::output};
 }
 
 Stage::Stage(Device& device, const PrimitivePlan& plan, const std::vector<Argument>& reads,

@@ -96,6 +96,9 @@ class Relaid {
   }
 
  private:
+  enum class Use { input, output };
+  Relaid(Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted, Use use);
+
   dnnl::memory memory_;
   std::vector<std::shared_ptr<Buffer>> bytes_;  // of the copies
   std::vector<Task> reorders_;                  // none, one, or two by way of plain memory

@@ -41,7 +41,7 @@ class CrossEntropyOperation final : public Operation {
     results_ = Buffer(static_cast<std::size_t>(rows()) * sizeof(kernels::RowResult));
   }
 
-  // One launch gives the loss and its gradient, so backward has nothing left to do.
+  // One kernel gives the loss and its gradient, so backward has nothing left to do.
   void forward(Phase phase) override {
     const bool gradient = logits_.grad && phase == Phase::training;
     if (rows_.value != logits_.value) copy(device(logits_.value), device(rows_.value), context_.stream());
