@@ -29,6 +29,8 @@ std::string refusal(const std::function<void(OperationGraph&)>& build) {
 
 const Shape kImage{2, 4, 5, 5};
 
+Window window_of_taps(const Shape& weight) { return {.kernel_size = {weight[2], weight[3]}}; }
+
 TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
   EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.input(Role::x, {2, 0, 5, 5});
@@ -37,18 +39,19 @@ TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
   EXPECT_THAT(refusal([](OperationGraph& g) { g.input(Role::x, {2, 4}); }), HasSubstr("[2, 4]"));
   // 4 channels do not divide into groups of 3; and a 7x7 window does not fit.
   for (const Shape& weight : {Shape{6, 3, 3, 3}, Shape{6, 4, 7, 7}}) {
-    EXPECT_THAT(
-        refusal([&](OperationGraph& g) { g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), {}); }),
-        AllOf(HasSubstr("convolution"), HasSubstr(kImage.str()), HasSubstr(weight.str())));
+    EXPECT_THAT(refusal([&](OperationGraph& g) {
+                  g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), window_of_taps(weight));
+                }),
+                AllOf(HasSubstr("convolution"), HasSubstr(kImage.str()), HasSubstr(weight.str())));
   }
   EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.convolve_backward_data(g.input(Role::dy, {2, 6, 4, 4}), g.input(Role::weight, {6, 4, 3, 3}),
-                                         {}, kImage);
+                                         window_of_taps({6, 4, 3, 3}), kImage);
               }),
               AllOf(HasSubstr("input gradient"), HasSubstr("[2, 6, 4, 4]")));
   EXPECT_THAT(refusal([](OperationGraph& g) {
-                g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}), {},
-                                           {6, 4, 3, 3});
+                g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}),
+                                           window_of_taps({6, 4, 3, 3}), {6, 4, 3, 3});
               }),
               HasSubstr("weight gradient"));
   EXPECT_THAT(refusal([](OperationGraph& g) {
@@ -56,13 +59,13 @@ TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
               }),
               HasSubstr("[1, 3, 1, 1]"));
   EXPECT_THAT(refusal([](OperationGraph& g) {
-                g.pool(g.input(Role::x, kImage), {.kernel = {6, 6}}, Pooling::max);
+                g.pool(g.input(Role::x, kImage), {.kernel_size = {6, 6}}, Pooling::max);
               }),
               HasSubstr("pooling"));
 }
 
 TEST(GraphRefusal, SeesMisfitGradients) {
-  const Window window{.kernel = {2, 2}, .stride = {2, 2}};
+  const Window window{.kernel_size = {2, 2}, .stride = {2, 2}};
   EXPECT_THAT(refusal([&](OperationGraph& g) {
                 const Value dy = g.input(Role::dy, {2, 4, 3, 3});
                 g.pool_backward(dy, dy, window, Pooling::average_include_padding, kImage);
@@ -129,9 +132,10 @@ TEST(GraphExecution, OneWorkspaceDoesForAllPlans) {
   relu.output(relu.relu(relu.input(Role::x, shape)), Role::y);
   GraphOperation first(context, relu, {{Role::x, x->data()}, {Role::y, y->data()}});
   OperationGraph convolution("convolution");
-  convolution.output(convolution.convolve(convolution.input(Role::x, shape),
-                                          convolution.input(Role::weight, weight->shape()), {}),
-                     Role::y);
+  convolution.output(
+      convolution.convolve(convolution.input(Role::x, shape),
+                           convolution.input(Role::weight, weight->shape()), window_of_taps(weight->shape())),
+      Role::y);
   GraphOperation second(context, convolution,
                         {{Role::x, y->data()}, {Role::weight, weight->data()}, {Role::y, z->data()}});
   const auto plans = context.plans();
@@ -168,7 +172,8 @@ TEST(GraphExecutionDeathTest, BindingsAreChecked) {
 
 TEST(GraphExecution, SaysThatThereIsNoPlan) {
   Context context({});
-  OperationGraph g("lonely.relu");  // one channel: the stand-in has no engine for it, as the real library has none
+  OperationGraph g(
+      "lonely.relu");  // one channel: the stand-in has no engine for it, as the real library has none
   g.output(g.relu(g.input(Role::x, {1, 1, 4, 4})), Role::y);
   GraphOperation operation(context, g, {});
   EXPECT_FALSE(operation.available());
@@ -189,7 +194,8 @@ TEST(GraphExecution, SaysThatThereIsNoPlan) {
 TEST(GraphExecution, PolicyChoosesAmongEngines) {
   Context context({});
   OperationGraph g("conv");
-  g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {}), Role::y);
+  g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {.kernel_size = {3, 3}}),
+           Role::y);
   const std::string device = describe_device(context.cudnn());
   const auto engine = [&](const Policy& policy) { return Planner(device, policy).plan(g).info.engine; };
   // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 has tensor cores, 1 is not

@@ -1,12 +1,9 @@
 // Dropout, by an own kernel that draws the mask anew on the way back instead of keeping it.
-#include <fmt/format.h>
-
 #include <cmath>
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
-#include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 #include "kernels/cuda_error.h"
 #include "kernels/elementwise.h"
 
@@ -24,12 +21,9 @@ class DropoutOperation final : public Operation {
   DropoutOperation(Context& context, const Dropout& layer, const Variable& x,
                    const kernels::DropoutOptions& options)
       : context_(context), x_(x), options_(options) {
-    if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
-      throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
-    }
-    options_.p = smallest_float_from(layer.p);
-    output_ = context.make_activation(x.value->shape(), x.grad != nullptr);
     const Shape& shape = x.value->shape();
+    output_ = context.make_activation(output_shape(layer, shape), x.grad != nullptr);
+    options_.p = smallest_float_from(layer.p);
     shape_ = {shape.count(), shape.rank() > 1 ? shape[1] : 1, shape.rank() == 4 ? shape[2] * shape[3] : 1};
   }
 
