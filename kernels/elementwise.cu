@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kMapThreads)
   const auto dropped = [&](std::int64_t, float value) {  // called in memory order
     const bool kept = uniform_at(options.random, step, place.index(order)) >= options.p;
     place.advance(order);
-    return kept ? value * scale : 0.0f;
+    return value * (kept ? scale : 0.0f);  // so that a NaN stays
   };
   map_packs(out, count, dropped, in);
 }

@@ -49,8 +49,8 @@ struct DropoutOptions {
   const std::int64_t* step = nullptr;  // the device-side step counter
 };
 
-/// out = in / (1 - p) where uniform_at(random, step, row-major index) >= p, else 0. Forward maps x to y and
-/// backward dy to dx: the mask is drawn again, not stored.
+/// out = in / (1 - p) where uniform_at(random, step, row-major index) >= p, else 0 (NaN stays NaN). Forward
+/// maps x to y and backward dy to dx: the mask is drawn again, not stored.
 struct DropoutTensors {
   const void* in = nullptr;
   void* out = nullptr;

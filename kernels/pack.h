@@ -89,7 +89,14 @@ __device__ void map_packs(Out* out, std::int64_t count, Map map, const In* in, c
     out[i] = from_float<Out>(map(i, to_float(in[i]), to_float(more[i])...));
 }
 
-/// The channel of the elements of this thread's pack, in NHWC: one division in 64 bits for all of them.
+/// The channel of an element of NHWC memory. A GPU divides 64 bits in many more instructions than 32, so only
+/// elements beyond the first 2^32 pay for that.
+HOST_DEVICE inline unsigned channel_of(std::int64_t element, unsigned channels) {
+  const auto low = static_cast<std::uint32_t>(element);
+  return low == element ? low % channels : static_cast<unsigned>(element % channels);
+}
+
+/// The channels of the elements of this thread's pack, in NHWC: one division for all of them.
 template <typename T>
 struct PackChannels {
   std::int64_t begin;
@@ -98,10 +105,12 @@ struct PackChannels {
 
   __device__ explicit PackChannels(std::int32_t count)
       : begin(global_thread() * map_lanes<T, T>()),
-        first(static_cast<unsigned>(begin % count)),
+        first(channel_of(begin, static_cast<unsigned>(count))),
         channels(static_cast<unsigned>(count)) {}
   __device__ unsigned operator()(std::int64_t i) const {
-    return (first + static_cast<unsigned>(i - begin)) % channels;
+    unsigned channel = first + static_cast<unsigned>(i - begin);
+    while (channel >= channels) channel -= channels;  // at most once, but for fewer channels than lanes
+    return channel;
   }
 };
 

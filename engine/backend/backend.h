@@ -235,8 +235,7 @@ class Backend {
   virtual Variable flatten(const Variable& x) = 0;
 
   // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
-  /// `bias.value` is null without bias. `fuse_relu` makes one operation with the ReLU behind it; only where
-  /// nothing has a gradient, for a backward would need what the ReLU took.
+  /// `bias.value` is null without bias. `fuse_relu` makes one operation with the ReLU behind it.
   virtual OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
                                    const Variable& weight, const Variable& bias) = 0;
   virtual OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,

@@ -4,20 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "engine/core/error.h"
 
 namespace convoy {
 namespace {
-
-std::string str(const Extent& extent) { return fmt::format("[{}, {}]", extent[0], extent[1]); }
-
-bool within(const Extent& extent, std::int64_t low) {
-  // The upper end keeps every later product of two within 63 bits.
-  constexpr std::int64_t high = std::numeric_limits<std::int32_t>::max();
-  return std::ranges::all_of(extent, [low](std::int64_t v) { return v >= low && v <= high; });
-}
 
 bool any_zero(const Shape& shape) {
   return std::ranges::any_of(shape.dimensions(), [](std::int64_t d) { return d < 1; });
@@ -57,93 +48,9 @@ void require_shape(const std::string& what, const Shape& actual, const Shape& ex
   throw UsageError(fmt::format("{} has shape {}, expected {}", what, actual.str(), expected.str()));
 }
 
-void require_images(const std::string& what, const Shape& actual, std::int64_t channels) {
-  const bool fits = actual.rank() == 4 && !any_zero(actual) && (channels == 0 || actual[1] == channels);
-  if (fits) return;
-  throw UsageError(fmt::format("{} has shape {}, expected [N, {}, H, W]", what, actual.str(),
-                               channels == 0 ? "C" : std::to_string(channels)));
-}
-
-Shape conv2d_output(const Conv2d& layer, const Shape& x) {
-  if (layer.groups < 1 || layer.in_channels < 1 || layer.out_channels < 1 ||
-      layer.in_channels % layer.groups != 0 || layer.out_channels % layer.groups != 0) {
-    throw UsageError(fmt::format("Conv2d: {} input and {} output channels do not divide into {} groups",
-                                 layer.in_channels, layer.out_channels, layer.groups));
-  }
-  if (!within(layer.kernel_size, 1) || !within(layer.stride, 1) || !within(layer.dilation, 1) ||
-      !within(layer.padding, 0)) {
-    throw UsageError(
-        fmt::format("Conv2d: kernel {}, stride {} and dilation {} must be positive, padding {} not negative",
-                    str(layer.kernel_size), str(layer.stride), str(layer.dilation), str(layer.padding)));
-  }
-  require_images("Conv2d: input", x, layer.in_channels);
-  Extent out{};
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    const std::int64_t covered = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1;
-    const std::int64_t padded = x[2 + axis] + 2 * layer.padding[axis];
-    if (covered > padded) {
-      throw UsageError(
-          fmt::format("Conv2d: kernel {} with dilation {} does not fit the input {} with padding {}",
-                      str(layer.kernel_size), str(layer.dilation), x.str(), str(layer.padding)));
-    }
-    out[axis] = (padded - covered) / layer.stride[axis] + 1;
-  }
-  return {x[0], layer.out_channels, out[0], out[1]};
-}
-
-Shape conv2d_weight(const Conv2d& layer) {
-  return {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_size[0], layer.kernel_size[1]};
-}
-
-void check_conv2d_relu(bool fuse_relu, bool with_gradients) {
-  if (fuse_relu && with_gradients) {
-    throw UsageError("Conv2d: with its ReLU it is one operation only where nothing has a gradient");
-  }
-}
-
-namespace {
-
-template <typename Pool>
-PoolWindow window_of(const Pool& layer) {
-  PoolWindow window{layer.kernel_size, layer.stride, layer.padding};
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    if (window.stride[axis] == 0) window.stride[axis] = window.kernel[axis];
-  }
-  return window;
-}
-
-}  // namespace
-
-PoolWindow pool_window(const MaxPool2d& layer) { return window_of(layer); }
-PoolWindow pool_window(const AvgPool2d& layer) { return window_of(layer); }
-
-Shape pool_output(const std::string& layer, const PoolWindow& window, const Shape& x) {
-  require_images(layer + ": input", x);
-  if (!within(window.kernel, 1) || !within(window.stride, 1) || !within(window.padding, 0)) {
-    throw UsageError(fmt::format("{}: kernel {} and stride {} must be positive, padding {} not negative",
-                                 layer, str(window.kernel), str(window.stride), str(window.padding)));
-  }
-  Extent out{};
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    if (2 * window.padding[axis] > window.kernel[axis]) {
-      throw UsageError(fmt::format("{}: padding {} is more than half the kernel {}", layer,
-                                   str(window.padding), str(window.kernel)));
-    }
-    const std::int64_t padded = x[2 + axis] + 2 * window.padding[axis];
-    if (window.kernel[axis] > padded) {
-      throw UsageError(fmt::format("{}: kernel {} does not fit the input {} with padding {}", layer,
-                                   str(window.kernel), x.str(), str(window.padding)));
-    }
-    out[axis] = (padded - window.kernel[axis]) / window.stride[axis] + 1;
-  }
-  return {x[0], x[1], out[0], out[1]};
-}
-
-void check_batch_norm(const BatchNorm2d& layer, const Shape& x) {
-  if (layer.num_features < 1) {
-    throw UsageError(fmt::format("BatchNorm2d: num_features is {}, must be positive", layer.num_features));
-  }
-  require_images("BatchNorm2d: input", x, layer.num_features);
+void require_images(const std::string& what, const Shape& actual) {
+  if (actual.rank() == 4 && !any_zero(actual)) return;
+  throw UsageError(fmt::format("{} has shape {}, expected [N, C, H, W]", what, actual.str()));
 }
 
 void check_batch_statistics(const Shape& x) {

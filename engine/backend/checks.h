@@ -1,5 +1,6 @@
-// What every operation demands of its shapes and options, and the shape that it puts out. All functions throw
-// UsageError with the layer and what does not fit; nothing here depends on how a backend stores a tensor.
+// What every operation demands of its tensors and options beyond the rule of its layer, which is in
+// engine/model/layer_shape.h. All functions throw UsageError with the layer and what does not fit; nothing
+// here depends on how a backend stores a tensor.
 #pragma once
 
 #include <cstdint>
@@ -49,34 +50,8 @@ void require_bias(const std::string& layer, bool has_bias, const Variable& bias,
 /// Throws unless `actual` is `expected`; `what` is the layer and the tensor, "Conv2d: weight".
 void require_shape(const std::string& what, const Shape& actual, const Shape& expected);
 
-/// Throws unless `actual` has four dimensions, none of them 0. `channels` is checked if it is not 0.
-void require_images(const std::string& what, const Shape& actual, std::int64_t channels = 0);
-
-/// [N, out, H', W'] for x [N, in, H, W].
-Shape conv2d_output(const Conv2d& layer, const Shape& x);
-
-/// [out, in / groups, KH, KW]. `layer` must have passed conv2d_output.
-Shape conv2d_weight(const Conv2d& layer);
-
-/// Throws if a convolution is to be one operation with its ReLU although something has a gradient.
-void check_conv2d_relu(bool fuse_relu, bool with_gradients);
-
-/// Kernel, stride and padding of a pooling layer, with the stride that 0 stands for.
-struct PoolWindow {
-  Extent kernel;
-  Extent stride;
-  Extent padding;
-};
-
-PoolWindow pool_window(const MaxPool2d& layer);
-PoolWindow pool_window(const AvgPool2d& layer);
-
-/// [N, C, H', W'] for x [N, C, H, W]. As PyTorch, refuses a padding of more than half the kernel: such a
-/// window could hold padding only.
-Shape pool_output(const std::string& layer, const PoolWindow& window, const Shape& x);
-
-/// x must be [N, num_features, H, W].
-void check_batch_norm(const BatchNorm2d& layer, const Shape& x);
+/// Throws unless `actual` has four dimensions, none of them 0.
+void require_images(const std::string& what, const Shape& actual);
 
 /// In training x must have more than one element a channel (else its variance is undefined). An operation
 /// with gradients is refused when it is made, one without when it is asked to train.

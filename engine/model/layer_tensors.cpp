@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "engine/model/layer_shape.h"
+
 namespace convoy {
 namespace {
 
@@ -16,13 +18,11 @@ std::vector<TensorSpec> weight_and_bias(const Shape& weight, bool bias) {
 }
 
 std::vector<TensorSpec> tensors(const Conv2d& layer) {
-  return weight_and_bias(
-      {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_size[0], layer.kernel_size[1]},
-      layer.bias);
+  return weight_and_bias(weight_shape(layer), layer.bias);
 }
 
 std::vector<TensorSpec> tensors(const Linear& layer) {
-  return weight_and_bias({layer.out_features, layer.in_features}, layer.bias);
+  return weight_and_bias(weight_shape(layer), layer.bias);
 }
 
 std::vector<TensorSpec> tensors(const BatchNorm2d& layer) {

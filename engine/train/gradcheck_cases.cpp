@@ -23,6 +23,9 @@ void add_convolutions(std::vector<GradcheckCase>& cases) {
   conv("6->6 k3 p1 depthwise, no bias", {6, 5, 5}, {6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 6, false}, 2);
   conv("17->19 k1", {17, 3, 4}, {17, 19}, 2);
   conv("2->3 k3 s3 p2 d2", {2, 11, 10}, {2, 3, {3, 3}, {3, 3}, {2, 2}, {2, 2}}, 1);
+  conv("3->4 k3x2 s2x1 p5x3, beyond its reach", {3, 4, 5}, {3, 4, {3, 2}, {2, 1}, {5, 3}}, 2);
+  cases.push_back(
+      chain("Conv2d+ReLU", {3, 6, 5}, {{"conv", Conv2d{3, 8, {3, 3}, {1, 1}, {1, 1}}}, {"relu", ReLU{}}}, 3));
 }
 
 void add_poolings(std::vector<GradcheckCase>& cases) {

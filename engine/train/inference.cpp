@@ -42,8 +42,9 @@ class Inference::Impl {
 Inference::Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size) {
   if (batch_size < 1) throw UsageError(fmt::format("batch size {} is not positive", batch_size));
   check_state(model, state, "the state");
-  check_finite(state,
-               "the state");  // a ReLU fused by cuDNN makes 0 of a NaN, and the answer would look like one
+  // cuDNN does not promise that a ReLU in its graphs passes a NaN on: what it made of one would look like an
+  // answer.
+  check_finite(state, "the state");
   impl_ = std::make_unique<Impl>(backend, fold_batch_norm(model, state), batch_size);
 }
 

@@ -1,5 +1,5 @@
 // A trained model for evaluation only: no gradients, no optimizer, batch norms folded into their
-// convolutions, convolution and ReLU one operation.
+// convolutions.
 #pragma once
 
 #include <cstdint>

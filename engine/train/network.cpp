@@ -27,7 +27,7 @@ class NetworkBuilder {
         ++i;
       } else if (conv && next && std::holds_alternative<BatchNorm2d>(*next)) {
         x = convolution_before_norm(*conv, name, x);
-      } else if (conv && next && std::holds_alternative<ReLU>(*next) && !has_gradients(*conv, name, x)) {
+      } else if (conv && next && std::holds_alternative<ReLU>(*next)) {
         x = convolution(*conv, /*fuse_relu=*/true, name, x, bias_of(name, conv->bias));
         ++i;
       } else {
@@ -55,10 +55,6 @@ class NetworkBuilder {
 
   Variable add(const Conv2d& layer, const std::string& name, const Variable& x) {
     return convolution(layer, /*fuse_relu=*/false, name, x, bias_of(name, layer.bias));
-  }
-
-  bool has_gradients(const Conv2d& layer, const std::string& name, const Variable& x) const {
-    return x.grad || parameters_.at(name + ".weight").grad || bias_of(name, layer.bias).grad;
   }
 
   Variable convolution(const Conv2d& layer, bool fuse_relu, const std::string& name, const Variable& x,

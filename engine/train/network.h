@@ -47,7 +47,7 @@ class Parameters {
 /// One executable step of a network, named for profiles: "layer1.0", "layer1.1+relu".
 struct NamedOperation {
   std::string name;
-  std::string type;  // "Conv2d", "BatchNorm2d+ReLU", ...
+  std::string type;  // "Conv2d", "Conv2d+ReLU", ...
   OperationPtr operation;
   std::vector<TensorPtr> gradients;        // that its backward writes
   std::vector<TensorPtr> statistics = {};  // that its forward writes in training, beside its output
@@ -61,9 +61,9 @@ struct DropoutSource {
 
 class Network {
  public:
-  /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A batch norm and
-  /// the ReLU behind it become one operation, and so do a convolution and its ReLU where nothing has a
-  /// gradient; Flatten is none at all, but a view. Throws UsageError for shapes that do not fit.
+  /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A convolution or
+  /// a batch norm becomes one operation with the ReLU behind it. Flatten is no operation but a view. Throws
+  /// UsageError for shapes that do not fit.
   Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
           DropoutSource dropout);
 

@@ -181,7 +181,7 @@ TEST_P(CpuLoops, Differentiate) {
   }
 }
 
-struct Window {
+struct WindowCase {
   float x[3];
   float y;
   std::int32_t tap;
@@ -189,15 +189,15 @@ struct Window {
 
 // Each lane has another one of these first, so that lanes of one register decide differently.
 TEST_P(CpuLoops, MaxPoolTakesTheFirstMaximumAndTheFirstNan) {
-  const std::vector<Window> windows = {{{1, 2, 2}, 2, 1},
-                                       {{kNan, 5, kNan}, kNan, 0},
-                                       {{-0.0f, 0.0f, -1}, -0.0f, 0},
-                                       {{2, kNan, kNan}, kNan, 1},
-                                       {{0.0f, -0.0f, 0.0f}, 0.0f, 0},
-                                       {{-kInfinity, -kInfinity, -kInfinity}, -kInfinity, 0},
-                                       {{-3, kInfinity, kNan}, kNan, 2},
-                                       {{-3, -2, -1}, -1, 2}};
-  const PoolWindow window{.kernel = {1, 3}, .stride = {1, 3}, .padding = {0, 0}};
+  const std::vector<WindowCase> windows = {{{1, 2, 2}, 2, 1},
+                                           {{kNan, 5, kNan}, kNan, 0},
+                                           {{-0.0f, 0.0f, -1}, -0.0f, 0},
+                                           {{2, kNan, kNan}, kNan, 1},
+                                           {{0.0f, -0.0f, 0.0f}, 0.0f, 0},
+                                           {{-kInfinity, -kInfinity, -kInfinity}, -kInfinity, 0},
+                                           {{-3, kInfinity, kNan}, kNan, 2},
+                                           {{-3, -2, -1}, -1, 2}};
+  const Window window{.kernel_size = {1, 3}, .stride = {1, 3}, .padding = {0, 0}};
   const auto count = static_cast<std::int64_t>(windows.size());
   for (const std::int64_t lanes : {1, 8, 16}) {
     SCOPED_TRACE(testing::Message() << lanes << " lanes");
@@ -233,7 +233,7 @@ TEST_P(CpuLoops, MaxPoolTakesTheFirstMaximumAndTheFirstNan) {
 TEST_P(CpuLoops, MaxPoolInPaddingAndItsGradient) {
   constexpr float kValues[] = {0.0f, -0.0f, -1.0f, 2.5f, kNan, -kInfinity};
   constexpr std::int64_t kHeight = 7, kWidth = 6, kOutputHeight = 4, kOutputWidth = 3;
-  const PoolWindow window{.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}};
+  const Window window{.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}};
   for (const std::int64_t lanes : {1, 8, 16}) {
     SCOPED_TRACE(testing::Message() << lanes << " lanes");
     PhiloxSequence random({7, 0});

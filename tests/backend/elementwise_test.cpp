@@ -199,6 +199,21 @@ TEST_P(ElementwiseTest, DropoutComparesInDouble) {
   }
 }
 
+// As PyTorch's, it multiplies: a NaN stays, even where it is dropped.
+TEST_P(ElementwiseTest, DropoutPassesANanOn) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double p : {0.5, 1.0}) {
+    const auto counter = backend().make_counter();
+    const Variable x = place(backend(), {{2, 16}, Values(32, nan)});
+    const OperationPtr dropout = backend().make_dropout({.p = p}, x, {}, *counter);
+    dropout->forward(Phase::training);
+    backend().write(*dropout->output().grad, Values(32, nan));
+    dropout->backward();
+    EXPECT_THAT(backend().read(*dropout->output().value), Exactly(Values(32, nan)));
+    EXPECT_THAT(backend().read(*x.grad), Exactly(Values(32, nan)));
+  }
+}
+
 TEST_P(ElementwiseTest, DropoutOfEverythingIsZero) {
   const auto counter = backend().make_counter();
   const Variable x = place(backend(), ones({4, 16}));

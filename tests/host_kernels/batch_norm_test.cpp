@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/batch_norm_math.h"
+#include "kernels/pack.h"
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {
@@ -124,6 +125,15 @@ void compare_training(const BatchNormShape& shape, const Elements& x, bool relu,
     }
   }
   EXPECT_EQ(t.arrived, std::vector<unsigned>(t.arrived.size()));
+}
+
+TEST(BatchNormKernels, FindTheChannelOfElementsBeyond32Bits) {
+  constexpr std::int64_t kRange = std::int64_t{1} << 32;
+  for (const unsigned channels : {1u, 3u, 16u, 1000003u, 0x7fffffffu}) {
+    for (const std::int64_t element : {std::int64_t{0}, kRange - 1, kRange, kRange + 1, 1000 * kRange + 7}) {
+      EXPECT_EQ(channel_of(element, channels), element % channels) << element << " of " << channels;
+    }
+  }
 }
 
 TEST(BatchNorm, TrainingMatchesTheDoubleReference) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 #include "tests/model/models.h"
 
 namespace convoy {
@@ -36,6 +37,8 @@ TEST(LayerShape, Convolution) {
   layer.groups = 2;
   EXPECT_EQ(output({4, 11, 9}, layer), (Shape{5, 6, 5, 3}));
   EXPECT_EQ(output({1, 1, 1}, conv(1, 7, {1, 1})), (Shape{5, 7, 1, 1}));
+  layer.padding = {6, 2};  // beyond the kernel's reach [5, 2]
+  EXPECT_EQ(output({4, 11, 9}, layer), (Shape{5, 6, 10, 4}));
 }
 
 TEST(LayerShape, Pools) {
@@ -49,6 +52,7 @@ TEST(LayerShape, LayersThatKeepOrFlattenTheShape) {
   EXPECT_EQ(output({3, 7, 9}, BatchNorm2d{3}), (Shape{5, 3, 7, 9}));
   EXPECT_EQ(output({3, 7, 9}, ReLU{}), (Shape{5, 3, 7, 9}));
   EXPECT_EQ(output({3, 7, 9}, Dropout{0.0}), (Shape{5, 3, 7, 9}));
+  EXPECT_EQ(output({3, 7, 9}, Dropout{1.0}), (Shape{5, 3, 7, 9}));
   EXPECT_EQ(output({3, 7, 9}, Flatten{}), (Shape{5, 189}));
   EXPECT_EQ(
       infer(model_of({3, 2, 2}, {{"a", Flatten{}}, {"b", Flatten{}}, {"c", Linear{12, 4}}}), 5).back().output,
@@ -73,9 +77,6 @@ TEST(LayerShape, ConvolutionRefusesSettingsThatCannotBe) {
   layer = conv(4, 4, {3, 3});
   layer.padding = {-1, 0};
   expect_refused(image, layer, "padding is [-1, 0], but both must be from 0 to 2147483647");
-  layer.padding = {2, 3};
-  expect_refused(image, layer,
-                 "padding [2, 3] is not smaller than the kernel's reach [3, 3]; use less padding");
   layer = conv(4, 6, {3, 3});
   layer.groups = 0;
   expect_refused(image, layer, "groups is 0" + range);
@@ -157,8 +158,9 @@ TEST(LayerShape, BatchNormRefuses) {
   expect_refused(image, BatchNorm2d{0}, "num_features is 0, but must be from 1 to 2147483647");
   expect_refused(image, BatchNorm2d{3},
                  "weight [3] does not fit the input [5, 4, 8, 8]; set num_features to 4");
-  expect_refused(image, BatchNorm2d{4, 0.0}, "eps is 0, but must be above 0 and at most 1");
-  expect_refused(image, BatchNorm2d{4, std::nan("")}, "eps is nan, but must be above 0 and at most 1");
+  expect_refused(image, BatchNorm2d{4, -0.1}, "eps is -0.1, but must be finite and at least 0");
+  expect_refused(image, BatchNorm2d{4, std::nan("")}, "eps is nan, but must be finite and at least 0");
+  expect_refused(image, BatchNorm2d{4, HUGE_VAL}, "eps is inf, but must be finite and at least 0");
   expect_refused(image, BatchNorm2d{4, 1e-5, 1.5}, "momentum is 1.5, but must be from 0 to 1");
   expect_refused(image, BatchNorm2d{4, 1e-5, std::nan("")}, "momentum is nan, but must be from 0 to 1");
 }
@@ -187,9 +189,30 @@ TEST(LayerShape, LinearRefuses) {
 }
 
 TEST(LayerShape, DropoutRefuses) {
-  expect_refused({1, 8, 8}, Dropout{1.0}, "p is 1, but must be at least 0 and below 1");
-  expect_refused({1, 8, 8}, Dropout{-0.1}, "p is -0.1, but must be at least 0 and below 1");
-  expect_refused({1, 8, 8}, Dropout{std::nan("")}, "p is nan, but must be at least 0 and below 1");
+  expect_refused({1, 8, 8}, Dropout{1.1}, "p is 1.1, but must be from 0 to 1");
+  expect_refused({1, 8, 8}, Dropout{-0.1}, "p is -0.1, but must be from 0 to 1");
+  expect_refused({1, 8, 8}, Dropout{std::nan("")}, "p is nan, but must be from 0 to 1");
+}
+
+TEST(LayerShape, WithoutANameMessagesBeginWithTheType) {
+  EXPECT_EQ(output_shape(MaxPool2d{}, {2, 3, 8, 8}), (Shape{2, 3, 4, 4}));
+  EXPECT_THAT(
+      [] {
+        output_shape(Dropout{1.5}, {2, 3});
+      },
+      ThrowsMessage<UsageError>("Dropout: p is 1.5, but must be from 0 to 1"));
+  EXPECT_THAT(
+      [] {
+        output_shape(MaxPool2d{}, {2, 3, 0, 8});
+      },
+      ThrowsMessage<UsageError>(
+          "MaxPool2d: needs an input [N, C, H, W] of positive sizes, but gets [2, 3, 0, 8]"));
+}
+
+TEST(LayerShape, Weights) {
+  EXPECT_EQ(weight_shape(Conv2d{.in_channels = 6, .out_channels = 4, .kernel_size = {3, 2}, .groups = 2}),
+            (Shape{4, 3, 3, 2}));
+  EXPECT_EQ(weight_shape(Linear{.in_features = 5, .out_features = 7}), (Shape{7, 5}));
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 
 #include <set>
 
+#include "engine/backend/checks.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
 #include "engine/model/fold.h"
+#include "engine/model/layer_shape.h"
 #include "engine/model/state.h"
 #include "engine/train/network.h"
 
@@ -11,7 +13,6 @@ namespace convoy::test {
 namespace {
 
 using cuda::dnn::OperationGraph;
-using cuda::dnn::Pooling;
 
 Variable variable(const Shape& shape, bool with_gradient) {
   return {std::make_shared<Tensor>(shape), with_gradient ? std::make_shared<Tensor>(shape) : nullptr};
@@ -70,7 +71,7 @@ class GraphCollector final : public Backend {
     std::vector<OperationGraph> graphs = {cuda::conv2d_forward_graph(layer, fuse_relu, shape, type_)};
     if (weight.grad) graphs.push_back(cuda::conv2d_backward_weight_graph(layer, shape, type_));
     if (x.grad) graphs.push_back(cuda::conv2d_backward_data_graph(layer, shape, type_));
-    return operation(conv2d_output(layer, shape), x.grad || weight.grad, std::move(graphs));
+    return operation(output_shape(layer, shape), x.grad || weight.grad, std::move(graphs));
   }
 
   OperationPtr make_batch_norm(const BatchNorm2d&, bool relu, const Variable& x,
@@ -82,14 +83,8 @@ class GraphCollector final : public Backend {
                       cuda::batch_norm_backward_graph(shape, relu, type_)});
   }
 
-  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override {
-    return pool(pool_window(layer), Pooling::max, x);
-  }
-  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override {
-    return pool(pool_window(layer),
-                layer.count_include_pad ? Pooling::average_include_padding : Pooling::average_exclude_padding,
-                x);
-  }
+  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override { return pool(layer, x); }
+  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override { return pool(layer, x); }
 
   // Own kernels and cuBLAS, no graphs.
   OperationPtr make_relu(const Variable& x) override { return like(x); }
@@ -137,11 +132,12 @@ class GraphCollector final : public Backend {
 
   OperationPtr like(const Variable& x) { return operation(x.value->shape(), x.grad != nullptr, {}); }
 
-  OperationPtr pool(const PoolWindow& window, Pooling pooling, const Variable& x) {
+  template <typename Pool>
+  OperationPtr pool(const Pool& layer, const Variable& x) {
     const Shape& shape = x.value->shape();
-    std::vector<OperationGraph> graphs = {cuda::pool_forward_graph(window, pooling, shape, type_)};
-    if (x.grad) graphs.push_back(cuda::pool_backward_graph(window, pooling, shape, type_));
-    return operation(pool_output("pooling", window, shape), x.grad != nullptr, std::move(graphs));
+    std::vector<OperationGraph> graphs = {cuda::pool_forward_graph(layer, shape, type_)};
+    if (x.grad) graphs.push_back(cuda::pool_backward_graph(layer, shape, type_));
+    return operation(output_shape(layer, shape), x.grad != nullptr, std::move(graphs));
   }
 
   DType type_;

@@ -23,12 +23,12 @@ std::string refusal(Run run) {
 
 TEST(GraphTest, InfersShapesOfEveryOperation) {
   OperationGraph g("test");
-  const Window window{.kernel = {3, 2}, .padding = {1, 0}, .stride = {2, 1}, .dilation = {1, 2}};
+  const Window window{.kernel_size = {3, 2}, .stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2}};
   const Value x = g.input(Role::x, {2, 6, 9, 8});
   const Value weight = g.input(Role::weight, {4, 3, 3, 2});  // two groups
   const Value y = g.convolve(x, weight, window);
   EXPECT_EQ(g.tensors().at(y.index).shape, (Shape{2, 4, 5, 6}));
-  const PoolOutputs pooled = g.pool(y, {.kernel = {2, 2}, .stride = {2, 2}}, Pooling::max);
+  const PoolOutputs pooled = g.pool(y, {.kernel_size = {2, 2}, .stride = {2, 2}}, Pooling::max);
   EXPECT_EQ(g.tensors().at(pooled.y.index).shape, (Shape{2, 4, 2, 3}));
   EXPECT_EQ(g.tensors().at(pooled.index.index).type, DType::int8);
   EXPECT_EQ(g.nodes().size(), 2u);
@@ -38,7 +38,7 @@ TEST(GraphTest, InfersShapesOfEveryOperation) {
 
 TEST(GraphTest, AnOutputIsWrittenInTheTypeThatWasAskedFor) {
   OperationGraph g("test");
-  const PoolOutputs out = g.pool(g.input(Role::x, {1, 1, 2, 2}), {.kernel = {2, 2}}, Pooling::max);
+  const PoolOutputs out = g.pool(g.input(Role::x, {1, 1, 2, 2}), {.kernel_size = {2, 2}}, Pooling::max);
   g.output(out.y, Role::y, DType::bfloat16);
   g.output(out.index, Role::index, DType::bfloat16);
   EXPECT_EQ(g.tensors().at(out.y.index).type, DType::bfloat16);
@@ -81,15 +81,20 @@ struct Misfit {
   Window window;
 };
 
+const Window kThree{.kernel_size = {3, 3}};
+
 // All with x = [2, 6, 5, 5].
 const Misfit kMisfits[] = {
-    {"channels are no multiple of the weight's", {4, 4, 3, 3}, {}},
-    {"outputs do not divide into the groups", {3, 3, 3, 3}, {}},
-    {"the kernel is larger than the plane", {4, 6, 6, 3}, {}},
-    {"the dilated kernel is larger than the plane", {4, 6, 3, 3}, {.dilation = {1, 3}}},
-    {"stride 0", {4, 6, 3, 3}, {.stride = {0, 1}}},
-    {"dilation 0", {4, 6, 3, 3}, {.dilation = {1, 0}}},
-    {"padding below 0", {4, 6, 3, 3}, {.padding = {-1, 0}}},
+    {"channels are no multiple of the weight's", {4, 4, 3, 3}, kThree},
+    {"outputs do not divide into the groups", {3, 3, 3, 3}, kThree},
+    {"the window is not of the weight's taps", {4, 6, 3, 2}, kThree},
+    {"the kernel is larger than the plane", {4, 6, 6, 3}, {.kernel_size = {6, 3}}},
+    {"the dilated kernel is larger than the plane",
+     {4, 6, 3, 3},
+     {.kernel_size = {3, 3}, .dilation = {1, 3}}},
+    {"stride 0", {4, 6, 3, 3}, {.kernel_size = {3, 3}, .stride = {0, 1}}},
+    {"dilation 0", {4, 6, 3, 3}, {.kernel_size = {3, 3}, .dilation = {1, 0}}},
+    {"padding below 0", {4, 6, 3, 3}, {.kernel_size = {3, 3}, .padding = {-1, 0}}},
 };
 
 TEST(GraphTest, RefusesConvolutionsThatDoNotFit) {
@@ -116,24 +121,27 @@ TEST(GraphTest, RefusesGradientsOfAnotherShape) {
   const Value weight = g.input(Role::weight, {4, 6, 3, 3});
   const Value dy = g.input(Role::dy, {2, 4, 3, 4});  // [2, 4, 3, 3] would fit
   EXPECT_THAT(refusal([&] {
-                g.convolve_backward_data(dy, weight, {}, {2, 6, 5, 5});
+                g.convolve_backward_data(dy, weight, kThree, {2, 6, 5, 5});
               }),
               HasSubstr("do not fit"));
-  EXPECT_THAT(refusal([&] { g.convolve_backward_weight(x, dy, {}, {4, 6, 3, 3}); }), HasSubstr("do not fit"));
+  EXPECT_THAT(refusal([&] {
+                g.convolve_backward_weight(x, dy, kThree, {4, 6, 3, 3});
+              }),
+              HasSubstr("do not fit"));
 }
 
 TEST(GraphTest, RefusesPoolsThatDoNotFit) {
   OperationGraph g("pool");
-  const Window window{.kernel = {2, 2}, .stride = {2, 2}};
+  const Window window{.kernel_size = {2, 2}, .stride = {2, 2}};
   const Value x = g.input(Role::x, {1, 4, 5, 5});
   const Value dy = g.input(Role::dy, {1, 4, 2, 2});
   const Value other = g.input(Role::index, {1, 4, 2, 1}, DType::int8);
   EXPECT_THAT(refusal([&] {
-                g.pool(x, {.kernel = {6, 2}}, Pooling::max);
+                g.pool(x, {.kernel_size = {6, 2}}, Pooling::max);
               }),
               HasSubstr("graph pool: pooling"));
   EXPECT_THAT(refusal([&] {
-                g.pool(x, {.kernel = {2, 2}, .stride = {0, 2}}, Pooling::max);
+                g.pool(x, {.kernel_size = {2, 2}, .stride = {0, 2}}, Pooling::max);
               }),
               HasSubstr("do not fit"));
   EXPECT_THAT(refusal([&] {
@@ -194,14 +202,15 @@ TEST(GraphTest, TheEnginesBuildersRefuseShapesBeforeCudnnSeesThem) {
     EXPECT_THAT(refusal([&] { conv2d_backward_data_graph(layer, x, type); }), HasSubstr("Conv2d: "));
     EXPECT_THAT(refusal([&] { conv2d_backward_weight_graph(layer, x, type); }), HasSubstr("Conv2d: "));
   }
-  const PoolWindow large{.kernel = {6, 6}, .stride = {1, 1}, .padding = {0, 0}};
-  const PoolWindow halted{.kernel = {2, 2}, .stride = {0, 2}, .padding = {0, 0}};
-  const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {2, 2}};
-  for (const PoolWindow& window : {large, halted, padded}) {
-    EXPECT_THAT(refusal([&] { pool_forward_graph(window, Pooling::max, x, type); }),
-                HasSubstr("max_pool.forward: "));
-    EXPECT_THAT(refusal([&] { pool_backward_graph(window, Pooling::max, x, type); }),
-                HasSubstr("max_pool.backward: "));
+  const MaxPool2d large{.kernel_size = {6, 6}};
+  const MaxPool2d backwards{.kernel_size = {2, 2}, .stride = {-1, 2}};
+  const MaxPool2d padded{.kernel_size = {2, 2}, .padding = {2, 2}};
+  for (const MaxPool2d& layer : {large, backwards, padded}) {
+    EXPECT_THAT(refusal([&] { pool_forward_graph(layer, x, type); }), HasSubstr("MaxPool2d: "));
+    EXPECT_THAT(refusal([&] { pool_backward_graph(layer, x, type); }), HasSubstr("MaxPool2d: "));
+    const AvgPool2d average{layer.kernel_size, layer.stride, layer.padding};
+    EXPECT_THAT(refusal([&] { pool_forward_graph(average, x, type); }), HasSubstr("AvgPool2d: "));
+    EXPECT_THAT(refusal([&] { pool_backward_graph(average, x, type); }), HasSubstr("AvgPool2d: "));
   }
   EXPECT_THAT(refusal([&] {
                 batch_norm_training_graph({2, 0, 5, 5}, true, type);
@@ -221,9 +230,10 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
     change(changed);
     return conv2d_forward_graph(changed, false, {2, 4, 9, 9}, DType::float32);
   };
-  const Window plain{.kernel = {2, 2}, .stride = {2, 2}};
-  const PoolWindow window{.kernel = plain.kernel, .stride = plain.stride, .padding = {0, 0}};
-  const PoolWindow padded{.kernel = {2, 2}, .stride = {2, 2}, .padding = {1, 1}};
+  const MaxPool2d pool;
+  const MaxPool2d padded{.padding = {1, 1}};
+  const AvgPool2d average;
+  const AvgPool2d without_padding{.count_include_pad = false};
   const Shape x{2, 4, 9, 9};
   const std::vector<OperationGraph> graphs = {
       conv2d_forward_graph(conv, false, x, DType::float32),
@@ -249,12 +259,12 @@ TEST(GraphSignatureTest, TellsApartWhatCudnnWouldPlanDifferently) {
       batch_norm_training_graph(x, true, DType::float32),
       batch_norm_backward_graph(x, false, DType::float32),
       batch_norm_backward_graph(x, true, DType::float32),
-      pool_forward_graph(window, Pooling::max, x, DType::float32),
-      pool_forward_graph(window, Pooling::average_include_padding, x, DType::float32),
-      pool_forward_graph(window, Pooling::average_exclude_padding, x, DType::float32),
-      pool_forward_graph(padded, Pooling::max, x, DType::float32),
-      pool_backward_graph(window, Pooling::max, x, DType::float32),
-      pool_backward_graph(window, Pooling::average_include_padding, x, DType::float32),
+      pool_forward_graph(pool, x, DType::float32),
+      pool_forward_graph(average, x, DType::float32),
+      pool_forward_graph(without_padding, x, DType::float32),
+      pool_forward_graph(padded, x, DType::float32),
+      pool_backward_graph(pool, x, DType::float32),
+      pool_backward_graph(average, x, DType::float32),
   };
   std::set<std::string> signatures;
   for (const OperationGraph& graph : graphs) {

@@ -19,7 +19,6 @@ namespace {
 using cuda::dnn::OperationGraph;
 using cuda::dnn::Planner;
 using cuda::dnn::Policy;
-using cuda::dnn::Pooling;
 
 constexpr std::int64_t kBatch = 100;
 constexpr std::int64_t kRaggedBatch = 37;
@@ -91,12 +90,21 @@ const std::vector<std::pair<Conv2d, Shape>> kConvolutions = {
      {4, 16, 14, 14}},
     {{.in_channels = 9, .out_channels = 6, .kernel_size = {3, 3}, .groups = 3}, {4, 9, 14, 14}},
     {{.in_channels = 16, .out_channels = 16, .kernel_size = {3, 3}, .groups = 16}, {4, 16, 14, 14}},
+    // The outer windows see nothing but padding.
+    {{.in_channels = 3, .out_channels = 5, .kernel_size = {3, 3}, .padding = {4, 4}}, {7, 3, 11, 13}},
+    {{.in_channels = 8,
+      .out_channels = 8,
+      .kernel_size = {3, 3},
+      .stride = {2, 2},
+      .padding = {5, 9},
+      .dilation = {2, 3}},
+     {4, 8, 14, 14}},
 };
 
-const std::vector<PoolWindow> kWindows = {
-    {.kernel = {2, 2}, .stride = {2, 2}, .padding = {0, 0}},
-    {.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}},
-    {.kernel = {9, 11}, .stride = {9, 11}, .padding = {0, 0}},  // the whole plane, as GlobalAvgPool2d
+const std::vector<MaxPool2d> kPools = {
+    {.kernel_size = {2, 2}},
+    {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}},
+    {.kernel_size = {9, 11}},  // the whole plane, as GlobalAvgPool2d
 };
 
 constexpr const char* kAwkwardNorm = "batch norm";
@@ -119,11 +127,14 @@ std::vector<LayerGraph> awkward_graphs(Precision precision) {
     graphs.push_back({"conv2d", cuda::conv2d_backward_weight_graph(layer, x, type)});
   }
   const Shape x{3, 5, 9, 11};
-  for (const PoolWindow& window : kWindows) {
-    for (const Pooling pooling :
-         {Pooling::max, Pooling::average_include_padding, Pooling::average_exclude_padding}) {
-      graphs.push_back({"pool", cuda::pool_forward_graph(window, pooling, x, type)});
-      graphs.push_back({"pool", cuda::pool_backward_graph(window, pooling, x, type)});
+  const auto add_pool = [&](const auto& layer) {
+    graphs.push_back({"pool", cuda::pool_forward_graph(layer, x, type)});
+    graphs.push_back({"pool", cuda::pool_backward_graph(layer, x, type)});
+  };
+  for (const MaxPool2d& pool : kPools) {
+    add_pool(pool);
+    for (const bool count_include_pad : {true, false}) {
+      add_pool(AvgPool2d{pool.kernel_size, pool.stride, pool.padding, count_include_pad});
     }
   }
   for (const std::int64_t channels : {1, 3, 4, 6, 8, 35}) {

@@ -34,7 +34,8 @@ constexpr std::int64_t kSecond = 5;  // the one behind it
 
 dnn::OperationGraph convolution() {
   dnn::OperationGraph g("conv");
-  g.output(g.convolve(g.input(dnn::Role::x, {2, 4, 5, 5}), g.input(dnn::Role::weight, {4, 4, 3, 3}), {}),
+  g.output(g.convolve(g.input(dnn::Role::x, {2, 4, 5, 5}), g.input(dnn::Role::weight, {4, 4, 3, 3}),
+                      {.kernel_size = {3, 3}}),
            dnn::Role::y);
   return g;
 }

@@ -39,6 +39,8 @@ std::string error_of(const std::function<void()>& action) {
   return "no Error";
 }
 
+Window window_of_taps(const Shape& weight) { return {.kernel_size = {weight[2], weight[3]}}; }
+
 TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
   EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.input(Role::x, {2, 0, 5, 5});
@@ -48,18 +50,18 @@ TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
   // 4 channels do not divide into groups of 3; and a 7x7 window does not fit.
   for (const Shape& weight : {Shape{6, 3, 3, 3}, Shape{6, 4, 7, 7}}) {
     EXPECT_THAT(refusal([&](OperationGraph& g) {
-                  g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), {});
+                  g.convolve(g.input(Role::x, kImage), g.input(Role::weight, weight), window_of_taps(weight));
                 }),
                 AllOf(HasSubstr("convolution"), HasSubstr(kImage.str()), HasSubstr(weight.str())));
   }
   EXPECT_THAT(refusal([](OperationGraph& g) {
                 g.convolve_backward_data(g.input(Role::dy, {2, 6, 4, 4}), g.input(Role::weight, {6, 4, 3, 3}),
-                                         {}, kImage);
+                                         window_of_taps({6, 4, 3, 3}), kImage);
               }),
               AllOf(HasSubstr("input gradient"), HasSubstr("[2, 6, 4, 4]")));
   EXPECT_THAT(refusal([](OperationGraph& g) {
-                g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}), {},
-                                           {6, 4, 3, 3});
+                g.convolve_backward_weight(g.input(Role::x, kImage), g.input(Role::dy, {2, 6, 4, 4}),
+                                           window_of_taps({6, 4, 3, 3}), {6, 4, 3, 3});
               }),
               HasSubstr("weight gradient"));
   EXPECT_THAT(refusal([](OperationGraph& g) {
@@ -67,13 +69,13 @@ TEST(GraphRefusal, NamesTheGraphAndTheShapes) {
               }),
               HasSubstr("[1, 3, 1, 1]"));
   EXPECT_THAT(refusal([](OperationGraph& g) {
-                g.pool(g.input(Role::x, kImage), {.kernel = {6, 6}}, Pooling::max);
+                g.pool(g.input(Role::x, kImage), {.kernel_size = {6, 6}}, Pooling::max);
               }),
               HasSubstr("pooling"));
 }
 
 TEST(GraphRefusal, SeesMisfitGradients) {
-  const Window window{.kernel = {2, 2}, .stride = {2, 2}};
+  const Window window{.kernel_size = {2, 2}, .stride = {2, 2}};
   EXPECT_THAT(refusal([&](OperationGraph& g) {
                 const Value dy = g.input(Role::dy, {2, 4, 3, 3});
                 g.pool_backward(dy, dy, window, Pooling::average_include_padding, kImage);
@@ -143,9 +145,10 @@ TEST(GraphExecution, OneWorkspaceDoesForAllPlans) {
   PlanStore& store = context.plan_store();
   const auto first = store.request(relu, {{Role::x, x->data()}, {Role::y, y->data()}});
   OperationGraph convolution("convolution");
-  convolution.output(convolution.convolve(convolution.input(Role::x, shape),
-                                          convolution.input(Role::weight, weight->shape()), {}),
-                     Role::y);
+  convolution.output(
+      convolution.convolve(convolution.input(Role::x, shape),
+                           convolution.input(Role::weight, weight->shape()), window_of_taps(weight->shape())),
+      Role::y);
   const auto second = store.request(
       convolution, {{Role::x, y->data()}, {Role::weight, weight->data()}, {Role::y, z->data()}});
   const std::int64_t before = allocated_bytes();
@@ -260,7 +263,8 @@ TEST(GraphExecution, PreparesWhatStandsIn) {
 TEST(GraphExecution, PolicyChoosesAmongEngines) {
   Context context({});
   OperationGraph g("conv");
-  g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {}), Role::y);
+  g.output(g.convolve(g.input(Role::x, kImage), g.input(Role::weight, {4, 4, 3, 3}), {.kernel_size = {3, 3}}),
+           Role::y);
   const std::string device = describe_device(context.cudnn());
   const auto engine = [&](const Policy& policy) {
     return Planner(device, policy).plans(g, 1).at(0).info.engine;

@@ -8,6 +8,7 @@
 #include "engine/backend/cpu/channel_rows.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::cpu {
 namespace {
@@ -215,7 +216,7 @@ class BatchNormOperation final : public Operation {
 OperationPtr CpuBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                          const BatchNormTensors& tensors) {
   Bound bound("BatchNorm2d: input", x);
-  check_batch_norm(layer, bound.shape());
+  output_shape(layer, bound.shape());  // refuses what does not fit
   return std::make_unique<BatchNormOperation>(device_, layer, fuse_relu, std::move(bound), tensors);
 }
 

@@ -2,6 +2,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/weighted.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::cpu {
 namespace {
@@ -23,8 +24,8 @@ OperationPtr CpuBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, const 
                   .keep_x = false,
                   .window = {},
                   .plan = plan_convolution};
-  w.output = conv2d_output(layer, w.x.shape());
-  require_shape("Conv2d: weight", w.weight.shape(), conv2d_weight(layer));
+  w.output = output_shape(layer, w.x.shape());
+  require_shape("Conv2d: weight", w.weight.shape(), weight_shape(layer));
   w.weight_dims = dims_of(w.weight.shape());
   if (layer.groups > 1) {
     w.weight_dims[0] /= layer.groups;

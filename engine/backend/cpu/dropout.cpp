@@ -1,12 +1,11 @@
 // Dropout. The mask belongs to logical indices, so that every backend draws the same one; it is kept in the
 // memory order of x, so that applying it is one pass.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::cpu {
 namespace {
@@ -20,8 +19,8 @@ class DropoutOperation final : public Operation {
         random_(random),
         counter_(counter),
         x_(std::move(x)),
-        y_("Dropout: output",
-           output_ = make_variable(device, x_.shape(), x_.value->layout(), x_.grad != nullptr)),
+        y_("Dropout: output", output_ = make_variable(device, output_shape(layer, x_.shape()),
+                                                      x_.value->layout(), x_.grad != nullptr)),
         mask_(device, x_.shape(), x_.value->layout()),
         drawn_(Relaid::output(device, mask_.memory(), plain_layout(x_.shape()))) {}
 
@@ -74,9 +73,6 @@ class DropoutOperation final : public Operation {
 
 OperationPtr CpuBackend::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
                                       const StepCounter& counter) {
-  if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
-    throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
-  }
   return std::make_unique<DropoutOperation>(device_, layer, Bound("Dropout: input", x), random, counter);
 }
 

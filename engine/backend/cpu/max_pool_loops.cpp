@@ -22,12 +22,12 @@ template <typename Body>
 template <typename Body>
 [[gnu::always_inline]] inline void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column,
                                                 Body body) {
-  const std::int64_t last_i = std::min(p.window.kernel[0], p.height - row);
-  const std::int64_t last_j = std::min(p.window.kernel[1], p.width - column);
+  const std::int64_t last_i = std::min(p.window.kernel_size[0], p.height - row);
+  const std::int64_t last_j = std::min(p.window.kernel_size[1], p.width - column);
   for (std::int64_t i = std::max<std::int64_t>(0, -row); i < last_i; ++i) {
     for (std::int64_t j = std::max<std::int64_t>(0, -column); j < last_j; ++j) {
       body(((row + i) * p.width + column + j) * p.lanes,
-           static_cast<std::int32_t>(i * p.window.kernel[1] + j));
+           static_cast<std::int32_t>(i * p.window.kernel_size[1] + j));
     }
   }
 }

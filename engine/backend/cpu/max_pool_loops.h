@@ -3,13 +3,13 @@
 
 #include <cstdint>
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cpu/registers.h"
+#include "engine/model/window.h"
 
 namespace convoy::cpu {
 
 struct PoolPlane {
-  const PoolWindow& window;
+  const Window& window;
   std::int64_t lanes;                        // 1, 8 or 16
   std::int64_t height, width;                // of the input
   std::int64_t output_height, output_width;  // of the output

@@ -1,11 +1,11 @@
 // Pooling: the average by oneDNN, the maximum by own loops, as PyTorch has it. The first maximum of a window
 // in row-major order takes the gradient, and a NaN is the maximum (oneDNN's passes over it, which would hide
 // a training that has diverged).
-#include "engine/backend/checks.h"
 #include "engine/backend/cpu/channel_rows.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/max_pool_loops.h"
 #include "engine/backend/cpu/tensor.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::cpu {
 namespace {
@@ -13,9 +13,9 @@ namespace {
 class MaxPoolOperation final : public Operation {
  public:
   MaxPoolOperation(Device& device, const MaxPool2d& layer, Bound x)
-      : window_(pool_window(layer)),
+      : window_(window_of(layer)),
         x_(std::move(x)),
-        y_shape_(pool_output("MaxPool2d", window_, x_.shape())),
+        y_shape_(output_shape(layer, x_.shape())),
         layout_(ChannelRows::of(x_.shape(), x_.value->layout()) ? x_.value->layout()
                                                                 : plain_layout(x_.shape())),
         rows_(*ChannelRows::of(x_.shape(), layout_)),
@@ -61,7 +61,7 @@ class MaxPoolOperation final : public Operation {
   }
   std::int64_t output_size() const { return y_shape_[2] * y_shape_[3] * rows_.lanes; }  // floats of a plane
 
-  PoolWindow window_;
+  Window window_;
   Bound x_, y_;
   Shape y_shape_;
   Layout layout_;
@@ -76,13 +76,13 @@ Dims pair(const Extent& extent) { return {extent[0], extent[1]}; }
 class AvgPoolOperation final : public Operation {
  public:
   AvgPoolOperation(Device& device, const AvgPool2d& layer, Bound x) : x_(std::move(x)) {
-    const PoolWindow window = pool_window(layer);
-    const Shape y = pool_output("AvgPool2d", window, x_.shape());
+    const Window window = window_of(layer);
+    const Shape y = output_shape(layer, x_.shape());
     PoolSpec spec{.algorithm = layer.count_include_pad ? dnnl::algorithm::pooling_avg_include_padding
                                                        : dnnl::algorithm::pooling_avg_exclude_padding,
                   .source = x_.value->layout(),
                   .destination = any_layout(dims_of(y)),
-                  .kernel = pair(window.kernel),
+                  .kernel = pair(window.kernel_size),
                   .stride = pair(window.stride),
                   .padding = pair(window.padding)};
     const std::string what = "AvgPool2d " + x_.shape().str();

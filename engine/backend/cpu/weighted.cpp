@@ -5,18 +5,17 @@
 #include <optional>
 #include <vector>
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cpu/loops.h"
 
 namespace convoy::cpu {
 namespace {
 
-// Not oneDNN's: that turns a NaN into a zero.
-void relu_in_place(std::span<float> values) {
-  const auto count = static_cast<std::int64_t>(values.size());
-  float* y = values.data();
+/// to[i] = from[i] where the ReLU let y[i] pass, else 0. `to` may be any of the others. Not oneDNN's ReLU:
+/// that turns a NaN into a zero.
+void mask_by_relu(std::span<const float> y, std::span<const float> from, std::span<float> to) {
+  const auto count = static_cast<std::int64_t>(to.size());
 #pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) y[i] = relu_passes(y[i]) ? y[i] : 0.0f;
+  for (std::int64_t i = 0; i < count; ++i) to.data()[i] = relu_passes(y.data()[i]) ? from.data()[i] : 0.0f;
 }
 
 class WeightedOperation final : public Operation {
@@ -27,8 +26,12 @@ class WeightedOperation final : public Operation {
         make_plan(device, PropKind::forward, layer_.keep_x ? x.value->layout() : any_layout(x.value->dims()),
                   any_layout(dims_of(layer_.output)));
     const bool with_grad = x.grad || layer_.weight.grad || layer_.bias.grad;
-    check_conv2d_relu(layer_.fuse_relu, with_grad);
     output_ = make_variable(device, layer_.output, forward.destination, with_grad);
+    y_ = Bound("output", output_);
+    dy_ = y_.grad;
+    if (layer_.fuse_relu && dy_) {
+      dy_ = std::make_shared<CpuTensor>(device, layer_.output, forward.destination);
+    }
     bind_forward(device, forward);
     if (x.grad) bind_backward_data(device, forward);
     if (layer_.weight.grad || layer_.bias.grad) bind_backward_weights(device, forward);
@@ -36,10 +39,11 @@ class WeightedOperation final : public Operation {
 
   void forward(Phase) override {
     forward_->run();
-    if (layer_.fuse_relu) relu_in_place(as_floats("output", output_.value)->floats());
+    if (layer_.fuse_relu) mask_by_relu(y_.value->floats(), y_.value->floats(), y_.value->floats());
   }
 
   void backward() override {
+    if (dy_ != y_.grad) mask_by_relu(y_.value->floats(), y_.grad->floats(), dy_->floats());
     if (backward_data_) backward_data_->run();
     if (backward_weights_) backward_weights_->run();
   }
@@ -65,7 +69,7 @@ class WeightedOperation final : public Operation {
   }
 
   void bind_forward(Device& device, const PrimitivePlan& plan) {
-    const CpuTensor& y = *as_floats("output", output_.value);
+    const CpuTensor& y = *y_.value;
     std::vector<Stage::Argument> reads = {
         {DNNL_ARG_SRC, layer_.x.value->memory(), plan.source},
         weight(device, DNNL_ARG_WEIGHTS, *layer_.weight.value, plan.weights)};
@@ -78,10 +82,9 @@ class WeightedOperation final : public Operation {
   void bind_backward_data(Device& device, const PrimitivePlan& forward) {
     const PrimitivePlan plan =
         make_plan(device, PropKind::backward_data, forward.source, forward.destination);
-    const CpuTensor& dy = *as_floats("output gradient", output_.grad);
     backward_data_.emplace(
         device, plan,
-        std::vector<Stage::Argument>{{DNNL_ARG_DIFF_DST, dy.memory(), plan.destination},
+        std::vector<Stage::Argument>{{DNNL_ARG_DIFF_DST, dy_->memory(), plan.destination},
                                      weight(device, DNNL_ARG_WEIGHTS, *layer_.weight.value, plan.weights)},
         std::vector<Stage::Argument>{{DNNL_ARG_DIFF_SRC, layer_.x.grad->memory(), plan.source}});
   }
@@ -89,7 +92,6 @@ class WeightedOperation final : public Operation {
   void bind_backward_weights(Device& device, const PrimitivePlan& forward) {
     const PrimitivePlan plan =
         make_plan(device, PropKind::backward_weights, forward.source, forward.destination);
-    const CpuTensor& dy = *as_floats("output gradient", output_.grad);
     // oneDNN computes both gradients or neither: one that nobody wants goes nowhere.
     const auto wanted_or_spare = [&](const Bound& parameter) {
       return parameter.grad
@@ -106,11 +108,13 @@ class WeightedOperation final : public Operation {
     backward_weights_.emplace(
         device, plan,
         std::vector<Stage::Argument>{{DNNL_ARG_SRC, layer_.x.value->memory(), plan.source},
-                                     {DNNL_ARG_DIFF_DST, dy.memory(), plan.destination}},
+                                     {DNNL_ARG_DIFF_DST, dy_->memory(), plan.destination}},
         writes);
   }
 
   WeightedLayer layer_;
+  Bound y_;
+  std::shared_ptr<CpuTensor> dy_;  // the gradient in front of the ReLU; the output's without one
   std::shared_ptr<CpuTensor> weight_grad_, bias_grad_;
   std::optional<Stage> forward_, backward_data_, backward_weights_;
 };

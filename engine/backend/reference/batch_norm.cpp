@@ -6,7 +6,7 @@
 
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::reference {
 namespace {
@@ -122,7 +122,7 @@ OperationPtr ReferenceBackend<T>::make_batch_norm(const BatchNorm2d& layer, bool
                           .bias = {"BatchNorm2d: bias", tensors.bias},
                           .running_mean = as_real<T>("BatchNorm2d: running_mean", tensors.running_mean),
                           .running_var = as_real<T>("BatchNorm2d: running_var", tensors.running_var)};
-  check_batch_norm(layer, bound.x.shape());
+  output_shape(layer, bound.x.shape());  // refuses what does not fit
   const Shape channels{layer.num_features};
   require_shape("BatchNorm2d: weight", bound.weight.shape(), channels);
   require_shape("BatchNorm2d: bias", bound.bias.shape(), channels);

@@ -1,11 +1,11 @@
-// Convolution. Forward and both gradients are sums over one and the same set of products, so that set is
-// written down once: y += x w, hence dx += dy w and dw += dy x.
+// Convolution, alone or with the ReLU behind it. Forward and both gradients are sums over one and the same
+// set of products, so that set is written down once: y += x w, hence dx += dy w and dw += dy x.
 #include <algorithm>
 #include <vector>
 
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::reference {
 namespace {
@@ -77,9 +77,9 @@ class Conv2dOperation final : public Operation {
         weight_(std::move(weight)),
         bias_(std::move(bias)) {
     const bool with_grad = x_.wants_grad() || weight_.wants_grad() || bias_.wants_grad();
-    check_conv2d_relu(fuse_relu, with_grad);
-    output_ = make_variable<T>(conv2d_output(layer, x_.shape()), with_grad);
+    output_ = make_variable<T>(output_shape(layer, x_.shape()), with_grad);
     y_ = Bound<T>("Conv2d: output", output_);
+    if (fuse_relu && with_grad) masked_.resize(y_.value().size());
     sums_.resize(std::max({x_.value().size(), weight_.value().size(), y_.value().size()}));
   }
 
@@ -101,7 +101,7 @@ class Conv2dOperation final : public Operation {
 
   void backward() override {
     if (!y_.wants_grad()) return;
-    const auto dy = y_.grad();
+    const std::span<const T> dy = fuse_relu_ ? masked_gradient() : y_.grad();
     if (x_.wants_grad()) {
       clear();
       const auto weight = weight_.value();
@@ -125,11 +125,19 @@ class Conv2dOperation final : public Operation {
   }
 
  private:
+  /// The output's gradient, where the ReLU let its value pass.
+  std::span<const T> masked_gradient() {
+    const auto y = y_.value(), dy = y_.grad();
+    for (std::size_t i = 0; i < dy.size(); ++i) masked_[i] = y[i] <= T{0} ? T{0} : dy[i];
+    return masked_;
+  }
+
   void clear() { std::ranges::fill(sums_, 0.0); }
 
   Conv2d layer_;
   bool fuse_relu_;
   Bound<T> x_, weight_, bias_, y_;
+  std::vector<T> masked_;     // with a ReLU, the gradient in front of it
   std::vector<double> sums_;  // long enough for any of the four results
 };
 
@@ -139,8 +147,8 @@ template <typename T>
 OperationPtr ReferenceBackend<T>::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
                                               const Variable& weight, const Variable& bias) {
   Bound<T> bound_x("Conv2d: input", x), bound_weight("Conv2d: weight", weight), bound_bias;
-  conv2d_output(layer, bound_x.shape());  // validates layer and input
-  require_shape("Conv2d: weight", bound_weight.shape(), conv2d_weight(layer));
+  output_shape(layer, bound_x.shape());  // refuses what does not fit
+  require_shape("Conv2d: weight", bound_weight.shape(), weight_shape(layer));
   require_bias("Conv2d", layer.bias, bias, layer.out_channels);
   if (layer.bias) bound_bias = Bound<T>("Conv2d: bias", bias);
   return std::make_unique<Conv2dOperation<T>>(layer, fuse_relu, std::move(bound_x), std::move(bound_weight),

@@ -1,10 +1,8 @@
 // Dropout: each element is dropped or scaled by the draw of its row-major index.
-#include <fmt/format.h>
-
 #include <vector>
 
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::reference {
 namespace {
@@ -12,9 +10,9 @@ namespace {
 template <typename T>
 class DropoutOperation final : public Operation {
  public:
-  DropoutOperation(double p, Bound<T> x, RandomStream random, const StepCounter& counter)
-      : p_(p), x_(std::move(x)), random_(random), counter_(counter) {
-    output_ = make_variable<T>(x_.shape(), x_.wants_grad());
+  DropoutOperation(const Dropout& layer, Bound<T> x, RandomStream random, const StepCounter& counter)
+      : p_(layer.p), x_(std::move(x)), random_(random), counter_(counter) {
+    output_ = make_variable<T>(output_shape(layer, x_.shape()), x_.wants_grad());
     y_ = Bound<T>("Dropout: output", output_);
     factor_.resize(x_.value().size());
   }
@@ -53,10 +51,7 @@ class DropoutOperation final : public Operation {
 template <typename T>
 OperationPtr ReferenceBackend<T>::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
                                                const StepCounter& counter) {
-  if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
-    throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
-  }
-  return std::make_unique<DropoutOperation<T>>(layer.p, Bound<T>("Dropout: input", x), random, counter);
+  return std::make_unique<DropoutOperation<T>>(layer, Bound<T>("Dropout: input", x), random, counter);
 }
 
 template OperationPtr ReferenceBackend<float>::make_dropout(const Dropout&, const Variable&, RandomStream,

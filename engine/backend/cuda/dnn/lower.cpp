@@ -61,7 +61,7 @@ Descriptor resample(const Window& w, Pooling pooling) {
   const auto mode = pooling == Pooling::max                       ? CUDNN_RESAMPLE_MAXPOOL
                     : pooling == Pooling::average_include_padding ? CUDNN_RESAMPLE_AVGPOOL_INCLUDE_PADDING
                                                                   : CUDNN_RESAMPLE_AVGPOOL_EXCLUDE_PADDING;
-  const auto kernel = fractions(w.kernel);
+  const auto kernel = fractions(w.kernel_size);
   const auto padding = fractions(w.padding);
   const auto stride = fractions(w.stride);
   using Fractions = std::span<const cudnnFraction_t>;

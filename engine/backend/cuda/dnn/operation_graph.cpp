@@ -10,25 +10,18 @@
 namespace convoy::cuda::dnn {
 namespace {
 
-// How many windows fit along an axis; 0 for a window that is none.
-std::int64_t extent_out(std::int64_t in, std::int64_t kernel, std::size_t axis, const Window& w) {
-  if (kernel < 1 || w.stride[axis] < 1 || w.dilation[axis] < 1 || w.padding[axis] < 0) return 0;
-  const std::int64_t reach = w.dilation[axis] * (kernel - 1) + 1;
-  const std::int64_t room = in + 2 * w.padding[axis] - reach;
-  return room < 0 ? 0 : room / w.stride[axis] + 1;
+Shape slide(const Shape& x, std::int64_t channels, const Window& w) {
+  return {x[0], channels, w.outputs(0, x[2]), w.outputs(1, x[3])};
 }
 
+/// What a convolution of `x` puts out; nothing where the weight fits neither `x` nor the window.
 Shape convolved(const Shape& x, const Shape& weight, const Window& w) {
-  return {x[0], weight[0], extent_out(x[2], weight[2], 0, w), extent_out(x[3], weight[3], 1, w)};
+  const bool groups_fit = x[1] % weight[1] == 0 && weight[0] % (x[1] / weight[1]) == 0;
+  const bool taps_fit = w.kernel_size == Extent{weight[2], weight[3]};
+  return groups_fit && taps_fit ? slide(x, weight[0], w) : Shape{0};
 }
 
-Shape pooled(const Shape& x, const Window& w) {
-  return {x[0], x[1], extent_out(x[2], w.kernel[0], 0, w), extent_out(x[3], w.kernel[1], 1, w)};
-}
-
-bool groups_fit(const Shape& x, const Shape& weight) {
-  return x[1] % weight[1] == 0 && weight[0] % (x[1] / weight[1]) == 0;
-}
+Shape pooled(const Shape& x, const Window& w) { return slide(x, x[1], w); }
 
 bool broadcasts(const Shape& from, const Shape& to) {
   for (std::size_t axis = 0; axis < 4; ++axis) {
@@ -82,14 +75,14 @@ void OperationGraph::output(Value value, Role role, DType type) {
 
 Value OperationGraph::convolve(Value x, Value weight, const Window& window) {
   const Shape y = convolved(shape_of(x), shape_of(weight), window);
-  if (!groups_fit(shape_of(x), shape_of(weight)) || y.count() == 0) refuse("convolution", x, weight);
+  if (y.count() == 0) refuse("convolution", x, weight);
   const Value result = virtual_tensor(y);
   nodes_.push_back({Operator::convolve, {x, weight}, {result}, window});
   return result;
 }
 
 Value OperationGraph::convolve_backward_data(Value dy, Value weight, const Window& window, const Shape& x) {
-  if (!groups_fit(x, shape_of(weight)) || convolved(x, shape_of(weight), window) != shape_of(dy)) {
+  if (convolved(x, shape_of(weight), window) != shape_of(dy)) {
     refuse(fmt::format("input gradient {}", x.str()), dy, weight);
   }
   const Value dx = virtual_tensor(x);
@@ -98,7 +91,7 @@ Value OperationGraph::convolve_backward_data(Value dy, Value weight, const Windo
 }
 
 Value OperationGraph::convolve_backward_weight(Value x, Value dy, const Window& window, const Shape& weight) {
-  if (!groups_fit(shape_of(x), weight) || convolved(shape_of(x), weight, window) != shape_of(dy)) {
+  if (convolved(shape_of(x), weight, window) != shape_of(dy)) {
     refuse(fmt::format("weight gradient {}", weight.str()), x, dy);
   }
   const Value dweight = virtual_tensor(weight);
@@ -199,8 +192,9 @@ std::string OperationGraph::signature() const {
                         t.by_value ? 1 : 0, t.shape.str());
   }
   for (const Node& node : nodes_) {
-    text += fmt::format("|op{}:{}:{}:{}:{}:{}", static_cast<int>(node.op), static_cast<int>(node.pooling),
-                        node.window.kernel, node.window.padding, node.window.stride, node.window.dilation);
+    text +=
+        fmt::format("|op{}:{}:{}:{}:{}:{}", static_cast<int>(node.op), static_cast<int>(node.pooling),
+                    node.window.kernel_size, node.window.padding, node.window.stride, node.window.dilation);
     for (const Value v : node.inputs) text += fmt::format(",i{}", v.index);
     for (const Value v : node.outputs) text += fmt::format(",o{}", v.index);
   }

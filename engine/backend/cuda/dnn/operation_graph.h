@@ -9,7 +9,7 @@
 
 #include "engine/core/dtype.h"
 #include "engine/core/shape.h"
-#include "engine/model/layers.h"
+#include "engine/model/window.h"
 
 namespace convoy::cuda::dnn {
 
@@ -63,14 +63,6 @@ enum class Operator {
   batch_norm_backward,       // x, dy, scale, saved mean, saved inverse std -> dx, dscale, dbias
   pool,                      // x -> y [, index if max]
   pool_backward,             // dy [, index if max] -> dx
-};
-
-/// Where the taps of a convolution or a pooling lie.
-struct Window {
-  Extent kernel{};  // height, width
-  Extent padding{};
-  Extent stride = {1, 1};
-  Extent dilation = {1, 1};
 };
 
 enum class Pooling { max, average_include_padding, average_exclude_padding };

@@ -7,6 +7,7 @@
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/layers/column_sum.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
+#include "engine/model/layer_shape.h"
 
 namespace convoy::cuda {
 
@@ -63,7 +64,7 @@ class BatchNormOperation final : public Operation {
         x_(x),
         t_(t) {
     const Shape& shape = x.value->shape();
-    check_batch_norm(layer, shape);
+    output_shape(layer, shape);  // refuses what does not fit
     for (const TensorPtr& vector : {t.weight.value, t.bias.value, t.running_mean, t.running_var}) {
       require_shape("BatchNorm2d: parameter", vector->shape(), {layer.num_features});
     }

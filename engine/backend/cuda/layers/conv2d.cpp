@@ -1,6 +1,6 @@
-// Conv2d: y = conv(x, w) + b in one graph, for inference with the ReLU behind it; dx = dgrad(dy, w),
-// dw = wgrad(x, dy); db is a sum over dy's columns. Where cuDNN has no engine that adds a bias or takes the
-// ReLU, it convolves only, and the batch norm kernel does the rest.
+// Conv2d, alone or with the ReLU behind it: y = relu(conv(x, w) + b) in one graph. The ReLU's backward masks
+// dy first; then dx = dgrad(dy, w), dw = wgrad(x, dy), and db is a sum over dy's columns. Where cuDNN has no
+// engine that adds a bias or takes the ReLU, it convolves only, and the batch norm kernel does the rest.
 #include <fmt/format.h>
 
 #include "engine/backend/checks.h"
@@ -10,8 +10,10 @@
 #include "engine/backend/cuda/layers/weighted_tensors.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/core/trace.h"
+#include "engine/model/layer_shape.h"
 #include "kernels/batch_norm.h"
 #include "kernels/convert.h"
+#include "kernels/elementwise.h"
 
 namespace convoy::cuda {
 namespace {
@@ -19,16 +21,12 @@ namespace {
 using dnn::OperationGraph;
 using dnn::Role;
 
-dnn::Window window_of(const Conv2d& layer) {
-  return {.padding = layer.padding, .stride = layer.stride, .dilation = layer.dilation};
-}
-
 }  // namespace
 
 dnn::OperationGraph conv2d_forward_graph(const Conv2d& layer, bool relu, const Shape& x, DType type) {
-  conv2d_output(layer, x);  // refuses what does not fit, and the groups that cuDNN would assume instead
+  output_shape(layer, x);  // refuses what does not fit
   OperationGraph g(relu ? "conv2d+relu.fprop" : "conv2d.fprop");
-  dnn::Value y = g.convolve(g.input(Role::x, x, type), g.input(Role::weight, conv2d_weight(layer), type),
+  dnn::Value y = g.convolve(g.input(Role::x, x, type), g.input(Role::weight, weight_shape(layer), type),
                             window_of(layer));
   if (layer.bias) y = g.add(y, g.input(Role::bias, {1, layer.out_channels, 1, 1}));
   g.output(relu ? g.relu(y) : y, Role::y, type);
@@ -36,19 +34,19 @@ dnn::OperationGraph conv2d_forward_graph(const Conv2d& layer, bool relu, const S
 }
 
 dnn::OperationGraph conv2d_backward_data_graph(const Conv2d& layer, const Shape& x, DType type) {
-  const Shape y = conv2d_output(layer, x);
+  const Shape y = output_shape(layer, x);
   OperationGraph g("conv2d.dgrad");
   const dnn::Value dx = g.convolve_backward_data(
-      g.input(Role::dy, y, type), g.input(Role::weight, conv2d_weight(layer), type), window_of(layer), x);
+      g.input(Role::dy, y, type), g.input(Role::weight, weight_shape(layer), type), window_of(layer), x);
   g.output(dx, Role::dx, type);
   return g;
 }
 
 dnn::OperationGraph conv2d_backward_weight_graph(const Conv2d& layer, const Shape& x, DType type) {
-  const Shape y = conv2d_output(layer, x);
+  const Shape y = output_shape(layer, x);
   OperationGraph g("conv2d.wgrad");
   const dnn::Value dweight = g.convolve_backward_weight(g.input(Role::x, x, type), g.input(Role::dy, y, type),
-                                                        window_of(layer), conv2d_weight(layer));
+                                                        window_of(layer), weight_shape(layer));
   g.output(dweight, Role::dweight, type);  // with bf16 inputs no engine writes fp32
   return g;
 }
@@ -105,12 +103,12 @@ class Conv2dOperation final : public Operation {
   Conv2dOperation(Context& context, const Conv2d& layer, bool relu, const WeightedTensors& t)
       : context_(context), layer_(layer), relu_(relu), t_(t) {
     const Shape& x = t.x.value->shape();
-    const Shape y = conv2d_output(layer, x);
-    require_shape("Conv2d: weight", t.weight.value->shape(), conv2d_weight(layer));
+    const Shape y = output_shape(layer, x);
+    require_shape("Conv2d: weight", t.weight.value->shape(), weight_shape(layer));
     require_bias("Conv2d", layer.bias, t.bias, layer.out_channels);
-    const bool backward = t.x.grad || t.weight.grad;
-    check_conv2d_relu(relu, backward || t.bias.grad);
-    output_ = context.make_activation(y, backward);
+    output_ = context.make_activation(y, t.x.grad || t.weight.grad || t.bias.grad);
+    dy_ = output_.grad;
+    if (relu && dy_) dy_ = context.make_tensor(y, context.activation());
     DeviceTensor& weight = compute_copy(t.weight.value);
 
     std::vector<dnn::Binding> bindings = {{Role::x, device(t.x.value).data()},
@@ -123,7 +121,7 @@ class Conv2dOperation final : public Operation {
     if (t.weight.grad) plan_weight_gradient(layer, x, type);
     if (t.x.grad) {
       backward_data_ =
-          store.request(conv2d_backward_data_graph(layer, x, type), {{Role::dy, device(output_.grad).data()},
+          store.request(conv2d_backward_data_graph(layer, x, type), {{Role::dy, device(dy_).data()},
                                                                      {Role::weight, weight.data()},
                                                                      {Role::dx, device(t.x.grad).data()}});
     }
@@ -133,6 +131,7 @@ class Conv2dOperation final : public Operation {
   void forward(Phase) override { by_parts_ ? by_parts_->execute() : forward_->execute(); }
 
   void backward() override {
+    if (dy_ != output_.grad) mask();
     if (backward_weight_) {
       const trace::Range range(wgrad_);
       backward_weight_->execute();
@@ -141,13 +140,20 @@ class Conv2dOperation final : public Operation {
                       t_.weight.grad->shape().count(), context_.stream());
       }
     }
-    if (bias_columns_) bias_columns_->sum(device(output_.grad), device(t_.bias.grad), context_.stream());
+    if (bias_columns_) bias_columns_->sum(device(dy_), device(t_.bias.grad), context_.stream());
     if (!backward_data_) return;
     const trace::Range range(dgrad_);
     backward_data_->execute();
   }
 
  private:
+  // Not in place: the gradient of the output may be memory that other operations read.
+  void mask() {
+    const DeviceTensor& y = device(output_.value);
+    kernels::relu_backward({y.data(), device(output_.grad).data(), device(dy_).data()}, y.dtype(),
+                           y.shape().count(), context_.stream());
+  }
+
   // What prepare() makes where cuDNN does not do all of the forward at once.
   dnn::StandIn stand_in() {
     if (!relu_ && !layer_.bias) return {};
@@ -171,7 +177,7 @@ class Conv2dOperation final : public Operation {
     }
     backward_weight_ = context_.plan_store().request(conv2d_backward_weight_graph(layer, x, type),
                                                      {{Role::x, device(t_.x.value).data()},
-                                                      {Role::dy, device(output_.grad).data()},
+                                                      {Role::dy, device(dy_).data()},
                                                       {Role::dweight, dweight->data()}});
   }
 
@@ -181,6 +187,7 @@ class Conv2dOperation final : public Operation {
   Conv2d layer_;
   bool relu_;
   WeightedTensors t_;
+  TensorPtr dy_;  // the gradient in front of the ReLU; the output's without one; null without gradients
   std::shared_ptr<dnn::BoundGraph> forward_;
   std::optional<ConvolutionByParts> by_parts_;  // where cuDNN has no plan for forward_
   std::shared_ptr<dnn::BoundGraph> backward_weight_;

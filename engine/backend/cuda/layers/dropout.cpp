@@ -1,12 +1,9 @@
 // Dropout, by an own kernel that draws the mask anew on the way back instead of keeping it.
-#include <fmt/format.h>
-
 #include <cmath>
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
-#include "engine/core/error.h"
+#include "engine/model/layer_shape.h"
 #include "kernels/elementwise.h"
 
 namespace convoy::cuda {
@@ -23,9 +20,7 @@ class DropoutOperation final : public Operation {
   DropoutOperation(Context& context, const Dropout& layer, const Variable& x,
                    const kernels::DropoutOptions& options)
       : context_(context), x_(x), options_(options) {
-    if (!(layer.p >= 0.0 && layer.p <= 1.0)) {
-      throw UsageError(fmt::format("Dropout: p is {}, must be in [0, 1]", layer.p));
-    }
+    output_shape(layer, x.value->shape());  // refuses what cannot be
     options_.p = smallest_float_from(layer.p);
     output_ = make_output_like(x.value, x.grad != nullptr);
   }

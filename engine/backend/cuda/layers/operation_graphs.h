@@ -1,8 +1,8 @@
 // Which graphs each layer is made of. They are functions of shapes alone, so that tests plan them for GPUs
-// that are not there.
+// that are not there. They throw UsageError for a layer that does not fit `x`: cuDNN would accept some of
+// those in silence, or assume groups that nobody asked for.
 #pragma once
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cuda/dnn/operation_graph.h"
 
 namespace convoy::cuda {
@@ -20,9 +20,9 @@ dnn::OperationGraph batch_norm_training_graph(const Shape& x, bool relu, DType t
 dnn::OperationGraph batch_norm_backward_graph(const Shape& x, bool relu, DType type);
 
 // Pooling.
-dnn::OperationGraph pool_forward_graph(const PoolWindow& window, dnn::Pooling pooling, const Shape& x,
-                                       DType type);
-dnn::OperationGraph pool_backward_graph(const PoolWindow& window, dnn::Pooling pooling, const Shape& x,
-                                        DType type);
+dnn::OperationGraph pool_forward_graph(const MaxPool2d& layer, const Shape& x, DType type);
+dnn::OperationGraph pool_forward_graph(const AvgPool2d& layer, const Shape& x, DType type);
+dnn::OperationGraph pool_backward_graph(const MaxPool2d& layer, const Shape& x, DType type);
+dnn::OperationGraph pool_backward_graph(const AvgPool2d& layer, const Shape& x, DType type);
 
 }  // namespace convoy::cuda
