@@ -66,8 +66,9 @@ struct BenchResult {
 
 void print_json(const BenchResult& result) {
   const StepTiming& timing = result.timing;
-  const Json graph =
-      timing.cuda_graph ? Json{{"nodes", timing.cuda_graph->nodes}, {"kernels", timing.cuda_graph->kernels}} : Json();
+  const Json graph = timing.cuda_graph
+                         ? Json{{"nodes", timing.cuda_graph->nodes}, {"kernels", timing.cuda_graph->kernels}}
+                         : Json();
   emit({{"event", "bench"},
         {"model", result.model},
         {"device", result.device},
