@@ -180,8 +180,8 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
 
   const auto again = [&] { EXPECT_EQ(train({.plan_cache = cache}).state, first.state); };
   const std::ptrdiff_t warm = trace.finalised_by(again);
-  // Two descriptions of the device; then for each graph a plan from its text, and a variant pack: no tensor and
-  // no operation.
+  // Two descriptions of the device; then for each graph a plan from its text, and a variant pack: no tensor
+  // and no operation.
   EXPECT_LE(warm, 2 + 2 * static_cast<std::ptrdiff_t>(files.size()));
 
   test::write_file(cache / files[0], "{");                                 // cut off
@@ -257,8 +257,7 @@ std::string precision_name(const testing::TestParamInfo<Precision>& info) {
   return "fp32";
 }
 
-INSTANTIATE_TEST_SUITE_P(, Precisions,
-                         testing::Values(Precision::fp32, Precision::tf32, Precision::bf16),
+INSTANTIATE_TEST_SUITE_P(, Precisions, testing::Values(Precision::fp32, Precision::tf32, Precision::bf16),
                          precision_name);
 
 // A product for which nothing stands in is no own kernel, and says so when it is needed.
