@@ -56,6 +56,7 @@ std::string found_after_poisoning(Backend& backend, const std::string& name) {
   TrainingNetwork network(state, convnet(), 4);
   const auto resident = backend.upload(noise(8));
   const auto step = network.training_step(*resident);
+  backend.prepare();
   const FinishOnExit finish(backend);
   resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7});
   step->run(1);
@@ -95,6 +96,7 @@ TEST_P(FitTest, FindsRunningStatisticsThatOverflow) {
   TrainingNetwork network(state, model, 4);
   const auto resident = backend_->upload(noise(4));
   const auto step = network.training_step(*resident);
+  backend_->prepare();
   const FinishOnExit finish(*backend_);
   resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3});
   step->run(1);
