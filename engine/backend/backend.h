@@ -11,17 +11,16 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "engine/core/error.h"
 #include "engine/core/host_tensor.h"
 #include "engine/core/philox.h"
 #include "engine/core/shape.h"
+#include "engine/core/step_scalars.h"
+#include "engine/data/augmentation.h"
 #include "engine/data/dataset.h"
 #include "engine/model/layers.h"
-#include "kernels/adam_math.h"
-#include "kernels/batch_math.h"
-#include "kernels/sgd_math.h"
 
 namespace convoy {
 
@@ -93,14 +92,25 @@ class ParameterArena {
   std::vector<Variable> variables_;
 };
 
-/// The number of the current training step, on the device: Adam's bias correction and dropout's masks read
-/// it.
+/// The number of the current training step and its scalars, on the device: optimizers, dropout and
+/// augmentation read them there.
 class StepCounter {
  public:
+  explicit StepCounter(const StepRule& rule) : rule_(rule) {}
   virtual ~StepCounter() = default;
-  virtual void increment() = 0;
-  virtual std::int64_t read() const = 0;  // synchronises
+
+  /// Goes on to the next step: adds 1 to the number and makes the scalars that follow from it and the rule.
+  virtual void advance() = 0;
+  std::int64_t read() const { return scalars().step; }  // synchronises
+  /// Those of the last advance(); synchronises.
+  virtual StepScalars scalars() const = 0;
+  /// Sets the number alone: the next advance() makes scalars again.
   virtual void write(std::int64_t step) = 0;
+
+  const StepRule& rule() const { return rule_; }
+
+ private:
+  StepRule rule_;
 };
 
 /// Loss and hits, summed on the device over the batches since `reset`.
@@ -109,6 +119,8 @@ struct MetricsReading {
   double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
   std::int64_t correct = 0;
   std::int64_t samples = 0;
+
+  bool operator==(const MetricsReading&) const = default;
 };
 
 class Metrics {
@@ -116,6 +128,8 @@ class Metrics {
   virtual ~Metrics() = default;
   virtual void reset() = 0;
   virtual MetricsReading read() const = 0;  // synchronises
+  /// Goes on counting from what was read before.
+  virtual void write(const MetricsReading& reading) = 0;
 };
 
 /// A data set in the device's memory, and a cursor into the order in which it is visited.
@@ -123,8 +137,8 @@ class ResidentDataset {
  public:
   virtual ~ResidentDataset() = default;
   /// Sets the order (indices into the data set, at least one, no more than it has samples) and puts the
-  /// cursor on its first entry. Never reallocates. Throws UsageError.
-  virtual void set_order(std::span<const std::uint32_t> order) = 0;
+  /// cursor on entry `begin` of it. Never reallocates. Throws UsageError.
+  virtual void set_order(std::span<const std::uint32_t> order, std::int64_t begin = 0) = 0;
 };
 
 /// What every training batch draws anew, by the counter's step: it must be there if anything is drawn.
@@ -134,13 +148,59 @@ struct AugmentationSource {
   const StepCounter* counter = nullptr;
 };
 
-using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
+/// What an optimizer remembers of every parameter from step to step.
+struct OptimizerState {
+  std::string name;                // PyTorch's: "exp_avg"
+  std::vector<TensorPtr> tensors;  // one a parameter, in the arena's order, of the parameter's shape
+};
 
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
   /// One update of every parameter from its gradient.
   virtual void step() = 0;
+  /// "exp_avg" and "exp_avg_sq" of Adam and AdamW, "momentum_buffer" of SGD with a momentum, nothing of SGD
+  /// without. For Backend::read and Backend::write.
+  std::span<const OptimizerState> state() const { return state_; }
+
+ protected:
+  std::vector<OptimizerState> state_;
+};
+
+/// The mean of the parameters' values at several points of a training, kept on the device, as
+/// torch.optim.swa_utils.AveragedModel keeps it.
+class ParameterAverage {
+ public:
+  virtual ~ParameterAverage() = default;
+
+  /// Takes in the values of now: mean += (value - mean) / n for the n-th time; the first are the mean.
+  void add() {
+    add_sample(count_ + 1);
+    ++count_;
+  }
+
+  /// Makes the mean the parameters' values. Throws Error if nothing was added.
+  void store() {
+    if (count_ == 0) throw Error("average: nothing was added to it");
+    store_means();
+  }
+
+  /// How often `add` was called. Set to 0, it begins anew; set with the tensors, it goes on where another
+  /// was.
+  std::int64_t count() const { return count_; }
+  void set_count(std::int64_t count) { count_ = count; }
+
+  /// One a parameter, in the arena's order, of the parameter's shape. For Backend::read and Backend::write.
+  std::span<const TensorPtr> means() const { return means_; }
+
+ protected:
+  std::vector<TensorPtr> means_;
+
+ private:
+  virtual void add_sample(std::int64_t count) = 0;  // the count-th
+  virtual void store_means() = 0;
+
+  std::int64_t count_ = 0;
 };
 
 /// Which part of a step wrote the first NaN or infinity, in which step.
@@ -254,14 +314,18 @@ class Backend {
   /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
   virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) = 0;
   virtual std::unique_ptr<Metrics> make_metrics() = 0;
-  virtual std::unique_ptr<StepCounter> make_counter() = 0;
+  /// Counts from 0. Only an optimizer needs a rule: step_rule() of its options. Throws UsageError for a
+  /// schedule that cannot be.
+  virtual std::unique_ptr<StepCounter> make_counter(const StepRule& rule = {}) = 0;
   virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
   /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor; in
   /// training it augments them (kernels/batch_math.h).
   virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                   const AugmentationSource& augmentation) = 0;
+  /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                     const OptimizerOptions& options) = 0;
+  virtual std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) = 0;
 
   // Execution.
   /// Makes a sequence replayable: as a CUDA graph on a GPU, as the function itself elsewhere.

@@ -17,8 +17,7 @@ using testing::HasSubstr;
 class ContractTest : public BackendTest {};
 
 TEST_P(ContractTest, NewTensorsAreZero) {
-  EXPECT_THAT(backend().read(*backend().make_activation({3, 17, 5, 3})),
-              Exactly(Values(765, 0.0)));
+  EXPECT_THAT(backend().read(*backend().make_activation({3, 17, 5, 3})), Exactly(Values(765, 0.0)));
   EXPECT_THAT(backend().read(*backend().make_tensor({5}, DType::int32)), Exactly(Values(5, 0.0)));
   const std::vector<Shape> shapes = {{33, 17, 3, 3}, {33}};
   const auto arena = backend().make_parameters(shapes, true);
@@ -66,11 +65,11 @@ TEST_P(ContractTest, RefusesToWriteAnotherNumberOfElements) {
 TEST_P(ContractTest, TheCounterCounts) {
   const auto counter = backend().make_counter();
   EXPECT_EQ(counter->read(), 0);
-  counter->increment();
-  counter->increment();
+  counter->advance();
+  counter->advance();
   EXPECT_EQ(counter->read(), 2);
   counter->write(std::int64_t{1} << 40);
-  counter->increment();
+  counter->advance();
   EXPECT_EQ(counter->read(), (std::int64_t{1} << 40) + 1);
 }
 
@@ -79,7 +78,7 @@ TEST_P(ContractTest, ARecordedSequenceRunsAsOftenAsAsked) {
   const Variable x = place(backend(), {{2, 3}, Values(6, 1.0)});
   const OperationPtr relu = backend().make_relu(x);
   const auto replay = backend().record([&] {
-    counter->increment();
+    counter->advance();
     relu->forward(Phase::training);
   });
   std::int64_t expected = 0;
@@ -254,8 +253,7 @@ TEST_P(ContractTest, RefusesTensorsThatAreNotItsOwn) {
 }
 
 TEST_P(ContractTest, RefusesAGradientOfAnotherShape) {
-  const Variable x{backend().make_activation({2, 3}),
-                   backend().make_activation({3, 2})};
+  const Variable x{backend().make_activation({2, 3}), backend().make_activation({3, 2})};
   EXPECT_THAT(usage_error([&] { backend().make_relu(x); }), AllOf(HasSubstr("[2, 3]"), HasSubstr("[3, 2]")));
 }
 

@@ -120,8 +120,7 @@ void LayerParity::run(const LayerCase& layer_case) {
   const Model model{layer_case.name, Shape{input[1], input[2], input[3]}, layer_case.layers};
 
   Parameters parameters(backend(), model, state_from(expected.at("state")));
-  const Variable images{backend().make_activation(input),
-                        backend().make_activation(input)};
+  const Variable images{backend().make_activation(input), backend().make_activation(input)};
   Network network(backend(), model, parameters, images, DropoutSource{});
   for (const nlohmann::json& batch : expected.at("inputs")) {
     backend().write(*images.value, tensor_from(batch).values);
@@ -151,8 +150,7 @@ TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
   ASSERT_FALSE(expected.is_null());
   const HostTensor values = tensor_from(expected.at("logits"));
   const auto labels_values = expected.at("labels").get<std::vector<double>>();
-  const Variable logits{backend().make_activation(values.shape),
-                        backend().make_activation(values.shape)};
+  const Variable logits{backend().make_activation(values.shape), backend().make_activation(values.shape)};
   const TensorPtr labels = backend().make_tensor({values.shape[0]}, DType::int32);
   backend().write(*logits.value, values.values);
   backend().write(*labels, labels_values);
@@ -193,12 +191,13 @@ void LayerParity::run_optimizer(const std::string& name) {
   const Variable& parameter = parameters->variables()[0];
   backend().write(*parameter.value, initial.values);
 
-  const auto counter = backend().make_counter();
-  const auto optimizer = backend().make_optimizer(*parameters, *counter, optimizer_from(expected));
+  const OptimizerOptions options = optimizer_from(expected);
+  const auto counter = backend().make_counter(step_rule(options));
+  const auto optimizer = backend().make_optimizer(*parameters, *counter, options);
   const nlohmann::json& gradients = expected.at("gradients");
   for (const nlohmann::json& gradient : gradients) {
     backend().write(*parameter.grad, tensor_from(gradient).values);
-    counter->increment();
+    counter->advance();
     optimizer->step();
   }
   // Each step rounds a parameter of up to 2 once or twice. In float on every backend: so are the options.

@@ -98,15 +98,13 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
     : backend_(backend),
       parameters_(backend, model, state),
       dataset_(backend.upload(dataset)),
-      images_{
-          backend.make_activation({batch_size, model.input[0], model.input[1], model.input[2]}),
-          nullptr},
+      images_{backend.make_activation({batch_size, model.input[0], model.input[1], model.input[2]}), nullptr},
       labels_(backend.make_tensor({batch_size}, DType::int32)),
       batch_(backend.make_batch(*dataset_, images_.value, labels_, {})),
       network_(backend, model, parameters_, images_, DropoutSource{}),
       metrics_(backend.make_metrics()),
       loss_(backend.make_cross_entropy(network_.output(), labels_, *metrics_)),
-      counter_(backend.make_counter()),
+      counter_(backend.make_counter(step_rule(AdamOptions{}))),
       adam_(backend.make_optimizer(parameters_.arena(), *counter_, AdamOptions{})) {
   dataset_->set_order(sequential_order(dataset.count()));
 }
@@ -127,7 +125,7 @@ void TrainingRun::zero_gradient(const std::string& parameter) {
 }
 
 void TrainingRun::update() {
-  counter_->increment();
+  counter_->advance();
   adam_->step();
 }
 

@@ -33,9 +33,8 @@ DeviceTensor& compute_copy(const TensorPtr& parameter) {
 
 DeviceParameters::DeviceParameters(const Context& context, std::span<const Shape> shapes,
                                    bool with_gradients) {
-  std::vector<std::int64_t> offsets;
   for (const Shape& shape : shapes) {
-    offsets.push_back(count_);
+    offsets_.push_back(count_);
     count_ += (shape.count() + kAlignment - 1) / kAlignment * kAlignment;
   }
   const auto elements = static_cast<std::size_t>(count_);
@@ -45,13 +44,21 @@ DeviceParameters::DeviceParameters(const Context& context, std::span<const Shape
     copies_ = std::make_shared<const Buffer>(elements * sizeof(__nv_bfloat16));
   }
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    Variable variable{std::make_shared<ParameterTensor>(shapes[i], values_, offsets[i], copies_), nullptr};
-    if (with_gradients) {
-      variable.grad = std::make_shared<DeviceTensor>(shapes[i], DType::float32, gradients_,
-                                                     static_cast<std::size_t>(offsets[i]) * sizeof(float));
-    }
-    variables_.push_back(std::move(variable));
+    variables_.push_back(
+        {std::make_shared<ParameterTensor>(shapes[i], values_, offsets_[i], copies_), nullptr});
   }
+  if (!with_gradients) return;
+  const std::vector<TensorPtr> gradients = tensors_over(gradients_);
+  for (std::size_t i = 0; i < gradients.size(); ++i) variables_[i].grad = gradients[i];
+}
+
+std::vector<TensorPtr> DeviceParameters::tensors_over(const std::shared_ptr<const Buffer>& memory) const {
+  std::vector<TensorPtr> tensors;
+  for (std::size_t i = 0; i < variables_.size(); ++i) {
+    tensors.push_back(std::make_shared<DeviceTensor>(variables_[i].value->shape(), DType::float32, memory,
+                                                     static_cast<std::size_t>(offsets_[i]) * sizeof(float)));
+  }
+  return tensors;
 }
 
 std::unique_ptr<ParameterArena> CudaBackend::make_parameters(std::span<const Shape> shapes,

@@ -35,8 +35,12 @@ class DeviceParameters final : public ParameterArena {
   float* gradients() const { return gradients_ ? gradients_->as<float>() : nullptr; }  // null: without
   __nv_bfloat16* copies() const { return copies_ ? copies_->as<__nv_bfloat16>() : nullptr; }
 
+  /// `memory`, of count() floats, as one tensor a parameter, in the parameter's memory order.
+  std::vector<TensorPtr> tensors_over(const std::shared_ptr<const Buffer>& memory) const;
+
  private:
   std::int64_t count_ = 0;
+  std::vector<std::int64_t> offsets_;  // of the parameters, in elements
   std::shared_ptr<const Buffer> values_;
   std::shared_ptr<const Buffer> gradients_;
   std::shared_ptr<const Buffer> copies_;
