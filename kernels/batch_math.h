@@ -6,14 +6,9 @@
 
 #include "engine/core/host_device.h"
 #include "engine/core/philox.h"
+#include "engine/data/augmentation.h"
 
 namespace convoy {
-
-/// What is drawn anew for every sample of every step.
-struct AugmentationOptions {
-  std::int32_t max_shift = 0;  // pixels, up to which an image moves in either direction of both axes
-  bool flip = false;           // left to right, with probability 1/2
-};
 
 /// One sample's draw: pixel (y, x) of the result is pixel (y + dy, x + dx) of the (then flipped) image;
 /// beyond its edge lies the byte 0.

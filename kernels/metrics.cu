@@ -1,12 +1,15 @@
 #include "kernels/metrics.h"
 
 #include "kernels/launch.h"
+#include "kernels/schedule_math.h"
 
 namespace convoy::kernels {
 
 __global__ void reset_metrics_kernel(LossMetrics* metrics) { *metrics = LossMetrics{}; }
 
-__global__ void increment_step_kernel(std::int64_t* step) { ++*step; }
+__global__ void advance_step_kernel(StepScalars* scalars, StepRule rule) {
+  *scalars = step_scalars(rule, scalars->step + 1);
+}
 
 cudaError_t kernels_fit_this_gpu() {
   cudaFuncAttributes attributes{};
@@ -20,8 +23,8 @@ void reset_metrics(LossMetrics* metrics, cudaStream_t stream) {
   launch(reset_metrics_kernel, {}, stream, metrics);
 }
 
-void increment_step(std::int64_t* step, cudaStream_t stream) {
-  launch(increment_step_kernel, {}, stream, step);
+void advance_step(StepScalars* scalars, const StepRule& rule, cudaStream_t stream) {
+  launch(advance_step_kernel, {}, stream, scalars, rule);
 }
 
 }  // namespace convoy::kernels

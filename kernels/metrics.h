@@ -1,9 +1,11 @@
-// What a training step keeps about itself on the device: loss and hits, and the number of the step.
+// What a training step keeps about itself on the device: loss and hits, its number and its scalars.
 #pragma once
 
 #include <driver_types.h>
 
 #include <cstdint>
+
+#include "engine/core/step_scalars.h"
 
 namespace convoy::kernels {
 
@@ -23,7 +25,7 @@ cudaError_t kernels_fit_this_gpu();
 /// Enqueues metrics = 0. Throws CudaError.
 void reset_metrics(LossMetrics* metrics, cudaStream_t stream);
 
-/// Enqueues ++*step. Throws CudaError.
-void increment_step(std::int64_t* step, cudaStream_t stream);
+/// Enqueues the next step: adds 1 to scalars->step and makes the other scalars by `rule`. Throws CudaError.
+void advance_step(StepScalars* scalars, const StepRule& rule, cudaStream_t stream);
 
 }  // namespace convoy::kernels

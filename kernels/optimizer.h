@@ -1,12 +1,12 @@
-// The optimizers over one flat arena: a single launch updates every parameter of a model.
+// The optimizers over one flat arena: a single launch updates every parameter of a model. And the mean of the
+// parameters over several steps.
 #pragma once
 
 #include <driver_types.h>
 
 #include <cstdint>
 
-#include "kernels/adam_math.h"
-#include "kernels/sgd_math.h"
+#include "engine/core/step_scalars.h"
 
 struct __nv_bfloat16;  // <cuda_bf16.h>
 
@@ -23,10 +23,9 @@ struct AdamArenas {
   std::int64_t count = 0;
 };
 
-/// Enqueues one update of Adam or AdamW; an empty arena enqueues nothing. `step` is the
-/// device-side step counter, 1 at the first update, so that a captured graph can be replayed unchanged.
-/// Throws CudaError.
-void adam_step(const AdamArenas& arenas, const AdamOptions& options, const std::int64_t* step,
+/// Enqueues one update of Adam or AdamW; an empty arena enqueues nothing. What changes from step to step is
+/// read from `scalars`, on the device, so that a captured graph can be replayed unchanged. Throws CudaError.
+void adam_step(const AdamArenas& arenas, const AdamOptions& options, const StepScalars* scalars,
                cudaStream_t stream);
 
 struct SgdArenas {
@@ -37,7 +36,23 @@ struct SgdArenas {
   std::int64_t count = 0;
 };
 
-/// Enqueues one update of stochastic gradient descent; an empty arena enqueues nothing. Throws CudaError.
-void sgd_step(const SgdArenas& arenas, const SgdOptions& options, cudaStream_t stream);
+/// Enqueues one update of stochastic gradient descent, likewise. Throws CudaError.
+void sgd_step(const SgdArenas& arenas, const SgdOptions& options, const StepScalars* scalars,
+              cudaStream_t stream);
+
+/// Parameters and their means, `count` elements each, on the device, aligned as above.
+struct AverageArenas {
+  float* means = nullptr;
+  float* parameters = nullptr;
+  __nv_bfloat16* copies = nullptr;  // as above
+  std::int64_t count = 0;
+};
+
+/// Enqueues means += (parameters - means) / samples, which makes them the means of `samples` values if they
+/// were those of one less; an empty arena enqueues nothing. Throws CudaError.
+void average_add(const AverageArenas& arenas, std::int64_t samples, cudaStream_t stream);
+
+/// Enqueues parameters = means, and the copies. Throws CudaError.
+void average_store(const AverageArenas& arenas, cudaStream_t stream);
 
 }  // namespace convoy::kernels

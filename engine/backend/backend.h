@@ -11,17 +11,15 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "engine/backend/step_state.h"
 #include "engine/core/host_tensor.h"
 #include "engine/core/philox.h"
 #include "engine/core/shape.h"
+#include "engine/data/augmentation.h"
 #include "engine/data/dataset.h"
 #include "engine/model/layers.h"
-#include "kernels/adam_math.h"
-#include "kernels/batch_math.h"
-#include "kernels/sgd_math.h"
 
 namespace convoy {
 
@@ -93,38 +91,13 @@ class ParameterArena {
   std::vector<Variable> variables_;
 };
 
-/// The number of the current training step, on the device: Adam's bias correction and dropout's masks read
-/// it.
-class StepCounter {
- public:
-  virtual ~StepCounter() = default;
-  virtual void increment() = 0;
-  virtual std::int64_t read() const = 0;  // synchronises
-  virtual void write(std::int64_t step) = 0;
-};
-
-/// Loss and hits, summed on the device over the batches since `reset`.
-struct MetricsReading {
-  double last_loss = 0.0;  // mean over the last batch
-  double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
-  std::int64_t correct = 0;
-  std::int64_t samples = 0;
-};
-
-class Metrics {
- public:
-  virtual ~Metrics() = default;
-  virtual void reset() = 0;
-  virtual MetricsReading read() const = 0;  // synchronises
-};
-
 /// A data set in the device's memory, and a cursor into the order in which it is visited.
 class ResidentDataset {
  public:
   virtual ~ResidentDataset() = default;
   /// Sets the order (indices into the data set, at least one, no more than it has samples) and puts the
-  /// cursor on its first entry. Never reallocates. Throws UsageError.
-  virtual void set_order(std::span<const std::uint32_t> order) = 0;
+  /// cursor on entry `begin` of it. Never reallocates. Throws UsageError.
+  virtual void set_order(std::span<const std::uint32_t> order, std::int64_t begin = 0) = 0;
 };
 
 /// What every training batch draws anew, by the counter's step: it must be there if anything is drawn.
@@ -132,15 +105,6 @@ struct AugmentationSource {
   AugmentationOptions options;
   RandomStream random;
   const StepCounter* counter = nullptr;
-};
-
-using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
-
-class Optimizer {
- public:
-  virtual ~Optimizer() = default;
-  /// One update of every parameter from its gradient.
-  virtual void step() = 0;
 };
 
 /// Which part of a step wrote the first NaN or infinity, in which step.
@@ -260,14 +224,18 @@ class Backend {
   /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
   virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) = 0;
   virtual std::unique_ptr<Metrics> make_metrics() = 0;
-  virtual std::unique_ptr<StepCounter> make_counter() = 0;
+  /// Counts from 0. Only an optimizer needs a rule: step_rule() of its options. Throws UsageError for a
+  /// schedule that cannot be.
+  virtual std::unique_ptr<StepCounter> make_counter(const StepRule& rule = {}) = 0;
   virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
   /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor; in
   /// training it augments them (kernels/batch_math.h).
   virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                   const AugmentationSource& augmentation) = 0;
+  /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                     const OptimizerOptions& options) = 0;
+  virtual std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) = 0;
 
   // Execution.
   /// Plans, tunes, loads and allocates what the operations made until now need: nothing of that happens

@@ -117,11 +117,16 @@ void check_dataset(const Dataset& dataset) {
   }
 }
 
-void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset) {
+void check_order(std::span<const std::uint32_t> order, std::int64_t begin, std::size_t samples,
+                 const std::string& dataset) {
   if (order.empty()) throw UsageError(fmt::format("{}: the order is empty", dataset));
   if (order.size() > samples) {
     throw UsageError(
         fmt::format("{}: the order is of {} samples, the data set has {}", dataset, order.size(), samples));
+  }
+  if (begin < 0 || begin >= std::ssize(order)) {
+    throw UsageError(
+        fmt::format("{}: entry {} to begin at is not in an order of {}", dataset, begin, order.size()));
   }
   const auto outside = std::ranges::find_if(order, [&](std::uint32_t sample) { return sample >= samples; });
   if (outside == order.end()) return;
@@ -145,10 +150,9 @@ bool augments(const AugmentationSource& augmentation, const Shape& image) {
 
 namespace {
 
-void require_option(bool fits, const char* optimizer, const char* option, double value,
-                    const char* expected) {
+void require_option(bool fits, const char* whose, const char* option, double value, const char* expected) {
   if (fits) return;
-  throw UsageError(fmt::format("{}: {} {:g} is not {}", optimizer, option, value, expected));
+  throw UsageError(fmt::format("{}: {} {:g} is not {}", whose, option, value, expected));
 }
 
 void check_rate_and_decay(const char* optimizer, float learning_rate, float weight_decay) {
@@ -181,6 +185,22 @@ void check(const SgdOptions& options) {
 
 void check_optimizer(const OptimizerOptions& options) {
   std::visit([](const auto& optimizer) { check(optimizer); }, options);
+}
+
+void check_step_rule(const StepRule& rule, const OptimizerOptions& options) {
+  if (rule == step_rule(options, rule.schedule)) return;
+  throw UsageError("optimizer: the step counter was made by the rule of another optimizer");
+}
+
+void check_schedule(const Schedule& schedule) {
+  if (schedule.kind == Schedule::Kind::constant) return;
+  const char* const name = "linear schedule";
+  require_option(schedule.start_factor > 0.0f && schedule.start_factor <= 1.0f, name, "start_factor",
+                 schedule.start_factor, "above 0 and at most 1");
+  require_option(schedule.end_factor >= 0.0f && schedule.end_factor <= 1.0f, name, "end_factor",
+                 schedule.end_factor, "from 0 to 1");
+  require_option(schedule.total_iters >= 1, name, "total_iters", static_cast<double>(schedule.total_iters),
+                 "a positive number");
 }
 
 }  // namespace convoy

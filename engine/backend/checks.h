@@ -74,8 +74,9 @@ std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 /// channel.
 void check_dataset(const Dataset& dataset);
 
-/// At least one entry, no more than the data set has samples, each a sample of it.
-void check_order(std::span<const std::uint32_t> order, std::size_t samples, const std::string& dataset);
+/// At least one entry, no more than the data set has samples, each a sample of it; `begin` one of them.
+void check_order(std::span<const std::uint32_t> order, std::int64_t begin, std::size_t samples,
+                 const std::string& dataset);
 
 /// An image [C, H, W] may move by no more than leaves a part of it in sight.
 void check_augmentation(const AugmentationOptions& options, const Shape& image);
@@ -85,5 +86,11 @@ bool augments(const AugmentationSource& augmentation, const Shape& image);
 
 /// A learning rate above 0, betas and decays that make sense, all of them finite; nesterov with a momentum.
 void check_optimizer(const OptimizerOptions& options);
+
+/// Throws for a rule that does not follow from the options.
+void check_step_rule(const StepRule& rule, const OptimizerOptions& options);
+
+/// Factors and a number of steps that make sense.
+void check_schedule(const Schedule& schedule);
 
 }  // namespace convoy

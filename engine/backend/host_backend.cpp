@@ -7,8 +7,11 @@
 
 #include "engine/backend/checks.h"
 #include "engine/core/error.h"
+#include "kernels/schedule_math.h"
 
 namespace convoy {
+
+void HostCounter::advance() { scalars_ = step_scalars(rule(), scalars_.step + 1); }
 
 void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
   reading_.last_loss = loss_sum / static_cast<double>(samples);
@@ -22,10 +25,10 @@ HostDataset::HostDataset(const Dataset& dataset) : dataset_(dataset) {
   order_.reserve(dataset.labels.size());
 }
 
-void HostDataset::set_order(std::span<const std::uint32_t> order) {
-  check_order(order, dataset_.labels.size(), dataset_.name);
+void HostDataset::set_order(std::span<const std::uint32_t> order, std::int64_t begin) {
+  check_order(order, begin, dataset_.labels.size(), dataset_.name);
   order_.assign(order.begin(), order.end());
-  cursor_ = 0;
+  cursor_ = static_cast<std::size_t>(begin);
 }
 
 std::span<const std::uint32_t> HostDataset::next(std::size_t count) {
@@ -47,6 +50,11 @@ void HostFiniteCheck::look(const Tensor& tensor, std::int32_t part) {
   const std::vector<double> values = backend_.read(tensor);
   if (std::ranges::all_of(values, [](double value) { return std::isfinite(value); })) return;
   found_ = NonFinite{part, counter_.read()};
+}
+
+std::unique_ptr<StepCounter> HostBackend::make_counter(const StepRule& rule) {
+  check_schedule(rule.schedule);
+  return std::make_unique<HostCounter>(rule);
 }
 
 }  // namespace convoy

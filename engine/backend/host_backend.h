@@ -17,18 +17,20 @@ namespace convoy {
 
 class HostCounter final : public StepCounter {
  public:
-  void increment() override { ++step_; }
-  std::int64_t read() const override { return step_; }
-  void write(std::int64_t step) override { step_ = step; }
+  using StepCounter::StepCounter;
+  void advance() override;
+  StepScalars scalars() const override { return scalars_; }
+  void write(std::int64_t step) override { scalars_ = {.step = step}; }
 
  private:
-  std::int64_t step_ = 0;
+  StepScalars scalars_;
 };
 
 class HostMetrics final : public Metrics {
  public:
   void reset() override { reading_ = {}; }
   MetricsReading read() const override { return reading_; }
+  void write(const MetricsReading& reading) override { reading_ = reading; }
 
   /// Counts one batch of `samples` whose losses add up to `loss_sum`.
   void count(double loss_sum, std::int64_t correct, std::int64_t samples);
@@ -42,8 +44,8 @@ class HostDataset final : public ResidentDataset {
   /// Throws UsageError for a data set that is not one (see check_dataset).
   explicit HostDataset(const Dataset& dataset);
 
-  /// Throws UsageError for an index that is no sample's.
-  void set_order(std::span<const std::uint32_t> order) override;
+  /// Throws UsageError for an index that is no sample's, and for a beginning outside the order.
+  void set_order(std::span<const std::uint32_t> order, std::int64_t begin) override;
 
   /// The indices of the next `count` samples. Throws Error if the order has fewer left.
   std::span<const std::uint32_t> next(std::size_t count);
@@ -97,7 +99,7 @@ class HostBackend : public Backend {
   TensorPtr make_activation(const Shape& shape) final { return make_tensor(shape, DType::float32); }
 
   std::unique_ptr<Metrics> make_metrics() final { return std::make_unique<HostMetrics>(); }
-  std::unique_ptr<StepCounter> make_counter() final { return std::make_unique<HostCounter>(); }
+  std::unique_ptr<StepCounter> make_counter(const StepRule& rule) final;
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) final {
     return std::make_unique<HostDataset>(dataset);
   }

@@ -8,14 +8,9 @@
 
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "engine/core/random_streams.h"
 
 namespace convoy {
-namespace {
-
-// "shuf": far from the small numbers that layers use for their own streams.
-constexpr std::uint32_t kShuffleStream = 0x73687566;
-
-}  // namespace
 
 std::vector<std::uint32_t> sequential_order(std::int64_t count) {
   if (count < 0 || count > std::numeric_limits<std::uint32_t>::max()) {
@@ -28,7 +23,7 @@ std::vector<std::uint32_t> sequential_order(std::int64_t count) {
 
 std::vector<std::uint32_t> shuffled_order(std::int64_t count, std::uint64_t seed, std::uint32_t epoch) {
   std::vector<std::uint32_t> order = sequential_order(count);
-  PhiloxSequence random({.seed = seed, .stream = kShuffleStream}, epoch);
+  PhiloxSequence random({.seed = seed, .stream = random_streams::kEpochOrder}, epoch);
   for (auto last = static_cast<std::uint32_t>(order.size()); last > 1; --last) {
     std::swap(order[last - 1], order[random.below(last)]);
   }

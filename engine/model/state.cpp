@@ -8,6 +8,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "engine/core/random_streams.h"
 #include "engine/model/layer_tensors.h"
 #include "engine/model/text.h"
 
@@ -41,7 +42,7 @@ std::vector<TensorSpec> tensor_specs(const Model& model) {
 
 StateDict initial_state(const Model& model, std::uint64_t seed) {
   StateDict state;
-  std::uint32_t stream = 0;
+  std::uint32_t stream = random_streams::kInitialValues;
   for (const TensorSpec& spec : tensor_specs(model)) {
     state.emplace_back(spec.name, initial_tensor(spec, {.seed = seed, .stream = stream++}));
   }

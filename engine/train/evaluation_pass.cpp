@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "engine/core/error.h"
 #include "engine/data/order.h"
 #include "engine/train/finish_on_exit.h"
@@ -12,42 +10,71 @@ namespace convoy {
 namespace {
 
 struct SizedStep {
-  const BatchNetwork& network;
+  const Network& network;
   std::unique_ptr<Step> step;
   std::int64_t times;
 };
 
-// Evaluates every batch in the data set's order; `visit`, if any, sees the network after each.
-void for_each_batch(const EvaluationPass& pass, const Dataset& dataset,
-                    const std::function<void(const Network&)>& visit) {
-  check_dataset_of(pass.model, dataset);
-  const auto resident = pass.state.backend.upload(dataset);
-  resident->set_order(sequential_order(dataset.count()));
-  pass.state.metrics->reset();
-
-  std::vector<SizedStep> steps;
-  const auto add = [&](std::int64_t batch, std::int64_t times) {
-    if (batch == 0 || times == 0) return;
-    BatchNetwork& network = pass.network_of(batch);
-    steps.push_back({network, network.evaluation_step(*resident), times});
-  };
-  add(pass.batch_size, dataset.count() / pass.batch_size);
-  add(dataset.count() % pass.batch_size, 1);
-
-  pass.state.backend.prepare();
-  const FinishOnExit finish(pass.state.backend);
-  for (SizedStep& sized : steps) {
-    if (!visit) {
-      sized.step->run(sized.times);
-      continue;
-    }
-    for (std::int64_t i = 0; i < sized.times; ++i) {
-      sized.step->run(1);
-      visit(sized.network.network());
-    }
+class EvaluationPass final : public Evaluator {
+ public:
+  EvaluationPass(const EvaluatedModel& evaluated, const Dataset& dataset)
+      : backend_(evaluated.state.backend),
+        metrics_(*evaluated.state.metrics),
+        count_(dataset.count()),
+        classes_(class_count(evaluated.model)),
+        resident_(backend_.upload(dataset)) {
+    const auto add = [&](std::int64_t batch, std::int64_t times) {
+      if (batch == 0 || times == 0) return;
+      BatchNetwork& network = evaluated.network_of(batch);
+      steps_.push_back({network.network(), network.evaluation_step(*resident_), times});
+    };
+    add(evaluated.batch_size, count_ / evaluated.batch_size);
+    add(count_ % evaluated.batch_size, 1);
+    backend_.prepare();
   }
-  pass.state.backend.synchronize();  // reports what `finish` would have to swallow
-}
+
+  Evaluation evaluate() override {
+    const MetricsReading training = metrics_.read();
+    metrics_.reset();
+    run([](SizedStep& sized) { sized.step->run(sized.times); });
+    const MetricsReading reading = metrics_.read();
+    metrics_.write(training);
+    const auto samples = static_cast<double>(reading.samples);
+    return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
+  }
+
+  std::vector<double> predict() override {
+    const MetricsReading training = metrics_.read();
+    std::vector<double> logits;
+    logits.reserve(static_cast<std::size_t>(count_ * classes_));
+    run([&](SizedStep& sized) {
+      for (std::int64_t i = 0; i < sized.times; ++i) {
+        sized.step->run(1);
+        const auto output = backend_.read(*sized.network.output().value);
+        logits.insert(logits.end(), output.begin(), output.end());
+      }
+    });
+    metrics_.write(training);
+    return logits;
+  }
+
+ private:
+  // Every batch once, in the data set's order.
+  template <typename RunStep>
+  void run(RunStep run_step) {
+    resident_->set_order(sequential_order(count_));
+    const FinishOnExit finish(backend_);
+    for (SizedStep& sized : steps_) run_step(sized);
+    backend_.synchronize();  // reports what `finish` would have to swallow
+  }
+
+  Backend& backend_;
+  Metrics& metrics_;
+  std::int64_t count_;
+  std::int64_t classes_;
+  std::unique_ptr<ResidentDataset> resident_;
+  std::vector<SizedStep> steps_;  // of the whole batches and of the rest
+};
 
 }  // namespace
 
@@ -64,21 +91,9 @@ void check_dataset_of(const Model& model, const Dataset& dataset) {
   }
 }
 
-Evaluation evaluate(const EvaluationPass& pass, const Dataset& dataset) {
-  for_each_batch(pass, dataset, nullptr);
-  const MetricsReading reading = pass.state.metrics->read();
-  const auto samples = static_cast<double>(reading.samples);
-  return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
-}
-
-std::vector<double> predict(const EvaluationPass& pass, const Dataset& dataset) {
-  std::vector<double> logits;
-  logits.reserve(static_cast<std::size_t>(dataset.count() * class_count(pass.model)));
-  for_each_batch(pass, dataset, [&](const Network& network) {
-    const auto output = pass.state.backend.read(*network.output().value);
-    logits.insert(logits.end(), output.begin(), output.end());
-  });
-  return logits;
+std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset) {
+  check_dataset_of(evaluated.model, dataset);
+  return std::make_unique<EvaluationPass>(evaluated, dataset);
 }
 
 }  // namespace convoy

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <vector>
+#include <memory>
 
 #include "engine/data/dataset.h"
 #include "engine/model/model.h"
@@ -16,17 +16,16 @@ namespace convoy {
 /// Throws UsageError unless the data set has images, the model's images, and no more classes than it.
 void check_dataset_of(const Model& model, const Dataset& dataset);
 
-struct EvaluationPass {
+/// What is evaluated. All of it must outlive the evaluator.
+struct EvaluatedModel {
   NetworkState& state;
   const Model& model;
   std::int64_t batch_size;
   std::function<BatchNetwork&(std::int64_t batch)> network_of;
 };
 
-/// Both throw UsageError for a data set that is not the model's (see above).
-Evaluation evaluate(const EvaluationPass& pass, const Dataset& dataset);
-
-/// Logits [count, classes], row-major, in the data set's order.
-std::vector<double> predict(const EvaluationPass& pass, const Dataset& dataset);
+/// Uploads the data set; it need not outlive this call. Throws UsageError if it is not the model's (see
+/// above).
+std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset);
 
 }  // namespace convoy

@@ -36,73 +36,94 @@ Fit::Fit(TrainingState& state, const TrainOptions& options, const FitSteps& step
       rest_step_(steps.rest),
       full_steps_(count_ / options.batch_size),
       steps_(full_steps_ + (rest_step_ ? 1 : 0)),
+      position_(state.position),
+      begin_(done()),
       average_(options.settle_batches > 0 ? options.epochs * steps_ : 0) {
-  const std::int64_t available = full_steps_ - kProfileWarmup;  // of the first epoch, and of one size
-  if (options.profile_steps > std::max<std::int64_t>(available, 0)) {
-    throw UsageError(
-        fmt::format("a profile of {} steps, {} before it, needs an epoch of {}: this one has {} of {} images",
-                    options.profile_steps, kProfileWarmup, options.profile_steps + kProfileWarmup,
-                    full_steps_, options.batch_size));
+  if (position_.step > steps_) {
+    throw UsageError(fmt::format("{} steps of the epoch have been done, it has {} with this data set",
+                                 position_.step, steps_));
   }
+  if (options.profile_steps > 0) check_profile();
+}
+
+// A profile's steps are of the first epoch that runs, and of one batch size.
+void Fit::check_profile() const {
+  const std::int64_t left = std::max<std::int64_t>(full_steps_ - position_.step, 0);
+  if (kProfileWarmup + options_.profile_steps <= left) return;
+  throw UsageError(
+      fmt::format("a profile of {} steps, {} before it, needs an epoch of {}: this one has {} of {} images",
+                  options_.profile_steps, kProfileWarmup, options_.profile_steps + kProfileWarmup, left,
+                  options_.batch_size));
 }
 
 void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
   start_ = Clock::now();
-  for (std::int64_t epoch = 1; epoch <= options_.epochs; ++epoch) {
-    resident.set_order(shuffled_order(count_, options_.seed, static_cast<std::uint32_t>(epoch)));
-    const trace::Range range(ranges().epoch, epoch);
-    run_epoch(epoch, observer);
+  while (position_.epoch <= options_.epochs) {
+    if (position_.step < steps_) {
+      const auto epoch = static_cast<std::uint32_t>(position_.epoch);
+      resident.set_order(shuffled_order(count_, options_.seed, epoch), position_.step * options_.batch_size);
+    }
+    const trace::Range range(ranges().epoch, position_.epoch);
+    run_epoch(observer);
   }
 }
 
-void Fit::run_epoch(std::int64_t epoch, const TrainObserver& observer) {
+// What is left of the epoch. Before an observer is called everything is as a snapshot may find it.
+void Fit::run_epoch(const TrainObserver& observer) {
   epoch_start_ = Clock::now();
-  state_.metrics->reset();
-  for (std::int64_t step = 0; step < steps_;) {
-    step += run_some(step, observer);
-    if (options_.log_every > 0 && step % options_.log_every == 0) {
+  epoch_begin_ = position_.step;
+  if (position_.step == 0) state_.metrics->reset();
+  while (position_.step < steps_) {
+    run_some(observer);
+    if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
       throw_if_not_finite();
       if (observer.step) {
         const double loss = state_.metrics->read().last_loss;  // synchronises, so the clock is read after it
-        observer.step({progress(epoch, step), loss});
+        observer.step({progress(), loss});
       }
     }
-    if (observer.progress) observer.progress(progress(epoch, step));
+    if (observer.progress) observer.progress(progress());
   }
   throw_if_not_finite();
+  EpochReport report;
   if (observer.epoch) {
     const MetricsReading reading = state_.metrics->read();
     const auto samples = static_cast<double>(reading.samples);
-    observer.epoch({progress(epoch, steps_), reading.loss_sum / samples,
-                    static_cast<double>(reading.correct) / samples});
+    report = {progress(), reading.loss_sum / samples, static_cast<double>(reading.correct) / samples};
   }
+  position_ = {.epoch = position_.epoch + 1};
+  if (observer.epoch) observer.epoch(report);
 }
 
-// Runs what comes after `step_of_epoch` steps of the epoch, up to the next thing that somebody wants to see.
-// Returns the number of steps that were run.
-std::int64_t Fit::run_some(std::int64_t step_of_epoch, const TrainObserver& observer) {
-  const bool full = step_of_epoch < full_steps_;
-  Step& step = full ? full_step_ : *rest_step_;
-  std::int64_t times = std::min(state_.backend.steps_per_launch(), full ? full_steps_ - step_of_epoch : 1);
-  if (options_.log_every > 0)
-    times = std::min(times, options_.log_every - step_of_epoch % options_.log_every);
-  times = std::min(times, average_.next_after(done_) - done_);
-  if (done_ == 0) times = 1;
-  if (options_.profile_steps > 0 && done_ < kProfileWarmup + options_.profile_steps) times = 1;
-  if (profiles(done_ + 1)) {
+// Runs up to the next step behind which somebody wants to see something.
+void Fit::run_some(const TrainObserver& observer) {
+  const bool first = ran() == 0;
+  const bool profiled = profiles(ran() + 1);
+  const std::int64_t times = steps_at_once();
+  Step& step = position_.step < full_steps_ ? full_step_ : *rest_step_;
+  if (profiled) {
     profile_one(step);
-    if (!profiles(done_ + 2)) finish_profile(observer);
   } else {
-    const trace::Range range(ranges().step, done_ + 1);
+    const trace::Range range(ranges().step, done() + 1);
     step.run(times);
   }
-  if (done_ == 0 && observer.first_step) {
+  position_.step += times;
+  if (average_.wants(done())) state_.average->add();
+  if (first && observer.first_step) {
     state_.backend.synchronize();
     observer.first_step();
   }
-  done_ += times;
-  if (average_.wants(done_)) average_.add(state_.parameters.weights());
-  return times;
+  if (profiled && !profiles(ran() + 1)) finish_profile(observer);
+}
+
+std::int64_t Fit::steps_at_once() const {
+  if (ran() == 0 || position_.step >= full_steps_) return 1;
+  if (options_.profile_steps > 0 && ran() < kProfileWarmup + options_.profile_steps) return 1;
+  std::int64_t times = std::min(state_.backend.steps_per_launch(), full_steps_ - position_.step);
+  if (options_.log_every > 0) {
+    times = std::min(times, options_.log_every - position_.step % options_.log_every);
+  }
+  return std::min(times, average_.next_after(done()) - done());
 }
 
 bool Fit::profiles(std::int64_t step) const {
@@ -114,7 +135,7 @@ void Fit::profile_one(Step& step) {
     profile_range_.emplace(ranges().profile);
     profiler_.emplace(state_.backend, step);
   }
-  const trace::Range range(ranges().step, done_ + 1);
+  const trace::Range range(ranges().step, done() + 1);
   profiler_->run_step();
 }
 
@@ -135,13 +156,14 @@ void Fit::throw_if_not_finite() const {
                           part.type));
 }
 
-Progress Fit::progress(std::int64_t epoch, std::int64_t step) const {
-  const double seen = static_cast<double>(std::min(count_, step * options_.batch_size));
-  return {.epoch = epoch,
+Progress Fit::progress() const {
+  const auto seen = [&](std::int64_t step) { return std::min(count_, step * options_.batch_size); };
+  const auto images = static_cast<double>(seen(position_.step) - seen(epoch_begin_));
+  return {.epoch = position_.epoch,
           .epochs = options_.epochs,
-          .step = step,
+          .step = position_.step,
           .steps = steps_,
-          .images_per_second = seen / seconds_since(epoch_start_),
+          .images_per_second = images / seconds_since(epoch_start_),
           .seconds = seconds_since(start_)};
 }
 

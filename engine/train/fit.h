@@ -1,14 +1,14 @@
-// The loop of a training: epochs of steps, as many of them at once as nobody wants to look in between.
+// The loop of a training: epochs of steps. It launches many steps at once where nobody looks in between.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 
+#include "engine/train/average_schedule.h"
 #include "engine/train/profile.h"
 #include "engine/train/step.h"
 #include "engine/train/trainer.h"
-#include "engine/train/weight_average.h"
 
 namespace convoy {
 
@@ -21,23 +21,27 @@ struct FitSteps {
 
 class Fit {
  public:
-  /// All must outlive this. Throws UsageError if the training is too short for its profile.
+  /// All must outlive this. Throws UsageError if the training is too short for its profile, or if the epoch
+  /// of state.position has fewer steps than that.
   Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps);
 
+  /// From state.position to the end of the last epoch.
   void run(ResidentDataset& resident, const TrainObserver& observer);
-
-  const WeightAverage& average() const { return average_; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  void run_epoch(std::int64_t epoch, const TrainObserver& observer);
-  std::int64_t run_some(std::int64_t step_of_epoch, const TrainObserver& observer);
+  void check_profile() const;
+  void run_epoch(const TrainObserver& observer);
+  void run_some(const TrainObserver& observer);
+  std::int64_t steps_at_once() const;
+  std::int64_t done() const { return (position_.epoch - 1) * steps_ + position_.step; }  // of the training
+  std::int64_t ran() const { return done() - begin_; }                                   // by this Fit
   bool profiles(std::int64_t step) const;
   void profile_one(Step& step);
   void finish_profile(const TrainObserver& observer);
   void throw_if_not_finite() const;
-  Progress progress(std::int64_t epoch, std::int64_t step) const;
+  Progress progress() const;
 
   TrainingState& state_;
   const TrainOptions& options_;
@@ -46,8 +50,10 @@ class Fit {
   Step* rest_step_;
   std::int64_t full_steps_;  // an epoch
   std::int64_t steps_;       // the same with the rest
-  std::int64_t done_ = 0;    // steps of the training
-  WeightAverage average_;
+  TrainingPosition& position_;
+  std::int64_t begin_;            // steps of the training that had been done before
+  std::int64_t epoch_begin_ = 0;  // and of the running epoch
+  AverageSchedule average_;
   std::optional<StepProfiler> profiler_;
   std::optional<trace::Range> profile_range_;
   Clock::time_point start_{};

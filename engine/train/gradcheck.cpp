@@ -6,6 +6,7 @@
 
 #include "engine/backend/reference/reference.h"
 #include "engine/core/philox.h"
+#include "engine/core/random_streams.h"
 #include "engine/train/gradient_tolerance.h"
 #include "engine/train/network.h"
 
@@ -13,10 +14,6 @@ namespace convoy {
 namespace {
 
 constexpr std::uint64_t kSeed = 7;
-// Streams far from those of initial values and dropout.
-constexpr std::uint32_t kInputStream = 1u << 20;
-constexpr std::uint32_t kCotangentStream = kInputStream + 1;
-constexpr std::uint32_t kChoiceStream = kInputStream + 2;
 
 // The step of a central difference in double: truncation grows as h^2, rounding as eps |f| / h.
 constexpr double kStep = 1e-5;
@@ -50,7 +47,7 @@ class Differentiable {
       backend.write(*labels, classes);
       loss_ = backend.make_cross_entropy(network_.output(), labels, *metrics_);
     } else {
-      cotangent_ = uniform_values(shape.count(), kCotangentStream);
+      cotangent_ = uniform_values(shape.count(), random_streams::kGradcheckCotangent);
     }
     backend.prepare();
   }
@@ -90,7 +87,7 @@ class Differentiable {
   Variable make_input(const GradcheckCase& c) {
     const Shape shape{c.batch, c.model.input[0], c.model.input[1], c.model.input[2]};
     Variable input{backend_.make_activation(shape), backend_.make_activation(shape)};
-    backend_.write(*input.value, uniform_values(shape.count(), kInputStream));
+    backend_.write(*input.value, uniform_values(shape.count(), random_streams::kGradcheckInput));
     return input;
   }
 
@@ -132,7 +129,7 @@ std::vector<std::size_t> entries_to_check(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) entries.push_back(i);
     return entries;
   }
-  PhiloxSequence random({kSeed, kChoiceStream});
+  PhiloxSequence random({kSeed, random_streams::kGradcheckChoice});
   for (std::size_t i = 0; i < kEntries; ++i) {
     entries.push_back(random.below(static_cast<std::uint32_t>(count)));
   }

@@ -20,9 +20,10 @@ class Inference::Impl {
     network_of(batch_size);
   }
 
-  EvaluationPass pass() {
-    return {state_, model_, batch_size_,
-            [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }};
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
+    return make_evaluator({state_, model_, batch_size_,
+                           [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }},
+                          dataset);
   }
 
  private:
@@ -50,10 +51,10 @@ Inference::Inference(Backend& backend, const Model& model, const StateDict& stat
 
 Inference::~Inference() = default;
 
-Evaluation Inference::evaluate(const Dataset& dataset) { return convoy::evaluate(impl_->pass(), dataset); }
+std::unique_ptr<Evaluator> Inference::evaluator(const Dataset& dataset) { return impl_->evaluator(dataset); }
 
-std::vector<double> Inference::predict(const Dataset& dataset) {
-  return convoy::predict(impl_->pass(), dataset);
-}
+Evaluation Inference::evaluate(const Dataset& dataset) { return evaluator(dataset)->evaluate(); }
+
+std::vector<double> Inference::predict(const Dataset& dataset) { return evaluator(dataset)->predict(); }
 
 }  // namespace convoy

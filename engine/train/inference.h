@@ -23,7 +23,11 @@ class Inference {
   Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size);
   ~Inference();
 
-  /// The last batch may be smaller. Throws UsageError if the images or classes are not the model's.
+  /// For a data set that is evaluated more than once; its last batch may be smaller. The evaluator must not
+  /// outlive this. Throws UsageError if the images or classes are not the model's.
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
+
+  /// Once.
   Evaluation evaluate(const Dataset& dataset);
 
   /// Logits [count, classes], row-major, in the data set's order.

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include "engine/core/error.h"
+#include "engine/core/random_streams.h"
 
 namespace convoy {
-
-// Dropout layer k draws from stream kDropoutStreams + k: steps count from 1, so these never meet the streams
-// of the initial values, which draw at step 0.
-constexpr std::uint32_t kDropoutStreams = 1u << 16;
 
 // Walks the layers and makes their operations. Each `add` returns the layer's output.
 class NetworkBuilder {
@@ -116,7 +113,7 @@ class NetworkBuilder {
 
   Variable add(const Dropout& layer, const std::string& name, const Variable& x) {
     if (!dropout_.counter) throw Error(fmt::format("layer '{}': Dropout needs a step counter", name));
-    const RandomStream random{dropout_.seed, kDropoutStreams + dropouts_++};
+    const RandomStream random{dropout_.seed, random_streams::kDropout + dropouts_++};
     return keep(name, "Dropout", {x}, backend_.make_dropout(layer, x, random, *dropout_.counter));
   }
 

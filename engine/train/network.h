@@ -30,8 +30,12 @@ class Parameters {
   const Variable& at(const std::string& name) const;
   ParameterArena& arena() { return *arena_; }
 
-  /// What is trained, by name; synchronises.
-  StateDict weights() const;
+  /// What the state dict has, in its order. The trainable ones are the arena's, in the arena's order.
+  std::span<const TensorSpec> specs() const { return specs_; }
+
+  /// Overwrites everything. `training_steps` of the state's num_batches_tracked are those that `state` will
+  /// be told of. The state must have passed check_state.
+  void load(const StateDict& state, std::int64_t training_steps);
 
   /// Overwrites a tensor's values.
   void write(const std::string& name, std::span<const double> values);

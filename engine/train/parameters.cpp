@@ -16,18 +16,16 @@ Parameters::Parameters(Backend& backend, const Model& model, const StateDict& st
 
   auto next = arena_->variables().begin();
   for (const TensorSpec& spec : specs_) {
-    const HostTensor& loaded = *find(state, spec.name);
     Variable variable;
-    double tracked = 0.0;
-    if (spec.role == TensorRole::num_batches_tracked) {
-      tracked = loaded.values[0];
-    } else {
-      variable = spec.trainable() ? *next++ : Variable{backend.make_tensor(spec.shape, spec.dtype), nullptr};
-      backend.write(*variable.value, loaded.values);
+    if (spec.trainable()) {
+      variable = *next++;
+    } else if (spec.role != TensorRole::num_batches_tracked) {
+      variable.value = backend.make_tensor(spec.shape, spec.dtype);
     }
     variables_.push_back(variable);
-    batches_tracked_.push_back(tracked);
   }
+  batches_tracked_.resize(specs_.size());
+  load(state, 0);
 }
 
 StateDict Parameters::state(std::int64_t training_steps) const {
@@ -52,14 +50,15 @@ StateDict Parameters::gradients() const {
   return gradients;
 }
 
-StateDict Parameters::weights() const {
-  StateDict weights;
+void Parameters::load(const StateDict& state, std::int64_t training_steps) {
   for (std::size_t i = 0; i < specs_.size(); ++i) {
-    if (!specs_[i].trainable()) continue;
-    weights.emplace_back(specs_[i].name,
-                         HostTensor{specs_[i].shape, backend_.read(*variables_[i].value), specs_[i].dtype});
+    const std::vector<double>& values = find(state, specs_[i].name)->values;
+    if (specs_[i].role == TensorRole::num_batches_tracked) {
+      batches_tracked_[i] = values[0] - static_cast<double>(training_steps);
+    } else {
+      backend_.write(*variables_[i].value, values);
+    }
   }
-  return weights;
 }
 
 const Variable& Parameters::at(const std::string& name) const {

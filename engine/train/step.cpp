@@ -6,13 +6,11 @@
 #include <optional>
 
 #include "engine/core/error.h"
+#include "engine/core/random_streams.h"
 #include "engine/model/state.h"
 
 namespace convoy {
 namespace {
-
-// Steps count from 1, and so do dropout's streams (see network.cpp): this one is before them all.
-constexpr std::uint32_t kAugmentationStream = 1u << 15;
 
 Shape batch_shape(const Model& model, std::int64_t batch) {
   return {batch, model.input[0], model.input[1], model.input[2]};
@@ -100,18 +98,20 @@ void Step::run_part(std::size_t index) const {
   }
 }
 
-NetworkState::NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients)
+NetworkState::NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients,
+                           const StepRule& rule)
     : backend(device),
       parameters(device, model, state, with_gradients),
-      counter(device.make_counter()),
+      counter(device.make_counter(rule)),
       metrics(device.make_metrics()) {}
 
 TrainingState::TrainingState(Backend& device, const Model& model, const StateDict& state,
                              const StepOptions& step)
-    : NetworkState(device, model, state, /*with_gradients=*/true),
+    : NetworkState(device, model, state, /*with_gradients=*/true, step_rule(step.optimizer, step.schedule)),
       options(step),
       optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
-      finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr) {
+      finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr),
+      average(step.average ? device.make_average(parameters.arena()) : nullptr) {
   if (step.check_finite) convoy::check_finite(state, "the initial state");
 }
 
@@ -149,12 +149,13 @@ TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::
     : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
 
 StepPart TrainingNetwork::counter_part() {
-  return {"step", "StepCounter", Pass::input, [this] { state_.counter->increment(); }, {}};
+  return {"step", "StepCounter", Pass::input, [this] { state_.counter->advance(); }, {}};
 }
 
 std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
-  const AugmentationSource augmentation{
-      state_.options.augmentation, {state_.options.seed, kAugmentationStream}, state_.counter.get()};
+  const AugmentationSource augmentation{state_.options.augmentation,
+                                        {state_.options.seed, random_streams::kAugmentation},
+                                        state_.counter.get()};
   std::vector<StepPart> parts;
   parts.push_back(counter_part());
   parts.push_back(batch_part(dataset, augmentation, Phase::training));

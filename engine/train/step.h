@@ -11,6 +11,7 @@
 #include "engine/backend/backend.h"
 #include "engine/core/trace.h"
 #include "engine/train/network.h"
+#include "engine/train/snapshot.h"
 
 namespace convoy {
 
@@ -61,9 +62,11 @@ class Step {
 /// How a training goes on, whatever the batch size.
 struct StepOptions {
   OptimizerOptions optimizer;
-  AugmentationOptions augmentation;
+  Schedule schedule = {};
+  AugmentationOptions augmentation = {};
   std::uint64_t seed = 0;     // of dropout and augmentation
   bool check_finite = false;  // look for NaN and infinity behind every part of a training step
+  bool average = false;       // have room for a mean of the weights
 };
 
 /// What all batch sizes of a model share. The backend must outlive it.
@@ -74,7 +77,8 @@ struct NetworkState {
   std::unique_ptr<Metrics> metrics;
 
   /// Throws Error if `state` is not the model's.
-  NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients);
+  NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients,
+               const StepRule& rule = {});
 };
 
 /// And all that are trained.
@@ -82,6 +86,8 @@ struct TrainingState : NetworkState {
   StepOptions options;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
+  std::unique_ptr<ParameterAverage> average;  // likewise
+  TrainingPosition position;                  // Fit keeps it up to date
 
   TrainingState(Backend& device, const Model& model, const StateDict& state, const StepOptions& step);
 };

@@ -31,6 +31,7 @@ void check(const TrainOptions& options) {
   }
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
+  check_schedule(options.schedule);
 }
 
 bool has_batch_norm(const Model& model) {
@@ -46,14 +47,25 @@ class Trainer::Impl {
       : model_(model),
         options_(options),
         state_(backend, model_, state,
-               {options.optimizer, options.augmentation, options.seed, options.check_finite}) {
+               {.optimizer = options.optimizer,
+                .schedule = options.schedule,
+                .augmentation = options.augmentation,
+                .seed = options.seed,
+                .check_finite = options.check_finite,
+                .average = options.settle_batches > 0}) {
     network_of(options.batch_size);
   }
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
-  Evaluation evaluate(const Dataset& dataset) { return convoy::evaluate(pass(), dataset); }
-  std::vector<double> predict(const Dataset& dataset) { return convoy::predict(pass(), dataset); }
   StateDict state() const { return state_.parameters.state(state_.counter->read()); }
+  TrainingSnapshot snapshot() const { return take_snapshot(state_); }
+  void restore(const TrainingSnapshot& snapshot);
+
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
+    return make_evaluator({state_, model_, options_.batch_size,
+                           [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }},
+                          dataset);
+  }
 
  private:
   // Made on first use, kept for good: a data set needs at most two sizes, the batch and the ragged rest.
@@ -63,16 +75,13 @@ class Trainer::Impl {
     return *network;
   }
 
-  EvaluationPass pass() {
-    return {state_, model_, options_.batch_size,
-            [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }};
-  }
-  void settle(const WeightAverage& average, ResidentDataset& resident, std::int64_t count);
+  void settle(ResidentDataset& resident, std::int64_t count);
 
   Model model_;
   TrainOptions options_;
   TrainingState state_;
   std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;
+  bool restored_ = false;  // and not yet gone on from
 };
 
 void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
@@ -82,6 +91,14 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
     throw UsageError(fmt::format("batch size {} is larger than the {} images of {}", batch, dataset.count(),
                                  dataset.name));
   }
+  TrainingPosition& position = state_.position;
+  if (!restored_) {
+    position = {};
+    if (state_.average) state_.average->set_count(0);
+  }
+  if (position.settled && position.epoch > options_.epochs) return;
+  position.settled = false;
+
   const std::int64_t rest = dataset.count() % batch;
   const auto resident = state_.backend.upload(dataset);
   const auto full_step = network_of(batch).training_step(*resident);
@@ -90,13 +107,31 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   if (observer.prepared) observer.prepared();
   const FinishOnExit finish(state_.backend);
   Fit fit(state_, options_, {dataset.count(), *full_step, rest_step.get()});
+  restored_ = false;
   fit.run(*resident, observer);
-  settle(fit.average(), *resident, dataset.count());
+  settle(*resident, dataset.count());
   state_.backend.synchronize();
+  position.settled = true;
 }
 
-void Trainer::Impl::settle(const WeightAverage& average, ResidentDataset& resident, std::int64_t count) {
-  for (const auto& [name, mean] : average.mean()) state_.parameters.write(name, mean.values);
+void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
+  check_state(model_, snapshot.model, "the snapshot");
+  const TrainingPosition& position = snapshot.position;
+  if (position.epoch < 1 || position.step < 0) {
+    throw Error(fmt::format("the snapshot is of step {} of epoch {}", position.step, position.epoch));
+  }
+  const std::int64_t whole_batches = position.step * options_.batch_size;
+  const std::int64_t samples = snapshot.metrics.samples;  // the last batch of an epoch may be smaller
+  if (samples > whole_batches || samples <= whole_batches - options_.batch_size) {
+    throw Error(fmt::format("the snapshot has seen {} samples in {} steps, which were not batches of {}",
+                            samples, position.step, options_.batch_size));
+  }
+  restore_snapshot(state_, snapshot);
+  restored_ = true;
+}
+
+void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
+  if (state_.average && state_.average->count() > 0) state_.average->store();
   const std::int64_t batches = std::min(options_.settle_batches, count / options_.batch_size);
   if (batches == 0 || !has_batch_norm(model_)) return;
   const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
@@ -118,9 +153,15 @@ Trainer::~Trainer() = default;
 
 void Trainer::fit(const Dataset& dataset, const TrainObserver& observer) { impl_->fit(dataset, observer); }
 
-Evaluation Trainer::evaluate(const Dataset& dataset) { return impl_->evaluate(dataset); }
+TrainingSnapshot Trainer::snapshot() const { return impl_->snapshot(); }
 
-std::vector<double> Trainer::predict(const Dataset& dataset) { return impl_->predict(dataset); }
+void Trainer::restore(const TrainingSnapshot& snapshot) { impl_->restore(snapshot); }
+
+std::unique_ptr<Evaluator> Trainer::evaluator(const Dataset& dataset) { return impl_->evaluator(dataset); }
+
+Evaluation Trainer::evaluate(const Dataset& dataset) { return evaluator(dataset)->evaluate(); }
+
+std::vector<double> Trainer::predict(const Dataset& dataset) { return evaluator(dataset)->predict(); }
 
 StateDict Trainer::state() const { return impl_->state(); }
 

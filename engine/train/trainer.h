@@ -11,6 +11,7 @@
 #include "engine/data/dataset.h"
 #include "engine/model/model.h"
 #include "engine/train/evaluation.h"
+#include "engine/train/snapshot.h"
 
 namespace convoy {
 
@@ -20,6 +21,7 @@ struct TrainOptions {
   std::int64_t batch_size = 100;
   std::int64_t epochs = 5;
   OptimizerOptions optimizer = AdamOptions{};
+  Schedule schedule;  // of the learning rate
   AugmentationOptions augmentation;
   std::uint64_t seed = 1;
   std::int64_t log_every = 100;  // steps between two reports of the loss; 0: none
@@ -57,8 +59,8 @@ struct EpochReport : Progress {
   double accuracy = 0.0;  // likewise, 0 to 1
 };
 
-/// Called between steps; any of them may be empty. An exception thrown here ends `fit` and leaves the trainer
-/// usable: that is how a caller stops early.
+/// Called between steps; any of them may be empty, and may ask the trainer for a snapshot or an evaluation.
+/// An exception thrown here ends `fit` and leaves the trainer usable: that is how a caller stops early.
 struct TrainObserver {
   std::function<void()> prepared;    // before the first step: all is planned and allocated
   std::function<void()> first_step;  // when the device has finished it
@@ -76,11 +78,24 @@ class Trainer {
   Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options);
   ~Trainer();
 
-  /// Trains for options.epochs. A data set that the batch size does not divide ends each epoch with a smaller
-  /// batch, as PyTorch's DataLoader does by default. Throws UsageError if the batch is larger than the data
-  /// set or the images are not the model's.
+  /// Trains for options.epochs, from the first step, or once from where `restore` put it. A data set that the
+  /// batch size does not divide ends each epoch with a smaller batch, as PyTorch's DataLoader does by
+  /// default. Throws UsageError if the batch is larger than the data set, the images are not the model's, or
+  /// the place to go on from is not in the data set's epochs.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
 
+  /// Everything that `fit` has changed, and where it is; synchronises.
+  TrainingSnapshot snapshot() const;
+
+  /// Takes over a snapshot of a training with the same model and options: the next `fit`, on the same data
+  /// set, goes on from there and ends with the same bits as if it had never stopped. Throws Error, and
+  /// changes nothing, if the snapshot does not fit.
+  void restore(const TrainingSnapshot& snapshot);
+
+  /// For a data set that is evaluated more than once. It must not outlive the trainer.
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
+
+  /// Once.
   Evaluation evaluate(const Dataset& dataset);
 
   /// Logits [count, classes], row-major, in the data set's order.

@@ -144,6 +144,12 @@ TEST_P(BatchTest, RefusesAnOrderBeyondTheData) {
               }),
               AllOf(HasSubstr("small"), HasSubstr("4 samples"), HasSubstr("has 3")));
   EXPECT_THAT(usage_error([&] { resident->set_order({}); }), AllOf(HasSubstr("small"), HasSubstr("empty")));
+  for (const std::int64_t begin : {-1, 2}) {
+    EXPECT_THAT(usage_error([&] {
+                  resident->set_order(std::vector<std::uint32_t>{0, 1}, begin);
+                }),
+                HasSubstr("not in an order of 2"));
+  }
 }
 
 TEST_P(BatchTest, RefusesShapesThatAreNotTheDataSets) {
@@ -260,7 +266,7 @@ TEST_P(BatchTest, ReplaysDrawByTheCounter) {
   const Batch batch = make_batch(*resident, 2, dataset.image, {options, kRandom, counter.get()});
   resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
   const auto step = backend().record([&] {
-    counter->increment();
+    counter->advance();
     batch.operation->forward(Phase::training);
   });
   for (const std::uint32_t count : {1u, 2u, 3u}) {

@@ -87,11 +87,11 @@ TEST_P(ContractTest, RefusesToWriteAnotherNumberOfElements) {
 TEST_P(ContractTest, TheCounterCounts) {
   const auto counter = backend().make_counter();
   EXPECT_EQ(counter->read(), 0);
-  counter->increment();
-  counter->increment();
+  counter->advance();
+  counter->advance();
   EXPECT_EQ(counter->read(), 2);
   counter->write(std::int64_t{1} << 40);
-  counter->increment();
+  counter->advance();
   EXPECT_EQ(counter->read(), (std::int64_t{1} << 40) + 1);
 }
 
@@ -100,7 +100,7 @@ TEST_P(ContractTest, ARecordedSequenceRunsAsOftenAsAsked) {
   const Variable x = place(backend(), {{2, 3}, Values(6, 1.0)});
   const OperationPtr relu = backend().make_relu(x);
   const auto replay = backend().record([&] {
-    counter->increment();
+    counter->advance();
     relu->forward(Phase::training);
   });
   std::int64_t expected = 0;

@@ -163,7 +163,7 @@ TEST_P(ElementwiseTest, DropoutMasksAreTheSameEverywhere) {
       const Variable x = place(backend(), ones(shape));
       const OperationPtr dropout = backend().make_dropout({.p = p}, x, random, *counter);
       for (const std::uint32_t step : {1u, 2u}) {
-        counter->increment();
+        counter->advance();
         dropout->forward(Phase::training);
         backend().write(*dropout->output().grad, ones(shape).values);
         dropout->backward();

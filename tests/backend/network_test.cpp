@@ -208,15 +208,16 @@ std::vector<double> train(Backend& backend, int steps) {
   const Variable images{backend.make_activation({4, 1, 4, 4}), nullptr};
   const TensorPtr labels = backend.make_tensor({4}, DType::int32);
   const auto metrics = backend.make_metrics();
-  const auto counter = backend.make_counter();
+  const AdamOptions options{.learning_rate = 0.03125f};
+  const auto counter = backend.make_counter(step_rule(options));
   const auto batch = backend.make_batch(*resident, images.value, labels, {});
   const auto linear = backend.make_linear({.in_features = 16, .out_features = 3}, backend.flatten(images),
                                           arena->variables()[0], arena->variables()[1]);
   const auto loss = backend.make_cross_entropy(linear->output(), labels, *metrics);
-  const auto adam = backend.make_optimizer(*arena, *counter, AdamOptions{.learning_rate = 0.03125f});
+  const auto adam = backend.make_optimizer(*arena, *counter, options);
   backend.prepare();
   const auto step = backend.record([&] {
-    counter->increment();
+    counter->advance();
     batch->forward(Phase::training);
     linear->forward(Phase::training);
     loss->forward(Phase::training);

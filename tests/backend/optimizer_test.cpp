@@ -22,17 +22,17 @@ class OptimizerTest : public BackendTest {};
 class PlacedOptimizer {
  public:
   PlacedOptimizer(Backend& backend, const std::vector<HostTensor>& parameters,
-                  const OptimizerOptions& options)
+                  const OptimizerOptions& options, const Schedule& schedule = {})
       : backend_(backend),
         arena_(place_parameters(backend, parameters)),
-        counter_(backend.make_counter()),
+        counter_(backend.make_counter(step_rule(options, schedule))),
         optimizer_(backend.make_optimizer(*arena_, *counter_, options)) {}
 
   void step(const std::vector<HostTensor>& gradients) {
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       backend_.write(*arena_->variables()[i].grad, gradients[i].values);
     }
-    counter_->increment();
+    counter_->advance();
     optimizer_->step();
   }
 
@@ -112,6 +112,78 @@ TEST_P(OptimizerTest, AgreesWithPyTorch) {
     PlacedOptimizer optimizer(backend(), {{{3}, {1, -2, 0.5}}}, c.options);
     for (const Values& gradient : gradients) optimizer.step({{{3}, gradient}});
     EXPECT_THAT(optimizer.parameter(0), RelativelyNear(c.expected, 4 * backend().epsilon())) << c.name;
+  }
+}
+
+// The same gradients and a torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, 1, total_iters=2), stepped
+// after each of them.
+TEST_P(OptimizerTest, FollowsTheScheduleAsPyTorchDoes) {
+  const std::vector<Values> gradients = {{0.5, -1, 0}, {0.25, 2, 1e-3}, {-1, 0.5, -4}};
+  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 2};
+  const auto adam = [](bool decoupled) {
+    return AdamOptions{.learning_rate = 0.01f, .weight_decay = 0.1f, .decoupled_weight_decay = decoupled};
+  };
+  const struct {
+    OptimizerOptions options;
+    Values expected;
+  } cases[] = {
+      {adam(false), {0.9921015475589673, -2.0018237939726506, 0.4974955359558957}},
+      {adam(true), {0.9918733662517256, -2.0001984941074866, 0.5008035754742499}},
+      {SgdOptions{.learning_rate = 0.05f, .momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true},
+       {0.9998548484480341, -2.1054870367767142, 0.8659446159589456}},
+  };
+  for (const auto& c : cases) {
+    PlacedOptimizer optimizer(backend(), {{{3}, {1, -2, 0.5}}}, c.options, schedule);
+    for (const Values& gradient : gradients) optimizer.step({{{3}, gradient}});
+    EXPECT_THAT(optimizer.parameter(0), RelativelyNear(c.expected, 4 * backend().epsilon()));
+  }
+}
+
+// The learning rates of torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, 0.75, total_iters=6) in PyTorch
+// 1.13, whose optimizer was made with float32(0.001); the constant one's are all the same.
+TEST_P(OptimizerTest, TheScalarsOfAStepArePyTorchs) {
+  const Values linear_rates = {0.0002500000118743628, 0.0003333333491658171, 0.00041666668645727134,
+                               0.0005000000237487255, 0.0005833333610401799, 0.0006666666983316341,
+                               0.0007500000356230883, 0.0007500000356230883, 0.0007500000356230883};
+  const AdamOptions adam;
+  for (const Schedule::Kind kind : {Schedule::Kind::constant, Schedule::Kind::linear}) {
+    const Schedule schedule{.kind = kind, .start_factor = 0.25f, .end_factor = 0.75f, .total_iters = 6};
+    const auto counter = backend().make_counter(step_rule(adam, schedule));
+    for (std::size_t i = 0; i < linear_rates.size(); ++i) {
+      counter->advance();
+      const double rate = kind == Schedule::Kind::linear ? linear_rates[i] : adam.learning_rate;
+      const double beta1 = adam.beta1, beta2 = adam.beta2, step = static_cast<double>(i + 1);
+      const StepScalars scalars = counter->scalars();
+      EXPECT_EQ(scalars.step, static_cast<std::int64_t>(i + 1));
+      EXPECT_FLOAT_EQ(scalars.learning_rate, static_cast<float>(rate));
+      EXPECT_FLOAT_EQ(scalars.step_size, static_cast<float>(rate / (1 - std::pow(beta1, step))));
+      EXPECT_FLOAT_EQ(scalars.inverse_sqrt_bias2,
+                      static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step))));
+      EXPECT_EQ(scalars.momentum, 0.0f);
+    }
+  }
+  const auto counter = backend().make_counter(step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f}));
+  counter->advance();
+  EXPECT_EQ(counter->scalars(), (StepScalars{1, 0.5f, 0.5f, 1.0f, 0.9f}));
+}
+
+// A step that was recorded takes each time the learning rate of its number.
+TEST_P(OptimizerTest, ARecordedStepFollowsTheSchedule) {
+  const SgdOptions options{.learning_rate = 1.0f};
+  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 3};
+  const auto arena = place_parameters(backend(), {zeros({1})});
+  const auto counter = backend().make_counter(step_rule(options, schedule));
+  const auto sgd = backend().make_optimizer(*arena, *counter, options);
+  backend().write(*arena->variables()[0].grad, Values{-1});
+  const auto step = backend().record([&] {
+    counter->advance();
+    sgd->step();
+  });
+  double expected = 0.0;
+  for (const double rate : {0.25, 0.5, 0.75, 1.0, 1.0}) {
+    step->run(1);
+    expected += rate;
+    EXPECT_THAT(backend().read(*arena->variables()[0].value), Exactly({expected}));
   }
 }
 
@@ -219,6 +291,20 @@ TEST_P(OptimizerTest, RefusesOptionsThatCannotBe) {
   EXPECT_THAT(refusal(SgdOptions{.momentum = -0.5f}), HasSubstr("momentum -0.5"));
   EXPECT_THAT(refusal(SgdOptions{.momentum = kNan}), HasSubstr("momentum nan"));
   EXPECT_THAT(refusal(SgdOptions{.nesterov = true}), HasSubstr("nesterov"));
+  EXPECT_THAT(refusal(AdamOptions{}), HasSubstr("the rule of another optimizer")) << "the counter has none";
+}
+
+TEST_P(OptimizerTest, RefusesSchedulesThatCannotBe) {
+  const auto refusal = [&](const Schedule& schedule) {
+    return usage_error([&] { backend().make_counter(step_rule(AdamOptions{}, schedule)); });
+  };
+  constexpr auto kLinear = Schedule::Kind::linear;
+  for (const float factor : {0.0f, 1.5f, std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THAT(refusal({.kind = kLinear, .start_factor = factor}),
+                StartsWith("linear schedule: start_factor"));
+  }
+  EXPECT_THAT(refusal({.kind = kLinear, .end_factor = -0.5f}), HasSubstr("end_factor -0.5 is not from 0"));
+  EXPECT_THAT(refusal({.kind = kLinear, .total_iters = 0}), HasSubstr("total_iters 0"));
 }
 
 INSTANTIATE_TEST_SUITE_P(, OptimizerTest, testing::ValuesIn(available_backends()), backend_name);

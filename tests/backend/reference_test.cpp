@@ -44,9 +44,10 @@ TEST_P(ReferenceTest, RefusesTensorsOfTheOtherKind) {
 struct ForeignMetrics final : Metrics {
   void reset() override {}
   MetricsReading read() const override { return {}; }
+  void write(const MetricsReading&) override {}
 };
 struct ForeignDataset final : ResidentDataset {
-  void set_order(std::span<const std::uint32_t>) override {}
+  void set_order(std::span<const std::uint32_t>, std::int64_t) override {}
 };
 struct ForeignParameters final : ParameterArena {};
 
@@ -63,13 +64,16 @@ TEST_P(ReferenceTest, RefusesObjectsOfAnotherBackend) {
               HasSubstr("data set"));
   EXPECT_THAT(usage_error([&] { backend().make_optimizer(parameters, *counter, AdamOptions{}); }),
               HasSubstr("parameters"));
+  EXPECT_THAT(usage_error([&] { backend().make_average(parameters); }), HasSubstr("parameters"));
 }
 
-TEST_P(ReferenceTest, AdamNeedsACounterThatCounts) {
+TEST_P(ReferenceTest, OptimizersNeedACounterThatCounts) {
   const auto arena = place_parameters(backend(), {zeros({3})});
-  const auto counter = backend().make_counter();
-  const auto adam = backend().make_optimizer(*arena, *counter, AdamOptions{});
-  EXPECT_THROW(adam->step(), Error) << "the bias correction of step 0 would divide by 0";
+  for (const OptimizerOptions& options : {OptimizerOptions(AdamOptions{}), OptimizerOptions(SgdOptions{})}) {
+    const auto counter = backend().make_counter(step_rule(options));
+    const auto optimizer = backend().make_optimizer(*arena, *counter, options);
+    EXPECT_THROW(optimizer->step(), Error) << "step 0 has no learning rate";
+  }
 }
 
 TEST_P(ReferenceTest, AWindowOfMinusInfinityHasAFirstMaximum) {  // F.max_pool2d does the same

@@ -192,12 +192,13 @@ void LayerParity::run_optimizer(const std::string& name) {
   const Variable& parameter = parameters->variables()[0];
   backend().write(*parameter.value, initial.values);
 
-  const auto counter = backend().make_counter();
-  const auto optimizer = backend().make_optimizer(*parameters, *counter, optimizer_from(expected));
+  const OptimizerOptions options = optimizer_from(expected);
+  const auto counter = backend().make_counter(step_rule(options));
+  const auto optimizer = backend().make_optimizer(*parameters, *counter, options);
   const nlohmann::json& gradients = expected.at("gradients");
   for (const nlohmann::json& gradient : gradients) {
     backend().write(*parameter.grad, tensor_from(gradient).values);
-    counter->increment();
+    counter->advance();
     optimizer->step();
   }
   // Each step rounds a parameter of up to 2 once or twice. In float on every backend: so are the options.

@@ -90,7 +90,7 @@ TrainingRun::TrainingRun(Backend& backend, const Model& model, const StateDict& 
       network_(backend, model, parameters_, images_, DropoutSource{}),
       metrics_(backend.make_metrics()),
       loss_(backend.make_cross_entropy(network_.output(), labels_, *metrics_)),
-      counter_(backend.make_counter()),
+      counter_(backend.make_counter(step_rule(AdamOptions{}))),
       adam_(backend.make_optimizer(parameters_.arena(), *counter_, AdamOptions{})) {
   dataset_->set_order(sequential_order(dataset.count()));
   backend.prepare();
@@ -112,7 +112,7 @@ void TrainingRun::zero_gradient(const std::string& parameter) {
 }
 
 void TrainingRun::update() {
-  counter_->increment();
+  counter_->advance();
   adam_->step();
 }
 

@@ -1,5 +1,8 @@
 #include "kernels/metrics.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {
@@ -17,11 +20,33 @@ TEST(Metrics, ResetClearsEverything) {
 
 TEST(Metrics, TheirKernelFitsTheHost) { EXPECT_EQ(kernels_fit_this_gpu(), cudaSuccess); }
 
-TEST(StepCounter, CountsBeyond32Bits) {
-  std::int64_t step = 0xffffffff;
-  increment_step(&step, nullptr);
-  increment_step(&step, nullptr);
-  EXPECT_EQ(step, 0x100000001);
+TEST(AdvanceStep, CountsBeyond32Bits) {
+  StepScalars scalars{.step = 0xffffffff};
+  advance_step(&scalars, {}, nullptr);
+  advance_step(&scalars, {}, nullptr);
+  EXPECT_EQ(scalars.step, 0x100000001);
+}
+
+// torch.optim.lr_scheduler.LinearLR's closed form, and Adam's corrections in double.
+TEST(AdvanceStep, MakesTheScalarsOfAWholeWarmUp) {
+  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.125f, .total_iters = 10};
+  const StepRule rule = step_rule(AdamOptions{.learning_rate = 0.5f}, schedule);
+  const double beta1 = rule.beta1, beta2 = rule.beta2;
+  StepScalars scalars;
+  for (int step = 1; step <= 15; ++step) {
+    advance_step(&scalars, rule, nullptr);
+    const double rate = 0.5 * (0.125 + 0.875 * std::min(step - 1, 10) / 10.0);
+    EXPECT_EQ(scalars.step, step);
+    EXPECT_FLOAT_EQ(scalars.learning_rate, static_cast<float>(rate));
+    EXPECT_FLOAT_EQ(scalars.step_size, static_cast<float>(rate / (1 - std::pow(beta1, step))));
+    EXPECT_FLOAT_EQ(scalars.inverse_sqrt_bias2, static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step))));
+  }
+}
+
+TEST(AdvanceStep, MakesThoseOfSgd) {
+  StepScalars scalars;
+  advance_step(&scalars, step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f}), nullptr);
+  EXPECT_EQ(scalars, (StepScalars{1, 0.5f, 0.5f, 1.0f, 0.9f}));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/adam_math.h"
+#include "kernels/schedule_math.h"
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {
@@ -37,13 +39,14 @@ Trained run_adam(std::int64_t count, const AdamOptions& options) {
   std::vector<__nv_bfloat16> copies(size);
   for (std::int64_t step = 1; step <= kSteps; ++step) {
     const auto gradients = gradients_of(count, static_cast<int>(step));
+    const StepScalars scalars = step_scalars(step_rule(options), step);
     adam_step({.parameters = t.parameters.data(),
                .gradients = gradients.data(),
                .first_moments = t.first.data(),
                .second_moments = t.second.data(),
                .copies = copies.data(),
                .count = count},
-              options, &step, nullptr);
+              options, &scalars, nullptr);
   }
   t.copies = widened(copies);
   return t;
@@ -95,10 +98,10 @@ TEST(Adam, DecaysWithTheGradientOrBesideIt) {
   for (const bool decoupled : {false, true}) {
     std::vector<float> p = {1.0f, -4.0f}, m(2), v(2);
     const std::vector<float> g(2);
-    const std::int64_t step = 1;
-    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, 2},
-              {.learning_rate = 0.25f, .weight_decay = 0.5f, .decoupled_weight_decay = decoupled}, &step,
-              nullptr);
+    const AdamOptions options{
+        .learning_rate = 0.25f, .weight_decay = 0.5f, .decoupled_weight_decay = decoupled};
+    const StepScalars scalars = step_scalars(step_rule(options), 1);
+    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, 2}, options, &scalars, nullptr);
     EXPECT_NEAR(p[0], decoupled ? 0.875 : 0.75, 1e-6);
     EXPECT_NEAR(p[1], decoupled ? -3.5 : -3.75, 1e-6);
   }
@@ -112,7 +115,7 @@ TEST(Adam, EqualsALoopOverAdamUpdate) {
   for (int step = 1; step <= kSteps; ++step) {
     const auto g = gradients_of(1025, step);
     for (std::size_t i = 0; i < p.size(); ++i) {
-      p[i] = adam_update(p[i], g[i], m[i], v[i], adam_factors(options, step), options);
+      p[i] = adam_update(p[i], g[i], m[i], v[i], step_scalars(step_rule(options), step), options);
     }
   }
   EXPECT_EQ(trained.parameters, p);
@@ -125,9 +128,9 @@ TEST(Adam, WorksWithoutCopies) {
     auto p = uniform(count, -1, 1, 1);
     const auto g = gradients_of(count, 1);
     std::vector<float> m(p.size()), v(p.size());
-    const std::int64_t step = 1;
-    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, count}, {.learning_rate = 0.5f}, &step,
-              nullptr);
+    const AdamOptions options{.learning_rate = 0.5f};
+    const StepScalars scalars = step_scalars(step_rule(options), 1);
+    adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, count}, options, &scalars, nullptr);
     for (std::size_t i = 0; i < p.size(); ++i) {  // the first step is the learning rate, towards -sign(g)
       EXPECT_NEAR(p[i], uniform(count, -1, 1, 1)[i] - std::copysign(0.5, g[i]), 1e-4);
     }
@@ -140,12 +143,13 @@ Trained run_sgd(std::int64_t count, const SgdOptions& options, bool extras) {
   std::vector<__nv_bfloat16> copies(size);
   for (int step = 1; step <= kSteps; ++step) {
     const auto gradients = gradients_of(count, step);
+    const StepScalars scalars = step_scalars(step_rule(options), step);
     sgd_step({.parameters = t.parameters.data(),
               .gradients = gradients.data(),
               .momentum = options.momentum != 0.0f ? t.first.data() : nullptr,
               .copies = extras ? copies.data() : nullptr,
               .count = count},
-             options, nullptr);
+             options, &scalars, nullptr);
   }
   if (extras) t.copies = widened(copies);
   return t;
@@ -192,6 +196,41 @@ TEST(Sgd, MatchesTheDoubleReference) {
 TEST(Sgd, WorksWithoutCopies) {
   const SgdOptions options{.learning_rate = 0.1f, .momentum = 0.9f};
   EXPECT_EQ(run_sgd(13, options, false).parameters, run_sgd(13, options, true).parameters);
+}
+
+TEST(Average, IsTheRunningMeanAndIsStoredWithItsCopies) {
+  for (const std::int64_t count : kCounts) {
+    SCOPED_TRACE(count);
+    const auto size = static_cast<std::size_t>(count);
+    const auto run = [&] {
+      Trained t{std::vector<float>(size), std::vector<float>(size, NAN), {}, {}};
+      std::vector<__nv_bfloat16> copies(size);
+      AverageArenas arenas{
+          .means = t.first.data(), .parameters = nullptr, .copies = copies.data(), .count = count};
+      for (int step = 1; step <= 10; ++step) {
+        t.parameters = gradients_of(count, step);
+        arenas.parameters = t.parameters.data();
+        average_add(arenas, step, nullptr);
+      }
+      average_store(arenas, nullptr);
+      t.copies = widened(copies);
+      return t;
+    };
+    const Trained averaged = in_every_order(run);
+    EXPECT_EQ(averaged.parameters, averaged.first);
+    EXPECT_EQ(averaged.copies, rounded_copies(averaged.first));
+    for (std::size_t i = 0; i < size; ++i) {
+      double mean = 0.0;
+      for (int step = 1; step <= 10; ++step) mean += gradients_of(count, step)[i] / 10.0;
+      ASSERT_NEAR(averaged.first[i], mean, 5 * kEpsilon) << "half a rounding of at most 1 a step";
+    }
+  }
+}
+
+TEST(Average, IsStoredWithoutCopies) {
+  std::vector<float> means = uniform(7, -1, 1, 1), parameters(7);
+  average_store({means.data(), parameters.data(), nullptr, 7}, nullptr);
+  EXPECT_EQ(parameters, means);
 }
 
 }  // namespace

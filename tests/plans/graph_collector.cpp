@@ -37,8 +37,9 @@ class Arena final : public ParameterArena {
 
 class Counter final : public StepCounter {
  public:
-  void increment() override {}
-  std::int64_t read() const override { return 0; }
+  Counter() : StepCounter({}) {}
+  void advance() override {}
+  StepScalars scalars() const override { return {}; }
   void write(std::int64_t) override {}
 };
 
@@ -106,7 +107,7 @@ class GraphCollector final : public Backend {
   // A network asks for none of these.
   OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&) override { return nullptr; }
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
-  std::unique_ptr<StepCounter> make_counter() override { return nullptr; }
+  std::unique_ptr<StepCounter> make_counter(const StepRule&) override { return nullptr; }
   std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
   OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr, const AugmentationSource&) override {
     return nullptr;
@@ -116,6 +117,7 @@ class GraphCollector final : public Backend {
     return nullptr;
   }
   void prepare() override {}
+  std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { return nullptr; }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
   std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}

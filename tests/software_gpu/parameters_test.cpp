@@ -42,7 +42,7 @@ class ParameterOrder : public testing::TestWithParam<Precision> {
 TEST_P(ParameterOrder, AnOptimizersStateFollowsTheParameter) {
   const auto bytes = static_cast<std::size_t>(parameters().count()) * sizeof(float);
   const auto moments = std::make_shared<const Buffer>(bytes);
-  const std::vector<TensorPtr> state = parameters().view(moments);
+  const std::vector<TensorPtr> state = parameters().tensors_over(moments);
   ASSERT_EQ(state.size(), shapes_.size());
   const std::vector<double> values = counted(24, 1), gradients = counted(24, 101), moment = counted(24, 51);
   backend_.write(*weight().value, values);
@@ -57,7 +57,7 @@ TEST_P(ParameterOrder, AnOptimizersStateFollowsTheParameter) {
   EXPECT_EQ(compute_copy(weight().value).read(nullptr), values);
   EXPECT_EQ(backend_.read(*state[1]), moment);
   EXPECT_EQ(backend_.read(*state[2]), counted(6, 1)) << "the neighbour stays";
-  EXPECT_EQ(backend_.read(*parameters().view(moments)[1]), moment) << "a later view knows the order";
+  EXPECT_EQ(backend_.read(*parameters().tensors_over(moments)[1]), moment) << "a later view knows the order";
   std::vector<float> raw(24);
   const DeviceTensor& moved = device(state[1]);
   CONVOY_CUDA(cudaMemcpy(raw.data(), moved.data(), moved.bytes(), cudaMemcpyDeviceToHost));

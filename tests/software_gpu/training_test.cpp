@@ -18,6 +18,63 @@ using test::precision_name;
 using test::train_on_stripes;
 using test::Trained;
 
+// How often a function was called while `run` ran. CTest gives each case a process of its own, in which the
+// trace begins.
+class Trace {
+ public:
+  Trace() { setenv("SOFTWARE_GPU_TRACE", (folder_ / "trace").c_str(), 1); }
+
+  std::vector<std::string> calls() const { return test::lines(read_file(folder_ / "trace")); }
+
+  std::ptrdiff_t calls_by(const std::string& function, const std::function<void()>& run) const {
+    const std::ptrdiff_t before = calls_of(function);
+    run();
+    return calls_of(function) - before;
+  }
+
+ private:
+  std::ptrdiff_t calls_of(const std::string& function) const { return std::ranges::count(calls(), function); }
+
+  TemporaryFolder folder_;
+};
+
+// Nothing that the warm-up changes is frozen into a graph.
+TEST(SoftwareGpuTraining, AWarmUpNeedsNoNewCapture) {
+  const Trace trace;
+  const Schedule warm_up{.kind = Schedule::Kind::linear, .start_factor = 0.1f, .total_iters = 8};
+  Trained constant, graphed;
+  const std::ptrdiff_t captures =
+      trace.calls_by("cudaStreamBeginCapture", [&] { constant = train_on_stripes({.steps_per_launch = 2}); });
+  EXPECT_EQ(
+      trace.calls_by("cudaStreamBeginCapture",
+                     [&] { graphed = train_on_stripes({.steps_per_launch = 2}, {.schedule = warm_up}); }),
+      captures);
+  EXPECT_TRUE(graphed.said.empty()) << graphed.said.front();
+  EXPECT_EQ(graphed.state, train_on_stripes({.use_cuda_graphs = false}, {.schedule = warm_up}).state);
+  EXPECT_NE(graphed.state, constant.state);
+}
+
+// Ten batches: one alone, and then four, four and one a launch, all of which the first evaluation captures.
+TEST(SoftwareGpuTraining, ASecondEvaluationOnlyLaunches) {
+  const Trace trace;
+  const auto backend = make_cuda_backend({.steps_per_launch = 4});
+  const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+  const Dataset data = stripes(40);
+  Trainer trainer(*backend, model, initial_state(model, 3), {.batch_size = 4, .epochs = 1});
+  const auto evaluator = trainer.evaluator(data);
+  Evaluation first;
+  EXPECT_GT(trace.calls_by("cudaStreamBeginCapture", [&] { first = evaluator->evaluate(); }), 0);
+  const std::vector<std::string> before = trace.calls();
+  EXPECT_EQ(evaluator->evaluate().loss, first.loss);
+  std::vector<std::string> calls = trace.calls();
+  calls.erase(calls.begin(), calls.begin() + std::ssize(before));
+  const auto count = [&](const char* call) { return std::ranges::count(calls, std::string(call)); };
+  for (const char* call : {"cudaMalloc", "cudaStreamBeginCapture", "cudaGraphInstantiate"}) {
+    EXPECT_EQ(count(call), 0) << call;
+  }
+  EXPECT_EQ(count("cudaMemcpyAsync to_device"), 3) << "order, cursor, metrics; and no pixel";
+}
+
 TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:1:719", 1);
   // Read when the first call is made, so in a process of its own: CTest gives each case one.
@@ -25,27 +82,6 @@ TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
   ASSERT_EQ(trained.said.size(), 1u);
   EXPECT_NE(trained.said[0].find("cudaGraphInstantiate"), std::string::npos) << trained.said[0];
 }
-
-// How often cuDNN was asked for engines while `run` ran. CTest gives each case a process of its own, in which
-// the trace begins.
-class Trace {
- public:
-  Trace() { setenv("SOFTWARE_GPU_TRACE", (folder_ / "trace").c_str(), 1); }
-
-  std::ptrdiff_t finalised_by(const std::function<void()>& run) const {
-    const std::ptrdiff_t before = finalised();
-    run();
-    return finalised() - before;
-  }
-
- private:
-  std::ptrdiff_t finalised() const {
-    const auto calls = test::lines(read_file(folder_ / "trace"));
-    return std::ranges::count(calls, "cudnnBackendFinalize");
-  }
-
-  TemporaryFolder folder_;
-};
 
 TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
   const Trace trace;
@@ -56,7 +92,7 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
   ASSERT_GE(files.size(), 10u);
 
   const auto again = [&] { EXPECT_EQ(train_on_stripes({.plan_cache = cache}).state, first.state); };
-  const std::ptrdiff_t warm = trace.finalised_by(again);
+  const std::ptrdiff_t warm = trace.calls_by("cudnnBackendFinalize", again);
   // Two descriptions of the device; then for each graph a plan from its text, and a variant pack: no tensor
   // and no operation.
   EXPECT_LE(warm, 2 + 2 * static_cast<std::ptrdiff_t>(files.size()));
@@ -66,8 +102,8 @@ TEST(SoftwareGpuTraining, ASecondStartPlansNothingAndTrustsNoDamagedPlan) {
   std::string flipped = read_file(cache / files[3]);
   flipped[flipped.find("workspace", flipped.find("\"plan\"")) + 1] = 'O';  // a bit of damage
   write_file(cache / files[3], flipped);
-  EXPECT_GT(trace.finalised_by(again), warm + 2 * 2);
-  EXPECT_EQ(trace.finalised_by(again), warm) << "what was planned anew was stored anew";
+  EXPECT_GT(trace.calls_by("cudnnBackendFinalize", again), warm + 2 * 2);
+  EXPECT_EQ(trace.calls_by("cudnnBackendFinalize", again), warm) << "what was planned anew was stored anew";
 }
 
 class Precisions : public testing::TestWithParam<Precision> {};

@@ -1,4 +1,4 @@
-// What is seen of a training while it runs: profiles, the search for NaN, averaged weights.
+// What is seen of a training while it runs: profiles, the search for NaN, which weights are averaged.
 #include "engine/train/fit.h"
 
 #include <gmock/gmock.h>
@@ -200,8 +200,8 @@ TEST(Step, AnErrorNamesThePart) {
   }
 }
 
-TEST(WeightAverage, TakesTenOfTheLastFifth) {
-  const WeightAverage average(3000);
+TEST(AverageSchedule, TakesTenOfTheLastFifth) {
+  const AverageSchedule average(3000);
   std::vector<std::int64_t> wanted;
   for (std::int64_t step = 1; step <= 3000; ++step) {
     if (average.wants(step)) wanted.push_back(step);
@@ -210,17 +210,9 @@ TEST(WeightAverage, TakesTenOfTheLastFifth) {
   EXPECT_EQ(average.next_after(0), 2460);
   EXPECT_EQ(average.next_after(2460), 2520);
   EXPECT_GT(average.next_after(3000), 3000);
-  EXPECT_GT(WeightAverage(0).next_after(0), 1'000'000);
-  EXPECT_TRUE(WeightAverage(5).wants(5));
-  EXPECT_FALSE(WeightAverage(4).wants(4)) << "nothing to average: the last weights stay as they are";
-}
-
-TEST(WeightAverage, IsTheMean) {
-  WeightAverage average(10);
-  EXPECT_TRUE(average.mean().empty());
-  average.add({{"a", HostTensor{{2}, {1.0, 2.0}}}});
-  average.add({{"a", HostTensor{{2}, {3.0, 6.0}}}});
-  EXPECT_THAT(average.mean().at(0).second.values, ElementsAre(2.0, 4.0));
+  EXPECT_GT(AverageSchedule(0).next_after(0), 1'000'000);
+  EXPECT_TRUE(AverageSchedule(5).wants(5));
+  EXPECT_FALSE(AverageSchedule(4).wants(4)) << "nothing to average: the last weights stay as they are";
 }
 
 }  // namespace

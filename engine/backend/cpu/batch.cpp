@@ -7,6 +7,7 @@
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_backend.h"
+#include "kernels/batch_math.h"
 
 namespace convoy::cpu {
 namespace {

@@ -44,6 +44,7 @@ class CpuBackend final : public HostBackend {
                           const AugmentationSource& augmentation) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:
   mutable Device device_;  // reading a tensor reorders it, which takes the device

@@ -1,17 +1,31 @@
 // The optimizers over the whole arena in one loop. Bound by memory: Adam
 // reads 16 and writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
 //
-// Options are private to a thread, or the compiler takes a store for a change of them and does not vectorise.
+// Options and scalars are private to a thread, or the compiler takes a store for a change of them and does
+// not vectorise.
+#include <cstring>
+
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_backend.h"
 #include "kernels/adam_math.h"
+#include "kernels/average_math.h"
 #include "kernels/sgd_math.h"
 
 namespace convoy::cpu {
 namespace {
+
+std::shared_ptr<Buffer> zeros_for(const CpuParameters& arena) {
+  return std::make_shared<Buffer>(arena.values().size_bytes());
+}
+
+StepScalars scalars_of(const StepCounter& counter) {
+  const StepScalars scalars = counter.scalars();
+  if (scalars.step < 1) throw Error("optimizer: the step counter must be 1 at the first update");
+  return scalars;
+}
 
 class Adam final : public Optimizer {
  public:
@@ -19,22 +33,22 @@ class Adam final : public Optimizer {
       : arena_(arena),
         counter_(counter),
         options_(options),
-        first_(arena.values().size_bytes()),
-        second_(arena.values().size_bytes()) {}
+        first_(zeros_for(arena)),
+        second_(zeros_for(arena)) {
+    state_ = {{"exp_avg", arena.tensors_over(first_)}, {"exp_avg_sq", arena.tensors_over(second_)}};
+  }
 
   void step() override {
-    const std::int64_t step = counter_.read();
-    if (step < 1) throw Error("Adam: the step counter must be 1 at the first update");
+    const StepScalars scalars = scalars_of(counter_);
     const AdamOptions options = options_;
-    const AdamFactors factors = adam_factors(options, step);
     const auto count = static_cast<std::int64_t>(arena_.values().size());
     float* const parameters = arena_.values().data();
     const float* const gradients = arena_.gradients().data();
-    auto* const first = static_cast<float*>(first_.data());
-    auto* const second = static_cast<float*>(second_.data());
-#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
+    auto* const first = static_cast<float*>(first_->data());
+    auto* const second = static_cast<float*>(second_->data());
+#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
     for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = adam_update(parameters[i], gradients[i], first[i], second[i], factors, options);
+      parameters[i] = adam_update(parameters[i], gradients[i], first[i], second[i], scalars, options);
     }
   }
 
@@ -42,50 +56,81 @@ class Adam final : public Optimizer {
   CpuParameters& arena_;
   const StepCounter& counter_;
   const AdamOptions options_;
-  Buffer first_, second_;  // the moments, in the arena's order
+  std::shared_ptr<Buffer> first_, second_;  // the moments, in the arena's order
 };
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(CpuParameters& arena, const SgdOptions& options)
-      : arena_(arena),
-        options_(options),
-        momentum_(options.momentum != 0.0f ? arena.values().size_bytes() : 0) {}
+  Sgd(CpuParameters& arena, const StepCounter& counter, const SgdOptions& options)
+      : arena_(arena), counter_(counter), options_(options) {
+    if (options.momentum == 0.0f) return;
+    momentum_ = zeros_for(arena);
+    state_ = {{"momentum_buffer", arena.tensors_over(momentum_)}};
+  }
 
   void step() override {
+    const StepScalars scalars = scalars_of(counter_);
     const SgdOptions options = options_;
     const auto count = static_cast<std::int64_t>(arena_.values().size());
     float* const parameters = arena_.values().data();
     const float* const gradients = arena_.gradients().data();
     if (options.momentum == 0.0f) {
-#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
+#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
       for (std::int64_t i = 0; i < count; ++i) {
         float none = 0.0f;
-        parameters[i] = sgd_update(parameters[i], gradients[i], none, options);
+        parameters[i] = sgd_update(parameters[i], gradients[i], none, scalars, options);
       }
       return;
     }
-    auto* const momentum = static_cast<float*>(momentum_.data());
-#pragma omp parallel for simd schedule(static) firstprivate(options) if (count >= kParallelFrom)
+    auto* const momentum = static_cast<float*>(momentum_->data());
+#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
     for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], options);
+      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], scalars, options);
     }
   }
 
  private:
   CpuParameters& arena_;
+  const StepCounter& counter_;
   const SgdOptions options_;
-  Buffer momentum_;  // in the arena's order; nothing without a momentum
+  std::shared_ptr<Buffer> momentum_;  // in the arena's order; null without a momentum
+};
+
+class Average final : public ParameterAverage {
+ public:
+  explicit Average(CpuParameters& arena) : arena_(arena), memory_(zeros_for(arena)) {
+    means_ = arena.tensors_over(memory_);
+  }
+
+ private:
+  void add_sample(std::int64_t count) override {
+    const auto samples = static_cast<float>(count);
+    const std::span<const float> values = arena_.values();
+    auto* const means = static_cast<float*>(memory_->data());
+    for (std::size_t i = 0; i < values.size(); ++i) means[i] = averaged(means[i], values[i], samples);
+  }
+
+  void store_means() override {
+    std::memcpy(arena_.values().data(), memory_->data(), arena_.values().size_bytes());
+  }
+
+  CpuParameters& arena_;
+  std::shared_ptr<Buffer> memory_;
 };
 
 }  // namespace
+
+std::unique_ptr<ParameterAverage> CpuBackend::make_average(ParameterArena& parameters) {
+  return std::make_unique<Average>(own<CpuParameters>("average: the parameters", parameters));
+}
 
 std::unique_ptr<Optimizer> CpuBackend::make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                       const OptimizerOptions& options) {
   check_optimizer(options);
   auto& arena = own<CpuParameters>("optimizer: the parameters", parameters);
   if (arena.gradients().empty()) throw UsageError("optimizer: the parameters were made without gradients");
-  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd>(arena, *sgd);
+  check_step_rule(counter.rule(), options);
+  if (const auto* sgd = std::get_if<SgdOptions>(&options)) return std::make_unique<Sgd>(arena, counter, *sgd);
   return std::make_unique<Adam>(arena, counter, std::get<AdamOptions>(options));
 }
 

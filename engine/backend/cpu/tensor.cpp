@@ -145,7 +145,8 @@ Variable CpuBackend::flatten(const Variable& x) {
   return flat;
 }
 
-CpuParameters::CpuParameters(const Device& device, std::span<const Shape> shapes, bool with_gradients) {
+CpuParameters::CpuParameters(const Device& device, std::span<const Shape> shapes, bool with_gradients)
+    : device_(device) {
   std::int64_t total = 0;
   for (const Shape& shape : shapes) total += whole_lines(shape.count());
   const auto bytes = static_cast<std::size_t>(total) * sizeof(float);
@@ -153,15 +154,25 @@ CpuParameters::CpuParameters(const Device& device, std::span<const Shape> shapes
   if (with_gradients) gradients_ = std::make_shared<Buffer>(bytes);
 
   std::int64_t offset = 0;
-  const auto part = [&](const std::shared_ptr<Buffer>& arena, const Shape& shape) {
-    return std::make_shared<CpuTensor>(device, shape, arena, static_cast<float*>(arena->data()) + offset);
-  };
   for (const Shape& shape : shapes) {
-    Variable variable{part(values_, shape), nullptr};
-    if (with_gradients) variable.grad = part(gradients_, shape);
-    variables_.push_back(std::move(variable));
+    auto* const begin = static_cast<float*>(values_->data()) + offset;
+    variables_.push_back({std::make_shared<CpuTensor>(device, shape, values_, begin), nullptr});
     offset += whole_lines(shape.count());
   }
+  if (!with_gradients) return;
+  const std::vector<TensorPtr> gradients = tensors_over(gradients_);
+  for (std::size_t i = 0; i < gradients.size(); ++i) variables_[i].grad = gradients[i];
+}
+
+std::vector<TensorPtr> CpuParameters::tensors_over(const std::shared_ptr<Buffer>& memory) const {
+  std::vector<TensorPtr> tensors;
+  auto* begin = static_cast<float*>(memory->data());
+  for (const Variable& variable : variables_) {
+    const Shape& shape = variable.value->shape();
+    tensors.push_back(std::make_shared<CpuTensor>(device_, shape, memory, begin));
+    begin += whole_lines(shape.count());
+  }
+  return tensors;
 }
 
 std::span<float> CpuParameters::values() const {

@@ -78,7 +78,11 @@ class CpuParameters final : public ParameterArena {
   std::span<float> values() const;
   std::span<float> gradients() const;  // empty without gradients
 
+  /// `memory`, as large as the values, as one tensor a parameter.
+  std::vector<TensorPtr> tensors_over(const std::shared_ptr<Buffer>& memory) const;
+
  private:
+  const Device& device_;
   std::shared_ptr<Buffer> values_;
   std::shared_ptr<Buffer> gradients_;
 };

@@ -46,12 +46,13 @@ class CudaBackend final : public Backend {
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
   std::unique_ptr<Metrics> make_metrics() override;
-  std::unique_ptr<StepCounter> make_counter() override;
+  std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override;
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
   void prepare() override;
   std::unique_ptr<Replay> record(std::function<void()> sequence) override;

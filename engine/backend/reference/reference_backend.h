@@ -47,6 +47,7 @@ class ReferenceBackend final : public HostBackend {
                           const AugmentationSource& augmentation) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:
   static constexpr bool kDouble = std::is_same_v<T, double>;

@@ -48,11 +48,24 @@ Arena<T>::Arena(std::span<const Shape> shapes, bool with_gradients) : with_gradi
   gradients_ = zeroed<T>(with_gradients ? total : 0);
   std::int64_t offset = 0;
   for (const Shape& shape : shapes) {
-    Variable variable{std::make_shared<RealTensor<T>>(shape, values_, offset), nullptr};
-    if (with_gradients) variable.grad = std::make_shared<RealTensor<T>>(shape, gradients_, offset);
-    variables_.push_back(std::move(variable));
+    variables_.push_back({std::make_shared<RealTensor<T>>(shape, values_, offset), nullptr});
     offset += shape.count();
   }
+  if (!with_gradients) return;
+  const std::vector<TensorPtr> gradients = tensors_over(gradients_);
+  for (std::size_t i = 0; i < gradients.size(); ++i) variables_[i].grad = gradients[i];
+}
+
+template <typename T>
+std::vector<TensorPtr> Arena<T>::tensors_over(const std::shared_ptr<std::vector<T>>& memory) const {
+  std::vector<TensorPtr> tensors;
+  std::int64_t offset = 0;
+  for (const Variable& variable : variables_) {
+    const Shape& shape = variable.value->shape();
+    tensors.push_back(std::make_shared<RealTensor<T>>(shape, memory, offset));
+    offset += shape.count();
+  }
+  return tensors;
 }
 
 template <typename T>

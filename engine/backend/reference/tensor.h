@@ -51,6 +51,9 @@ class Arena final : public ParameterArena {
   std::span<T> gradients() { return *gradients_; }
   bool with_gradients() const { return with_gradients_; }
 
+  /// `memory`, as large as the values, as one tensor a parameter.
+  std::vector<TensorPtr> tensors_over(const std::shared_ptr<std::vector<T>>& memory) const;
+
  private:
   bool with_gradients_;
   std::shared_ptr<std::vector<T>> values_;

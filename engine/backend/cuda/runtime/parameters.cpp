@@ -109,11 +109,11 @@ DeviceParameters::DeviceParameters(const Context& context, std::span<const Shape
   }
 }
 
-std::vector<TensorPtr> DeviceParameters::view(const std::shared_ptr<const Buffer>& buffer) const {
-  layout_->add(buffer, DType::float32);
+std::vector<TensorPtr> DeviceParameters::tensors_over(const std::shared_ptr<const Buffer>& memory) const {
+  layout_->add(memory, DType::float32);
   std::vector<TensorPtr> tensors;
   for (std::size_t i = 0; i < layout_->parameters(); ++i) {
-    tensors.push_back(tensor_in(*layout_, i, buffer, DType::float32));
+    tensors.push_back(tensor_in(*layout_, i, memory, DType::float32));
   }
   return tensors;
 }

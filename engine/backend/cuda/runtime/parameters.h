@@ -80,9 +80,9 @@ class DeviceParameters final : public ParameterArena {
   float* gradients() const { return gradients_ ? gradients_->as<float>() : nullptr; }  // null: without
   __nv_bfloat16* copies() const { return copies_ ? copies_->as<__nv_bfloat16>() : nullptr; }
 
-  /// `buffer`, count() fp32 elements in the order of values(), as tensors of the parameters' shapes: an
-  /// optimizer's state by parameter. A buffer that was viewed once is reordered with the parameters.
-  std::vector<TensorPtr> view(const std::shared_ptr<const Buffer>& buffer) const;
+  /// `memory`, count() floats in the order of values(), as one tensor a parameter in the parameter's memory
+  /// order: an optimizer's state. Memory that was viewed once is reordered with the parameters.
+  std::vector<TensorPtr> tensors_over(const std::shared_ptr<const Buffer>& memory) const;
 
  private:
   std::shared_ptr<ArenaLayout> layout_;

@@ -33,10 +33,10 @@ class DeviceDataset final : public ResidentDataset {
     copy_to_device(scales_.data(), scales.data(), scales_.bytes(), context.stream());
   }
 
-  void set_order(std::span<const std::uint32_t> order) override {
-    check_order(order, labels_.bytes(), name_);
+  void set_order(std::span<const std::uint32_t> order, std::int64_t begin) override {
+    check_order(order, begin, labels_.bytes(), name_);
     copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
-    const kernels::BatchCursor start{.position = 0, .length = std::ssize(order), .arrived = 0};
+    const kernels::BatchCursor start{.position = begin, .length = std::ssize(order), .arrived = 0};
     copy_to_device(cursor_.data(), &start, sizeof start, context_.stream());
     ordered_ = true;
   }

@@ -9,19 +9,23 @@ namespace {
 
 class DeviceCounter final : public StepCounter {
  public:
-  explicit DeviceCounter(Context& context) : context_(context), memory_(sizeof(std::int64_t)) {}
+  DeviceCounter(Context& context, const StepRule& rule)
+      : StepCounter(rule), context_(context), memory_(sizeof(StepScalars)) {}
 
-  std::int64_t* data() const { return memory_.as<std::int64_t>(); }
+  StepScalars* data() const { return memory_.as<StepScalars>(); }
 
-  void increment() override { kernels::increment_step(data(), context_.stream()); }
+  void advance() override { kernels::advance_step(data(), rule(), context_.stream()); }
 
-  std::int64_t read() const override {
-    std::int64_t step = 0;
-    copy_to_host(&step, data(), sizeof step, context_.stream());
-    return step;
+  StepScalars scalars() const override {
+    StepScalars scalars;
+    copy_to_host(&scalars, data(), sizeof scalars, context_.stream());
+    return scalars;
   }
 
-  void write(std::int64_t step) override { copy_to_device(data(), &step, sizeof step, context_.stream()); }
+  void write(std::int64_t step) override {
+    const StepScalars scalars{.step = step};
+    copy_to_device(data(), &scalars, sizeof scalars, context_.stream());
+  }
 
  private:
   Context& context_;
@@ -30,10 +34,15 @@ class DeviceCounter final : public StepCounter {
 
 }  // namespace
 
-const std::int64_t* device_step(const StepCounter& counter) {
+const StepScalars* device_scalars(const StepCounter& counter) {
   return own<const DeviceCounter>("the step counter", counter).data();
 }
 
-std::unique_ptr<StepCounter> CudaBackend::make_counter() { return std::make_unique<DeviceCounter>(context_); }
+const std::int64_t* device_step(const StepCounter& counter) { return &device_scalars(counter)->step; }
+
+std::unique_ptr<StepCounter> CudaBackend::make_counter(const StepRule& rule) {
+  check_schedule(rule.schedule);
+  return std::make_unique<DeviceCounter>(context_, rule);
+}
 
 }  // namespace convoy::cuda

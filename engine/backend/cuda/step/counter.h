@@ -1,4 +1,4 @@
-// The number of the step, on the device.
+// The number of the step and its scalars, on the device.
 #pragma once
 
 #include "engine/backend/backend.h"
@@ -6,7 +6,10 @@
 
 namespace convoy::cuda {
 
-/// The device-side step number. Throws UsageError if another backend made the counter.
+/// The scalars in the device's memory. Throws UsageError if another backend made the counter.
+const StepScalars* device_scalars(const StepCounter& counter);
+
+/// The step's number among them.
 const std::int64_t* device_step(const StepCounter& counter);
 
 }  // namespace convoy::cuda

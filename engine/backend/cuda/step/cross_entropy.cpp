@@ -22,6 +22,15 @@ class DeviceMetrics final : public Metrics {
     return {metrics.last_loss, metrics.loss_sum, metrics.correct, metrics.samples};
   }
 
+  void write(const MetricsReading& reading) override {
+    const kernels::LossMetrics metrics{.loss_sum = reading.loss_sum,
+                                       .last_loss = reading.last_loss,
+                                       .correct = reading.correct,
+                                       .samples = reading.samples,
+                                       .arrived = 0};
+    copy_to_device(data(), &metrics, sizeof metrics, context_.stream());
+  }
+
  private:
   Context& context_;
   Buffer memory_;

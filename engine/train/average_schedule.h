@@ -1,17 +1,15 @@
-// The mean of the weights at ten steps, spread evenly over the last fifth of a training (see
+// The steps whose weights are averaged: ten, spread evenly over the last fifth of a training (see
 // TrainOptions::settle_batches).
 #pragma once
 
 #include <cstdint>
 
-#include "engine/model/state.h"
-
 namespace convoy {
 
-class WeightAverage {
+class AverageSchedule {
  public:
   /// For a training of `steps`; of fewer than five, nothing is averaged.
-  explicit WeightAverage(std::int64_t steps);
+  explicit AverageSchedule(std::int64_t steps);
 
   /// Whether the weights after `step` (from 1) are wanted. The last step's are, if any.
   bool wants(std::int64_t step) const;
@@ -19,17 +17,10 @@ class WeightAverage {
   /// The first step after `step` whose weights are wanted; beyond all steps if there is none.
   std::int64_t next_after(std::int64_t step) const;
 
-  void add(const StateDict& weights);
-
-  /// Empty if nothing was added.
-  StateDict mean() const;
-
  private:
   std::int64_t first_;
   std::int64_t interval_;
   std::int64_t steps_;
-  std::int64_t count_ = 0;
-  StateDict sum_;
 };
 
 }  // namespace convoy

@@ -1,0 +1,114 @@
+// What a training keeps on the device from step to step, beside its parameters. All of it can be read and
+// written, so that a training can be saved and restored.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/error.h"
+#include "engine/core/step_scalars.h"
+
+namespace convoy {
+
+class Tensor;  // engine/backend/backend.h
+using TensorPtr = std::shared_ptr<Tensor>;
+
+/// The number of the current training step and its scalars, on the device: optimizers, dropout and
+/// augmentation read them there.
+class StepCounter {
+ public:
+  explicit StepCounter(const StepRule& rule) : rule_(rule) {}
+  virtual ~StepCounter() = default;
+
+  /// Goes on to the next step: adds 1 to the number and makes the scalars that follow from it and the rule.
+  virtual void advance() = 0;
+  std::int64_t read() const { return scalars().step; }  // synchronises
+  /// Those of the last advance(); synchronises.
+  virtual StepScalars scalars() const = 0;
+  /// Sets the number alone: the next advance() makes scalars again.
+  virtual void write(std::int64_t step) = 0;
+
+  const StepRule& rule() const { return rule_; }
+
+ private:
+  StepRule rule_;
+};
+
+/// Loss and hits, summed on the device over the batches since `reset`.
+struct MetricsReading {
+  double last_loss = 0.0;  // mean over the last batch
+  double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
+  std::int64_t correct = 0;
+  std::int64_t samples = 0;
+
+  bool operator==(const MetricsReading&) const = default;
+};
+
+class Metrics {
+ public:
+  virtual ~Metrics() = default;
+  virtual void reset() = 0;
+  virtual MetricsReading read() const = 0;  // synchronises
+  /// Goes on counting from what was read before.
+  virtual void write(const MetricsReading& reading) = 0;
+};
+
+/// What an optimizer remembers of every parameter from step to step.
+struct OptimizerState {
+  std::string name;                // PyTorch's: "exp_avg"
+  std::vector<TensorPtr> tensors;  // one a parameter, in the arena's order, of the parameter's shape
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// One update of every parameter from its gradient.
+  virtual void step() = 0;
+  /// "exp_avg" and "exp_avg_sq" of Adam and AdamW, "momentum_buffer" of SGD with a momentum, nothing of SGD
+  /// without. For Backend::read and Backend::write.
+  std::span<const OptimizerState> state() const { return state_; }
+
+ protected:
+  std::vector<OptimizerState> state_;
+};
+
+/// The mean of the parameters' values at several points of a training, kept on the device, as
+/// torch.optim.swa_utils.AveragedModel keeps it.
+class ParameterAverage {
+ public:
+  virtual ~ParameterAverage() = default;
+
+  /// Takes in the values of now: mean += (value - mean) / n for the n-th time; the first are the mean.
+  void add() {
+    add_sample(count_ + 1);
+    ++count_;
+  }
+
+  /// Makes the mean the parameters' values. Throws Error if nothing was added.
+  void store() {
+    if (count_ == 0) throw Error("average: nothing was added to it");
+    store_means();
+  }
+
+  /// How often `add` was called. Set to 0, it begins anew; set with the tensors, it goes on where another
+  /// was.
+  std::int64_t count() const { return count_; }
+  void set_count(std::int64_t count) { count_ = count; }
+
+  /// One a parameter, in the arena's order, of the parameter's shape. For Backend::read and Backend::write.
+  std::span<const TensorPtr> means() const { return means_; }
+
+ protected:
+  std::vector<TensorPtr> means_;
+
+ private:
+  virtual void add_sample(std::int64_t count) = 0;  // the count-th
+  virtual void store_means() = 0;
+
+  std::int64_t count_ = 0;
+};
+
+}  // namespace convoy
