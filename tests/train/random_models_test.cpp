@@ -54,10 +54,15 @@ Trained train_one_step(Backend& backend, const Model& model) {
   std::iota(order.begin(), order.end(), 0u);
   resident->set_order(order);
   const auto step = network.training_step(*resident);
+  backend.prepare();
   step->run(1);
   backend.synchronize();
-  return {backend.read(*network.network().output().value), state.parameters.gradients(),
-          state.parameters.weights()};
+  Trained trained{backend.read(*network.network().output().value), state.parameters.gradients(), {}};
+  for (const auto& [name, gradient] : trained.gradients) {
+    trained.weights.emplace_back(
+        name, HostTensor{gradient.shape, backend.read(*state.parameters.at(name).value)});
+  }
+  return trained;
 }
 
 void expect_near(const std::string& what, const std::vector<double>& actual,
