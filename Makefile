@@ -26,7 +26,7 @@ coverage:
 
 build: setup
 	cmake --preset $(PRESET) -DCONVOY_TESTS=OFF $(CONFIGURE)
-	cmake --build --preset $(PRESET) --target convoy_program convoy_mnist_example
+	cmake --build --preset $(PRESET) --target convoy_program convoy_mnist_example convoy_batches_example
 
 setup:
 	@cmake/setup.sh

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 get_property(rooms GLOBAL PROPERTY CONVOY_ROOMS)
 install(TARGETS convoy ${rooms} EXPORT convoyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY engine kernels DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/convoy FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/convoy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/convoy)
 install(EXPORT convoyTargets NAMESPACE convoy:: DESTINATION ${config_dir})

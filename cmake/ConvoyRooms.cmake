@@ -21,12 +21,20 @@ if(CONVOY_SANITIZE)
   target_link_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE})
 endif()
 
+# convoy_sources(VARIABLE PATTERN...) lists the files of this folder, so that a file which is put there is built; the build
+# looks again each time.
+function(convoy_sources variable)
+  file(GLOB_RECURSE files RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS ${ARGN})
+  set(${variable} ${files} PARENT_SCOPE)
+endfunction()
+
 # convoy_room(NAME SOURCES ... [LINK ...] [PRIVATE_LINK ...]) adds the library convoy_NAME.
 function(convoy_room name)
   cmake_parse_arguments(room "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(convoy_${name} STATIC ${room_SOURCES})
-  target_include_directories(convoy_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
-                                                   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/convoy>)
+  target_include_directories(convoy_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                                   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(convoy_${name} PUBLIC cxx_std_20)
   target_link_libraries(convoy_${name} PUBLIC ${room_LINK}
                                        PRIVATE ${room_PRIVATE_LINK} $<BUILD_INTERFACE:convoy_flags>)

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "convoy/augmentation.h"
 #include "engine/core/host_device.h"
 #include "engine/core/philox.h"
-#include "engine/data/augmentation.h"
 
 namespace convoy {
 

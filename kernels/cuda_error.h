@@ -6,7 +6,7 @@
 #include <source_location>
 #include <string_view>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

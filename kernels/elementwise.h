@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "engine/core/dtype.h"
+#include "convoy/dtype.h"
 #include "engine/core/philox.h"
 #include "kernels/memory_order.h"
 

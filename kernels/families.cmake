@@ -1,3 +1,5 @@
-# The kernel files and what they need on the host, for nvcc and for the tests that compile them for the host.
-set(CONVOY_KERNEL_FAMILIES metrics cross_entropy optimizer batch batch_norm elementwise convert linear finite)
+# The kernel files (a .cu file is a family) and what they need on the host, for nvcc and for the tests that compile them for
+# the host.
+file(GLOB CONVOY_KERNEL_FAMILIES RELATIVE ${CMAKE_CURRENT_LIST_DIR} CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cu)
+list(TRANSFORM CONVOY_KERNEL_FAMILIES REPLACE "\\.cu$" "")
 set(CONVOY_KERNEL_HOST_SOURCES cuda_error.cpp column_tiling.cpp)

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "engine/core/dtype.h"
+#include "convoy/dtype.h"
 #include "kernels/column_tiling.h"
 
 namespace convoy::kernels {

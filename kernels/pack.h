@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <source_location>
 
-#include "engine/core/dtype.h"
+#include "convoy/dtype.h"
 #include "engine/core/host_device.h"
 #include "kernels/launch.h"
 

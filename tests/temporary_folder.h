@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

@@ -12,9 +12,9 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
-#include "engine/core/error.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/core/philox.h"
-#include "engine/model/state.h"
 
 namespace convoy {
 namespace {

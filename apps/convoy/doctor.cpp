@@ -10,8 +10,9 @@
 #include "apps/convoy/flags.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
-#include "engine/backend/registry.h"
-#include "engine/data/catalog.h"
+#include "convoy/catalog.h"
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 
 namespace convoy {
 namespace {

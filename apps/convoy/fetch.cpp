@@ -1,5 +1,5 @@
 // convoy fetch: downloads a data set from its mirrors.
-#include "engine/data/fetch.h"
+#include "convoy/fetch.h"
 
 #include <fmt/format.h>
 

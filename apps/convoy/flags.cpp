@@ -7,8 +7,8 @@
 #include <functional>
 #include <limits>
 
-#include "engine/data/catalog.h"
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
+#include "convoy/catalog.h"
 
 namespace convoy {
 

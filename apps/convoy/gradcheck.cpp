@@ -10,7 +10,8 @@
 #include "apps/convoy/commands.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
-#include "engine/backend/registry.h"
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 
 namespace convoy {
 namespace {

@@ -5,7 +5,7 @@
 #include <array>
 #include <csignal>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

@@ -16,8 +16,8 @@
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/remedy.h"
 #include "apps/convoy/terminal.h"
+#include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 namespace {

@@ -10,7 +10,7 @@
 #include <limits>
 #include <memory>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/core/shape.h"
+#include "convoy/shape.h"
 
 namespace convoy {
 

@@ -10,8 +10,8 @@
 #include "apps/convoy/picture.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
-#include "engine/core/error.h"
-#include "engine/train/inference.h"
+#include "convoy/error.h"
+#include "convoy/inference.h"
 
 namespace convoy {
 namespace {

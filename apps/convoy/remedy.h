@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

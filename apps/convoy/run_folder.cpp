@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <fstream>
 
+#include "convoy/checkpoint.h"
+#include "convoy/error.h"
+#include "convoy/model_file.h"
 #include "engine/core/atomic_file.h"
-#include "engine/core/error.h"
-#include "engine/io/checkpoint.h"
-#include "engine/model/model_file.h"
 
 namespace convoy {
 namespace {

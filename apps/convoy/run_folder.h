@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "apps/convoy/terminal.h"
-#include "engine/core/host_tensor.h"
-#include "engine/model/model.h"
+#include "convoy/host_tensor.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -12,12 +12,12 @@
 #include "apps/convoy/plan_table.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/terminal.h"
-#include "engine/core/error.h"
+#include "convoy/builtin.h"
+#include "convoy/checkpoint.h"
+#include "convoy/error.h"
+#include "convoy/model_file.h"
+#include "convoy/state.h"
 #include "engine/data/cifar.h"
-#include "engine/io/checkpoint.h"
-#include "engine/model/builtin.h"
-#include "engine/model/model_file.h"
-#include "engine/model/state.h"
 
 namespace convoy {
 namespace {

@@ -5,9 +5,10 @@
 #include <string>
 
 #include "apps/convoy/flags.h"
-#include "engine/backend/registry.h"
-#include "engine/data/catalog.h"
-#include "engine/model/model.h"
+#include "convoy/catalog.h"
+#include "convoy/device.h"
+#include "convoy/model.h"
+#include "engine/backend/backend.h"
 
 namespace convoy {
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "convoy/state.h"
 #include "engine/data/order.h"
-#include "engine/model/state.h"
 #include "engine/train/finish_on_exit.h"
 #include "engine/train/step.h"
 

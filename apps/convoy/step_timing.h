@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "apps/convoy/terminal.h"
+#include "convoy/dataset.h"
+#include "convoy/model.h"
 #include "engine/backend/backend.h"
-#include "engine/data/dataset.h"
-#include "engine/model/model.h"
-#include "engine/train/profile.h"
+#include "engine/train/profiler.h"
 
 namespace convoy {
 

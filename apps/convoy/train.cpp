@@ -13,10 +13,10 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/train_flags.h"
 #include "apps/convoy/train_report.h"
+#include "convoy/checkpoint.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/backend/checks.h"
-#include "engine/core/error.h"
-#include "engine/io/checkpoint.h"
-#include "engine/model/state.h"
 
 namespace convoy {
 namespace {

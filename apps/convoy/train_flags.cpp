@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "apps/convoy/flags.h"
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 namespace {

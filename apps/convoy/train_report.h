@@ -6,8 +6,8 @@
 
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
-#include "engine/train/profile.h"
-#include "engine/train/trainer.h"
+#include "convoy/profile.h"
+#include "convoy/trainer.h"
 
 namespace convoy {
 

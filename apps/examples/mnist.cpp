@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "engine/convoy.h"
+#include <convoy/convoy.h>
 
 using namespace convoy;
 

@@ -13,13 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "convoy/augmentation.h"
+#include "convoy/dataset.h"
+#include "convoy/host_tensor.h"
+#include "convoy/layers.h"
+#include "convoy/shape.h"
 #include "engine/backend/step_state.h"
-#include "engine/core/host_tensor.h"
 #include "engine/core/philox.h"
-#include "engine/core/shape.h"
-#include "engine/data/augmentation.h"
-#include "engine/data/dataset.h"
-#include "engine/model/layers.h"
 
 namespace convoy {
 
@@ -199,25 +199,9 @@ class Backend {
   virtual Variable flatten(const Variable& x) = 0;
 
   // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
-  /// `bias.value` is null without bias. `fuse_relu` makes one operation with the ReLU behind it.
-  virtual OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
-                                   const Variable& weight, const Variable& bias) = 0;
-  virtual OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
-                                       const BatchNormTensors& tensors) = 0;
-  virtual OperationPtr make_relu(const Variable& x) = 0;
-  virtual OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) = 0;
-  virtual OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) = 0;
-  /// Of x [N, in]. A backend may choose the memory order of `weight` to match that of a flattened x; whatever
-  /// was written to the parameter, its gradient and the optimizer's state keeps its place. All networks over
-  /// one parameter must flatten images of the same extent in front of it, else this may throw UsageError.
-  virtual OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
-                                   const Variable& bias) = 0;
-  /// Draws the mask at `random` and the counter's step, element by logical index.
-  virtual OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
-                                    const StepCounter& counter) = 0;
-  /// The gradient of the sum may be that of `a`: backward writes `b`'s.
-  virtual OperationPtr make_add(const Variable& a, const Variable& b) = 0;
-  virtual std::unique_ptr<Fork> make_fork(const Variable& x) = 0;
+#define CONVOY_LAYER_OPERATION = 0
+#include "engine/backend/layer_operations.inc"
+#undef CONVOY_LAYER_OPERATION
 
   // The rest of a training step.
   /// Mean softmax cross-entropy of logits [N, classes] against int32 labels [N].

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {
@@ -105,15 +105,18 @@ void check_dataset(const Dataset& dataset) {
     throw UsageError(fmt::format("{}: {} pixels, but {} images of {} have {}", dataset.name,
                                  dataset.pixels.size(), dataset.count(), dataset.image.str(), expected));
   }
-  const auto channels = static_cast<std::size_t>(dataset.image[0]);
+  check_normalization(dataset.normalization, dataset.image, dataset.name);
+}
+
+void check_normalization(const Normalization& normalization, const Shape& image, const std::string& what) {
+  const auto channels = static_cast<std::size_t>(image[0]);
   const auto fits = [channels](const std::vector<float>& v) { return v.size() == 1 || v.size() == channels; };
-  const Normalization& normalization = dataset.normalization;
   if (!fits(normalization.mean) || !fits(normalization.std)) {
-    throw UsageError(fmt::format("{}: {} means and {} deviations for {} channels", dataset.name,
+    throw UsageError(fmt::format("{}: {} means and {} deviations for {} channels", what,
                                  normalization.mean.size(), normalization.std.size(), channels));
   }
   if (!std::ranges::all_of(normalization.std, [](float deviation) { return deviation > 0.0f; })) {
-    throw UsageError(fmt::format("{}: a deviation to normalise by is not positive", dataset.name));
+    throw UsageError(fmt::format("{}: a deviation to normalise by is not positive", what));
   }
 }
 

@@ -1,5 +1,5 @@
 // What every operation demands of its tensors and options beyond the rule of its layer, which is in
-// engine/model/layer_shape.h. All functions throw UsageError with the layer and what does not fit; nothing
+// engine/model/layer_rules.h. All functions throw UsageError with the layer and what does not fit; nothing
 // here depends on how a backend stores a tensor.
 #pragma once
 
@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 
+#include "convoy/dataset.h"
+#include "convoy/layers.h"
+#include "convoy/shape.h"
 #include "engine/backend/backend.h"
-#include "engine/core/shape.h"
-#include "engine/data/dataset.h"
-#include "engine/model/layers.h"
 
 namespace convoy {
 
@@ -73,6 +73,9 @@ std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 /// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every
 /// channel.
 void check_dataset(const Dataset& dataset);
+
+/// One mean and one positive deviation, or one for each channel of the image [C, H, W].
+void check_normalization(const Normalization& normalization, const Shape& image, const std::string& what);
 
 /// At least one entry, no more than the data set has samples, each a sample of it; `begin` one of them.
 void check_order(std::span<const std::uint32_t> order, std::int64_t begin, std::size_t samples,

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
-#include "engine/core/error.h"
 #include "kernels/schedule_math.h"
 
 namespace convoy {

@@ -1,11 +1,12 @@
-#include "engine/backend/registry.h"
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 
 #include <fmt/format.h>
 
+#include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/reference/reference.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 namespace {
@@ -22,6 +23,15 @@ BackendStatus status_of(const char* name, const std::string& missing, Make make)
 }
 
 }  // namespace
+
+BackendChoice::BackendChoice(std::unique_ptr<Backend> made, std::string why)
+    : backend(std::move(made)), reason(std::move(why)) {}
+BackendChoice::BackendChoice(BackendChoice&& other) noexcept = default;
+BackendChoice& BackendChoice::operator=(BackendChoice&& other) noexcept = default;
+BackendChoice::~BackendChoice() = default;
+
+std::string name_of(const Backend& backend) { return backend.name(); }
+std::string description_of(const Backend& backend) { return backend.description(); }
 
 std::vector<BackendStatus> backend_statuses() {
   return {

@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
+#include "convoy/metrics.h"
 #include "engine/core/step_scalars.h"
 
 namespace convoy {
@@ -35,16 +36,6 @@ class StepCounter {
 
  private:
   StepRule rule_;
-};
-
-/// Loss and hits, summed on the device over the batches since `reset`.
-struct MetricsReading {
-  double last_loss = 0.0;  // mean over the last batch
-  double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
-  std::int64_t correct = 0;
-  std::int64_t samples = 0;
-
-  bool operator==(const MetricsReading&) const = default;
 };
 
 class Metrics {

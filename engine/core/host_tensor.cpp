@@ -1,4 +1,4 @@
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
 
 #include <algorithm>
 

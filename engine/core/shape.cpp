@@ -1,9 +1,9 @@
-#include "engine/core/shape.h"
+#include "convoy/shape.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/core/optimizer_options.h"
+#include "convoy/optimizer_options.h"
 
 namespace convoy {
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <span>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/file.h"
 
 namespace convoy {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/data/fetch.h"
+#include "convoy/fetch.h"
 
 namespace convoy {
 

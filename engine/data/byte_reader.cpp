@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/data/catalog.h"
+#include "convoy/catalog.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,7 +7,7 @@
 #include <array>
 #include <limits>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/cifar.h"
 #include "engine/data/folders.h"
 #include "engine/data/idx.h"

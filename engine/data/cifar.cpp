@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/byte_reader.h"
 
 namespace convoy {

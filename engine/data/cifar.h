@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/data/dataset.h"
+#include "convoy/dataset.h"
 
 namespace convoy {
 

@@ -1,8 +1,8 @@
-#include "engine/data/dataset.h"
+#include "convoy/dataset.h"
 
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 

@@ -6,7 +6,7 @@
 #include <exception>
 #include <memory>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

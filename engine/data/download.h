@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/data/fetch.h"
+#include "convoy/fetch.h"
 #include "engine/data/file.h"
 
 namespace convoy {

@@ -1,4 +1,4 @@
-#include "engine/data/fetch.h"
+#include "convoy/fetch.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,7 +7,7 @@
 #include <set>
 #include <system_error>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/archive.h"
 #include "engine/data/download.h"
 #include "engine/data/file.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/byte_reader.h"
 
 namespace convoy {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "engine/data/dataset.h"
+#include "convoy/dataset.h"
 
 namespace convoy {
 

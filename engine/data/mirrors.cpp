@@ -4,8 +4,8 @@
 #include <span>
 #include <string_view>
 
-#include "engine/core/error.h"
-#include "engine/data/fetch.h"
+#include "convoy/error.h"
+#include "convoy/fetch.h"
 
 namespace convoy {
 namespace {

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/core/philox.h"
 #include "engine/core/random_streams.h"
 

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "engine/core/error.h"
-#include "engine/data/fetch.h"
+#include "convoy/error.h"
+#include "convoy/fetch.h"
 #include "engine/data/file.h"
 
 namespace convoy {

@@ -1,4 +1,4 @@
-#include "engine/io/checkpoint.h"
+#include "convoy/checkpoint.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <new>
 #include <system_error>
 
+#include "convoy/error.h"
 #include "engine/core/atomic_file.h"
-#include "engine/core/error.h"
 #include "engine/io/quote.h"
 #include "engine/io/state_pickle.h"
 #include "engine/io/torch_archive.h"

@@ -7,7 +7,7 @@
 #include <bit>
 #include <utility>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/quote.h"
 
 namespace convoy::pickle {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
 
 namespace convoy {
 

@@ -4,7 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/quote.h"
 #include "engine/io/state_pickle.h"
 #include "engine/io/tensor_record.h"

@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/pickle_opcodes.h"
 #include "engine/io/quote.h"
 #include "engine/io/state_pickle.h"

@@ -9,7 +9,7 @@
 #include <optional>
 #include <span>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/quote.h"
 
 namespace convoy {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
 #include "engine/io/unpickler.h"
 
 namespace convoy {

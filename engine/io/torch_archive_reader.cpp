@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/quote.h"
 #include "engine/io/torch_archive.h"
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/torch_archive.h"
 
 namespace convoy {

@@ -1,4 +1,4 @@
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/error.h"
-#include "engine/model/layer_shape.h"
+#include "convoy/error.h"
+#include "engine/model/layer_rules.h"
 #include "engine/model/text.h"
 
 namespace convoy {

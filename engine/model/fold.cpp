@@ -1,4 +1,4 @@
-#include "engine/model/fold.h"
+#include "convoy/fold.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // The keys of each layer in model files. Reading and writing use the same list.
 #pragma once
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -1,4 +1,4 @@
-#include "engine/model/model_file.h"
+#include "convoy/model_file.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <system_error>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/model/model_json.h"
 #include "engine/model/text.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/model/layer_keys.h"
 #include "engine/model/text.h"
 

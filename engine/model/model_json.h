@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -7,10 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/error.h"
-#include "engine/model/layer_shape.h"
-#include "engine/model/layer_tensors.h"
-#include "engine/model/model.h"
+#include "convoy/error.h"
+#include "convoy/model.h"
+#include "engine/model/layer_rules.h"
 #include "engine/model/text.h"
 
 namespace convoy {

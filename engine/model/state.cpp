@@ -1,4 +1,4 @@
-#include "engine/model/state.h"
+#include "convoy/state.h"
 
 #include <fmt/format.h>
 
@@ -6,10 +6,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/core/philox.h"
 #include "engine/core/random_streams.h"
-#include "engine/model/layer_tensors.h"
+#include "engine/model/layer_rules.h"
 #include "engine/model/text.h"
 
 namespace convoy {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 namespace {

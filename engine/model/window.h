@@ -1,7 +1,7 @@
 // The window that a convolution or a pool slides over a plane.
 #pragma once
 
-#include "engine/model/layers.h"
+#include "convoy/layers.h"
 
 namespace convoy {
 

@@ -6,9 +6,9 @@
 #include <functional>
 #include <memory>
 
-#include "engine/data/dataset.h"
-#include "engine/model/model.h"
-#include "engine/train/evaluation.h"
+#include "convoy/dataset.h"
+#include "convoy/evaluation.h"
+#include "convoy/model.h"
 #include "engine/train/step.h"
 
 namespace convoy {

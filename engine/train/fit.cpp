@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/data/order.h"
 
 namespace convoy {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "convoy/trainer.h"
 #include "engine/train/average_schedule.h"
-#include "engine/train/profile.h"
+#include "engine/train/profiler.h"
 #include "engine/train/step.h"
-#include "engine/train/trainer.h"
 
 namespace convoy {
 

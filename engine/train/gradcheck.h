@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "convoy/model.h"
 #include "engine/backend/backend.h"
-#include "engine/model/model.h"
 
 namespace convoy {
 

@@ -1,4 +1,4 @@
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
 #include "engine/train/gradcheck.h"
 
 namespace convoy {

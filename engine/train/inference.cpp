@@ -1,11 +1,11 @@
-#include "engine/train/inference.h"
+#include "convoy/inference.h"
 
 #include <fmt/format.h>
 
 #include <map>
 
-#include "engine/core/error.h"
-#include "engine/model/fold.h"
+#include "convoy/error.h"
+#include "convoy/fold.h"
 #include "engine/train/evaluation_pass.h"
 #include "engine/train/step.h"
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "convoy/model.h"
+#include "convoy/state.h"
 #include "engine/backend/backend.h"
-#include "engine/model/model.h"
-#include "engine/model/state.h"
 
 namespace convoy {
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/train/network.h"
 
 namespace convoy {

@@ -1,4 +1,4 @@
-#include "engine/train/profile.h"
+#include "engine/train/profiler.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

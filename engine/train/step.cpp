@@ -5,9 +5,9 @@
 #include <array>
 #include <optional>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/core/random_streams.h"
-#include "engine/model/state.h"
 
 namespace convoy {
 namespace {

@@ -8,17 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "convoy/profile.h"
+#include "convoy/snapshot.h"
 #include "engine/backend/backend.h"
 #include "engine/core/trace.h"
 #include "engine/train/network.h"
-#include "engine/train/snapshot.h"
 
 namespace convoy {
-
-enum class Pass { input, forward, backward, update };
-
-/// "input", "forward", ...
-const char* name_of(Pass pass);
 
 /// One part of a step.
 struct StepPart {
@@ -105,12 +101,14 @@ class BatchNetwork {
   std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset);
 
   const Network& network() const { return network_; }
+  Network& network() { return network_; }
+  const TensorPtr& images() const { return images_; }  // [batch, C, H, W]
+  const TensorPtr& labels() const { return labels_; }  // [batch], int32
+  const NamedOperation& loss() const { return loss_; }
 
  protected:
   StepPart batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation, Phase phase);
   void add_forward(std::vector<StepPart>& parts, Phase phase);
-
-  const NamedOperation& loss() const { return loss_; }
 
  private:
   Backend& backend_;

@@ -1,4 +1,4 @@
-#include "engine/train/trainer.h"
+#include "convoy/trainer.h"
 
 #include <fmt/format.h>
 
@@ -6,13 +6,14 @@
 #include <map>
 #include <memory>
 
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/backend/checks.h"
-#include "engine/core/error.h"
 #include "engine/data/order.h"
-#include "engine/model/state.h"
 #include "engine/train/evaluation_pass.h"
 #include "engine/train/finish_on_exit.h"
 #include "engine/train/fit.h"
+#include "engine/train/snapshots.h"
 #include "engine/train/step.h"
 
 namespace convoy {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 #include "tests/backend/backends.h"
 #include "tests/backend/harness.h"
 #include "tests/backend/values.h"

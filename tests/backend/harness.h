@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "convoy/error.h"
 #include "engine/backend/backend.h"
-#include "engine/core/error.h"
 #include "tests/backend/compare.h"
 
 namespace convoy {

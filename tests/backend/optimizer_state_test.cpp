@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/backend/backends.h"
 #include "tests/backend/harness.h"
 #include "tests/backend/values.h"

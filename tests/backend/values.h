@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
 
 namespace convoy {
 

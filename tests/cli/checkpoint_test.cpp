@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/data/catalog.h"
+#include "convoy/catalog.h"
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
 

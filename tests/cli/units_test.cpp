@@ -13,7 +13,7 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

@@ -8,7 +8,7 @@
 #include <csignal>
 #include <stdexcept>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy {

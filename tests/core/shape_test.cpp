@@ -1,10 +1,10 @@
-#include "engine/core/shape.h"
+#include "convoy/shape.h"
 
 #include <gmock/gmock.h>
 
 #include <stdexcept>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/data/catalog.h"
+#include "convoy/catalog.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/data/support.h"
 
 namespace convoy {

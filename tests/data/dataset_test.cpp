@@ -1,8 +1,8 @@
-#include "engine/data/dataset.h"
+#include "convoy/dataset.h"
 
 #include <gtest/gtest.h>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

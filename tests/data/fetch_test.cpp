@@ -1,4 +1,4 @@
-#include "engine/data/fetch.h"
+#include "convoy/fetch.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/data/http_server.h"
 #include "tests/data/support.h"
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "engine/core/error.h"
-#include "engine/data/fetch.h"
+#include "convoy/error.h"
+#include "convoy/fetch.h"
 #include "tests/data/support.h"
 
 namespace convoy {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy {
 namespace {

@@ -11,7 +11,7 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/core/philox.h"
 
 namespace convoy {

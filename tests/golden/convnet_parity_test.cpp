@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "engine/io/checkpoint.h"
-#include "engine/model/builtin.h"
-#include "engine/train/inference.h"
-#include "engine/train/trainer.h"
+#include "convoy/builtin.h"
+#include "convoy/checkpoint.h"
+#include "convoy/inference.h"
+#include "convoy/trainer.h"
 #include "tests/golden/parity.h"
 
 namespace convoy::parity {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 #include "tests/golden/parity.h"
 
 namespace convoy::parity {

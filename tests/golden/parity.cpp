@@ -5,8 +5,8 @@
 #include <fstream>
 #include <limits>
 
+#include "convoy/error.h"
 #include "engine/backend/reference/reference.h"
-#include "engine/core/error.h"
 #include "engine/data/idx.h"
 #include "engine/data/order.h"
 

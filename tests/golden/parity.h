@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "convoy/dataset.h"
+#include "convoy/device.h"
 #include "engine/backend/backend.h"
-#include "engine/backend/registry.h"
-#include "engine/data/dataset.h"
 #include "engine/train/network.h"
 
 namespace convoy::parity {

@@ -1,8 +1,8 @@
 #include "tests/gpu/short_training.h"
 
+#include "convoy/builtin.h"
+#include "convoy/state.h"
 #include "engine/core/philox.h"
-#include "engine/model/builtin.h"
-#include "engine/model/state.h"
 
 namespace convoy::test {
 

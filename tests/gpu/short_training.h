@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "convoy/dataset.h"
+#include "convoy/trainer.h"
 #include "engine/backend/cuda/cuda.h"
-#include "engine/data/dataset.h"
-#include "engine/train/trainer.h"
 
 namespace convoy::test {
 

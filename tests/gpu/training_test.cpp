@@ -5,9 +5,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
-#include "engine/model/state.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/train/gradcheck.h"
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"

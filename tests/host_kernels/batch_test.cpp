@@ -4,7 +4,7 @@
 #include <numeric>
 #include <set>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {

@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "engine/core/dtype.h"
+#include "convoy/dtype.h"
 #include "engine/core/philox.h"
 #include "tests/host_kernels/host_cuda/host_cuda.h"
 

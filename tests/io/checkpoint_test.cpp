@@ -1,4 +1,4 @@
-#include "engine/io/checkpoint.h"
+#include "convoy/checkpoint.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -10,7 +10,7 @@
 #include <limits>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/io/torch_archive.h"
 #include "tests/io/convnet_state.h"
 #include "tests/io/pickle_assembler.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/checkpoint.h"
+#include "convoy/checkpoint.h"
 #include "tests/io/convnet_state.h"
 
 int main(int argc, char** argv) {

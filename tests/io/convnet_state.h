@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
 
 namespace convoy {
 

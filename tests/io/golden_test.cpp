@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/io/checkpoint.h"
+#include "convoy/checkpoint.h"
 #include "tests/io/convnet_state.h"
 #include "tests/temporary_folder.h"
 

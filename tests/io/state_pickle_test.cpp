@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/io/pickle_assembler.h"
 #include "tests/temporary_folder.h"
 

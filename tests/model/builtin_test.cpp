@@ -1,9 +1,9 @@
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
 
 #include <gmock/gmock.h>
 
-#include "engine/core/error.h"
-#include "engine/model/state.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -1,14 +1,14 @@
 // Batch norms folded into convolutions: by hand, in every place where a model may have them, and what is left
 // alone. That networks compute the same is tested in tests/train/inference_test.cpp.
-#include "engine/model/fold.h"
+#include "convoy/fold.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -1,8 +1,8 @@
 // Every way in which a model file can be wrong.
 #include <gmock/gmock.h>
 
-#include "engine/core/error.h"
-#include "engine/model/model_file.h"
+#include "convoy/error.h"
+#include "convoy/model_file.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -1,4 +1,4 @@
-#include "engine/model/model_file.h"
+#include "convoy/model_file.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

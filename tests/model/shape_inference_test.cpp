@@ -1,8 +1,8 @@
 // What infer() says of whole models: order, names, parameters, FLOPs, residuals.
 #include <gmock/gmock.h>
 
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -1,12 +1,12 @@
-#include "engine/model/state.h"
+#include "convoy/state.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 
-#include "engine/core/error.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "engine/core/philox.h"
-#include "engine/model/builtin.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "tests/model/models.h"
 
 namespace convoy {

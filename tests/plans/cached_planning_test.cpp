@@ -6,8 +6,8 @@
 #include <chrono>
 #include <map>
 
+#include "convoy/builtin.h"
 #include "engine/backend/cuda/dnn/plan_store.h"
-#include "engine/model/builtin.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
 

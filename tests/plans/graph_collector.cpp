@@ -2,11 +2,11 @@
 
 #include <set>
 
+#include "convoy/fold.h"
+#include "convoy/state.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
-#include "engine/model/fold.h"
-#include "engine/model/layer_shape.h"
-#include "engine/model/state.h"
+#include "engine/model/layer_rules.h"
 #include "engine/train/network.h"
 
 namespace convoy::test {

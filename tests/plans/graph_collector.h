@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "convoy/model.h"
 #include "engine/backend/cuda/dnn/operation_graph.h"
-#include "engine/model/model.h"
 
 namespace convoy::test {
 

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::test {

@@ -7,9 +7,9 @@
 #include <iterator>
 #include <set>
 
+#include "convoy/builtin.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
-#include "engine/model/builtin.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
 

@@ -6,11 +6,11 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
+#include "convoy/builtin.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
+#include "convoy/trainer.h"
 #include "engine/backend/cuda/runtime/context.h"
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
-#include "engine/model/state.h"
-#include "engine/train/trainer.h"
 #include "tests/cli/program.h"
 #include "tests/software_gpu/support.h"
 

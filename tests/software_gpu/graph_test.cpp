@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "convoy/error.h"
 #include "engine/backend/cuda/runtime/context.h"
-#include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda::dnn {

@@ -1,5 +1,5 @@
 // Inference on the software GPU: in every precision, and where cuDNN has no engine for what is fused.
-#include "engine/train/inference.h"
+#include "convoy/inference.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "convoy/builtin.h"
+#include "convoy/trainer.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/philox.h"
-#include "engine/model/builtin.h"
-#include "engine/train/trainer.h"
 
 namespace convoy {
 namespace {

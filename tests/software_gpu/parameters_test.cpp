@@ -6,8 +6,8 @@
 
 #include <numeric>
 
+#include "convoy/error.h"
 #include "engine/backend/cuda/cuda_backend.h"
-#include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {

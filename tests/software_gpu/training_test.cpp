@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <functional>
 
-#include "engine/core/error.h"
+#include "convoy/builtin.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
 #include "tests/gpu/short_training.h"
@@ -15,6 +17,7 @@ namespace convoy {
 namespace {
 
 using test::precision_name;
+using test::stripes;
 using test::train_on_stripes;
 using test::Trained;
 

@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "engine/backend/registry.h"
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
-#include "engine/model/state.h"
+#include "convoy/builtin.h"
+#include "convoy/device.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
+#include "engine/backend/backend.h"
 #include "engine/train/finish_on_exit.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -173,14 +175,6 @@ TEST_P(FitTest, WatchingChangesNoBit) {
   const StateDict plain = train({.batch_size = 4, .epochs = 2});
   EXPECT_EQ(train({.batch_size = 4, .epochs = 2, .profile_steps = 2}), plain);
   EXPECT_EQ(train({.batch_size = 4, .epochs = 2, .check_finite = true}), plain);
-}
-
-std::vector<std::string> usable_backends() {
-  std::vector<std::string> names;
-  for (const BackendStatus& status : backend_statuses()) {
-    if (status.usable) names.push_back(status.name);
-  }
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(, FitTest, testing::ValuesIn(usable_backends()),

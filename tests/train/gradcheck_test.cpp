@@ -9,7 +9,8 @@
 #include <cmath>
 #include <ostream>
 
-#include "engine/backend/registry.h"
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 
 namespace convoy {
 

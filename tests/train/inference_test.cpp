@@ -1,5 +1,5 @@
 // Inference: the same answers as the network that was trained, without what training needs.
-#include "engine/train/inference.h"
+#include "convoy/inference.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,13 +7,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "convoy/builtin.h"
+#include "convoy/device.h"
+#include "convoy/error.h"
+#include "convoy/fold.h"
+#include "convoy/trainer.h"
+#include "engine/backend/backend.h"
 #include "engine/backend/reference/reference.h"
-#include "engine/backend/registry.h"
-#include "engine/core/error.h"
 #include "engine/core/philox.h"
-#include "engine/model/builtin.h"
-#include "engine/model/fold.h"
-#include "engine/train/trainer.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -129,14 +131,6 @@ TEST_P(InferenceTest, KeepsOnlyWeightsAndActivationsOnTheDevice) {
   EXPECT_GT(inferring, 0);
   // Without gradients half of it, without what norms put out another part.
   EXPECT_LT(inferring, training / 2);
-}
-
-std::vector<std::string> usable_backends() {
-  std::vector<std::string> names;
-  for (const BackendStatus& status : backend_statuses()) {
-    if (status.usable) names.push_back(status.name);
-  }
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(On, InferenceTest, testing::ValuesIn(usable_backends()),

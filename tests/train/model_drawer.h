@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "convoy/builtin.h"
+#include "convoy/error.h"
 #include "engine/backend/reference/reference.h"
-#include "engine/core/error.h"
-#include "engine/model/builtin.h"
 
 namespace convoy {
 namespace {

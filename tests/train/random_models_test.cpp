@@ -6,12 +6,14 @@
 #include <cmath>
 #include <numeric>
 
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 #include "engine/backend/reference/reference.h"
-#include "engine/backend/registry.h"
 #include "engine/core/philox.h"
 #include "engine/train/gradient_tolerance.h"
 #include "engine/train/step.h"
 #include "tests/train/model_drawer.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -59,8 +61,8 @@ Trained train_one_step(Backend& backend, const Model& model) {
   backend.synchronize();
   Trained trained{backend.read(*network.network().output().value), state.parameters.gradients(), {}};
   for (const auto& [name, gradient] : trained.gradients) {
-    trained.weights.emplace_back(
-        name, HostTensor{gradient.shape, backend.read(*state.parameters.at(name).value)});
+    trained.weights.emplace_back(name,
+                                 HostTensor{gradient.shape, backend.read(*state.parameters.at(name).value)});
   }
   return trained;
 }
@@ -155,14 +157,6 @@ TEST(DrawnModels, HaveEveryLayerType) {
         Layer(GlobalAvgPool2d{}), Layer(Flatten{}), Layer(Linear{}), Layer(Dropout{}), Layer(Residual{})}) {
     EXPECT_GE(std::ranges::count(seen, type_name(layer)), 5) << type_name(layer);
   }
-}
-
-std::vector<std::string> usable_backends() {
-  std::vector<std::string> names;
-  for (const BackendStatus& status : backend_statuses()) {
-    if (status.usable) names.push_back(status.name);
-  }
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(, RandomModels, testing::ValuesIn(usable_backends()),

@@ -1,14 +1,16 @@
 // A training that is saved in the middle and restored into a fresh trainer ends with the same bits.
-#include "engine/train/snapshot.h"
+#include "convoy/snapshot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/backend/registry.h"
-#include "engine/core/error.h"
+#include "convoy/device.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
+#include "convoy/trainer.h"
+#include "engine/backend/backend.h"
 #include "engine/core/philox.h"
-#include "engine/model/state.h"
-#include "engine/train/trainer.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -217,14 +219,6 @@ TEST_P(SnapshotTest, RefusesWhatDoesNotFitAndStaysAsItIs) {
   bad.metrics.samples = 36;
   fresh.restore(bad);
   EXPECT_THROW(fresh.fit(noise()), UsageError) << "an epoch of 7 steps has no ninth";
-}
-
-std::vector<std::string> usable_backends() {
-  std::vector<std::string> names;
-  for (const BackendStatus& status : backend_statuses()) {
-    if (status.usable) names.push_back(status.name);
-  }
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(, SnapshotTest, testing::ValuesIn(usable_backends()),

@@ -1,14 +1,16 @@
 // The training loop: what it counts, reports, repeats and refuses.
-#include "engine/train/trainer.h"
+#include "convoy/trainer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/backend/registry.h"
-#include "engine/core/error.h"
+#include "convoy/builtin.h"
+#include "convoy/device.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
+#include "engine/backend/backend.h"
 #include "engine/core/philox.h"
-#include "engine/model/builtin.h"
-#include "engine/model/state.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -169,14 +171,6 @@ TEST_P(TrainerTest, AnObserverCanStopIt) {
   EXPECT_THROW(trainer.fit(data, {.progress = stop_at_third}), Error);
   EXPECT_EQ(find(trainer.state(), "layer1.1.num_batches_tracked")->values, std::vector{3.0});
   EXPECT_EQ(trainer.evaluate(data).samples, 30);
-}
-
-std::vector<std::string> usable_backends() {
-  std::vector<std::string> names;
-  for (const BackendStatus& status : backend_statuses()) {
-    if (status.usable) names.push_back(status.name);
-  }
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(On, TrainerTest, testing::ValuesIn(usable_backends()),

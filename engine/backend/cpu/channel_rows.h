@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "convoy/shape.h"
 #include "engine/backend/cpu/primitives.h"
 #include "engine/backend/cpu/row.h"
-#include "engine/core/shape.h"
 
 namespace convoy::cpu {
 

@@ -2,7 +2,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/weighted.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cpu {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <fstream>
 
+#include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 namespace {

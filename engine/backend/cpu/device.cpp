@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy::cpu {
 namespace {

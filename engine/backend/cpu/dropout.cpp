@@ -5,7 +5,7 @@
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cpu {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy::cpu {
 

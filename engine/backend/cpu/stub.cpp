@@ -1,6 +1,6 @@
 // Stands in for the CPU backend where oneDNN or OpenMP was not found.
+#include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 

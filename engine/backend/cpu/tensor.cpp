@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
-#include "engine/core/error.h"
 
 namespace convoy::cpu {
 namespace {

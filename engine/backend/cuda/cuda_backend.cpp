@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "convoy/error.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/cuda/dnn/planner.h"
 #include "engine/backend/cuda/runtime/event_mark.h"
-#include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 #include "kernels/metrics.h"
 

@@ -30,19 +30,9 @@ class CudaBackend final : public Backend {
   void write(Tensor& tensor, std::span<const double> values) override;
   Variable flatten(const Variable& x) override;
 
-  OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
-                           const Variable& bias) override;
-  OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
-                               const BatchNormTensors& tensors) override;
-  OperationPtr make_relu(const Variable& x) override;
-  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override;
-  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override;
-  OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
-                           const Variable& bias) override;
-  OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
-                            const StepCounter& counter) override;
-  OperationPtr make_add(const Variable& a, const Variable& b) override;
-  std::unique_ptr<Fork> make_fork(const Variable& x) override;
+#define CONVOY_LAYER_OPERATION override
+#include "engine/backend/layer_operations.inc"
+#undef CONVOY_LAYER_OPERATION
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
   std::unique_ptr<Metrics> make_metrics() override;

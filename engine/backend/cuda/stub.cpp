@@ -1,6 +1,6 @@
 // Stands in for the CUDA backend where the toolkit or cuDNN was not found.
+#include "convoy/error.h"
 #include "engine/backend/cuda/cuda.h"
-#include "engine/core/error.h"
 
 namespace convoy {
 

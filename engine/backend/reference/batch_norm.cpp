@@ -6,7 +6,7 @@
 
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::reference {
 namespace {

@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
 
 namespace convoy::reference {
 namespace {

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::reference {
 namespace {

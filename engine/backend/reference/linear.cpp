@@ -1,7 +1,7 @@
 // Linear: y [N, O] = x [N, I] w^T [I, O] + b.
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
 
 namespace convoy::reference {
 namespace {

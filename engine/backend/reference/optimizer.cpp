@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/core/error.h"
 
 namespace convoy::reference {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 #include "engine/model/window.h"
 
 namespace convoy::reference {

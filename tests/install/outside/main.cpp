@@ -1,7 +1,7 @@
 // Trains a few steps on made-up images through the installed headers and libraries alone.
 #include <cstdio>
 
-#include "engine/convoy.h"
+#include <convoy/convoy.h>
 
 // The backend's name may be given; else the best is taken.
 int main(int count, char** arguments) {

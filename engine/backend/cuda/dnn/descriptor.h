@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 
 namespace convoy::cuda::dnn {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/dtype.h"
-#include "engine/core/shape.h"
+#include "convoy/dtype.h"
+#include "convoy/shape.h"
 #include "engine/model/window.h"
 
 namespace convoy::cuda::dnn {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "convoy/error.h"
 #include "engine/core/atomic_file.h"
-#include "engine/core/error.h"
 
 namespace convoy::cuda::dnn {
 namespace {

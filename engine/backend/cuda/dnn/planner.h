@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "convoy/device.h"
+#include "engine/backend/backend.h"
 #include "engine/backend/cuda/dnn/descriptor.h"
 #include "engine/backend/cuda/dnn/operation_graph.h"
-#include "engine/backend/cuda/precision.h"
 
 namespace convoy::cuda::dnn {
 

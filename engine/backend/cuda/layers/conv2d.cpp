@@ -10,7 +10,7 @@
 #include "engine/backend/cuda/layers/weighted_tensors.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/core/trace.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 #include "kernels/batch_norm.h"
 #include "kernels/convert.h"
 #include "kernels/elementwise.h"

@@ -3,7 +3,7 @@
 
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 #include "kernels/elementwise.h"
 
 namespace convoy::cuda {

@@ -2,7 +2,7 @@
 // INT8.
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cuda {
 

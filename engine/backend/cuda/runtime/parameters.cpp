@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "convoy/error.h"
 #include "engine/backend/cuda/cuda_backend.h"
-#include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {

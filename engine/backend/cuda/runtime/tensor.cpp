@@ -3,9 +3,9 @@
 #include <cuda_bf16.h>
 #include <fmt/format.h>
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
-#include "engine/core/error.h"
 #include "kernels/cuda_error.h"
 #include "kernels/elementwise.h"
 

@@ -1,10 +1,10 @@
 // The data set on the device, and the operation that makes a batch of it.
 #include "kernels/batch.h"
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
-#include "engine/core/error.h"
 
 namespace convoy::cuda {
 namespace {

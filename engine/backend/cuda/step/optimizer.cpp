@@ -1,11 +1,11 @@
 // The optimizers: one launch updates the whole arena, and its bf16 copies if there are any.
 #include "kernels/optimizer.h"
 
+#include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/backend/cuda/step/counter.h"
-#include "engine/core/error.h"
 
 namespace convoy::cuda {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/shape.h"
-#include "engine/model/layers.h"
+#include "convoy/layers.h"
+#include "convoy/shape.h"
 
 namespace convoy {
 

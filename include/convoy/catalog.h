@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/data/dataset.h"
-#include "engine/data/fetch.h"
+#include "convoy/dataset.h"
+#include "convoy/fetch.h"
 
 namespace convoy {
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/model/model.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

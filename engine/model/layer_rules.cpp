@@ -1,4 +1,4 @@
-#include "engine/model/layer_shape.h"
+#include "engine/model/layer_rules.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "engine/core/error.h"
+#include "convoy/error.h"
 #include "engine/model/text.h"
 #include "engine/model/window.h"
 
@@ -103,6 +103,7 @@ Shape weight_shape(const Conv2d& layer) {
 
 Shape weight_shape(const Linear& layer) { return {layer.out_features, layer.in_features}; }
 
+template <>
 Shape output_shape(const LayerSite& site, const Conv2d& layer) {
   require_image(site);
   require_range(site, "in_channels", layer.in_channels, 1);
@@ -124,6 +125,7 @@ Shape output_shape(const LayerSite& site, const Conv2d& layer) {
   return slide(site, window_of(layer), layer.out_channels);
 }
 
+template <>
 Shape output_shape(const LayerSite& site, const BatchNorm2d& layer) {
   require_image(site);
   require_range(site, "num_features", layer.num_features, 1);
@@ -140,21 +142,33 @@ Shape output_shape(const LayerSite& site, const BatchNorm2d& layer) {
   return site.input;
 }
 
-Shape output_shape(const LayerSite& site, const ReLU&) { return site.input; }
+template <>
+Shape output_shape(const LayerSite& site, const ReLU&) {
+  return site.input;
+}
 
-Shape output_shape(const LayerSite& site, const MaxPool2d& layer) { return pool_output(site, layer); }
+template <>
+Shape output_shape(const LayerSite& site, const MaxPool2d& layer) {
+  return pool_output(site, layer);
+}
 
-Shape output_shape(const LayerSite& site, const AvgPool2d& layer) { return pool_output(site, layer); }
+template <>
+Shape output_shape(const LayerSite& site, const AvgPool2d& layer) {
+  return pool_output(site, layer);
+}
 
+template <>
 Shape output_shape(const LayerSite& site, const GlobalAvgPool2d&) {
   require_image(site);
   return {site.input[0], site.input[1], 1, 1};
 }
 
+template <>
 Shape output_shape(const LayerSite& site, const Flatten&) {
   return {site.input[0], site.input.count() / site.input[0]};
 }
 
+template <>
 Shape output_shape(const LayerSite& site, const Linear& layer) {
   require_range(site, "in_features", layer.in_features, 1);
   require_range(site, "out_features", layer.out_features, 1);
@@ -173,11 +187,63 @@ Shape output_shape(const LayerSite& site, const Linear& layer) {
   return output;
 }
 
+template <>
 Shape output_shape(const LayerSite& site, const Dropout& layer) {
   if (!(layer.p >= 0.0 && layer.p <= 1.0)) {  // a NaN fails
     site.fail(fmt::format("p is {}, but must be from 0 to 1", layer.p));
   }
   return site.input;
 }
+
+namespace {
+
+std::vector<TensorSpec> weight_and_bias(const Shape& weight, bool bias) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in(weight)));
+  std::vector<TensorSpec> specs = {
+      {.name = "weight", .shape = weight, .role = TensorRole::weight, .init_bound = bound}};
+  if (bias) {
+    specs.push_back({.name = "bias", .shape = {weight[0]}, .role = TensorRole::bias, .init_bound = bound});
+  }
+  return specs;
+}
+
+std::vector<TensorSpec> tensors(const Conv2d& layer) {
+  return weight_and_bias(weight_shape(layer), layer.bias);
+}
+
+std::vector<TensorSpec> tensors(const Linear& layer) {
+  return weight_and_bias(weight_shape(layer), layer.bias);
+}
+
+std::vector<TensorSpec> tensors(const BatchNorm2d& layer) {
+  const Shape channels{layer.num_features};
+  return {
+      {.name = "weight", .shape = channels, .role = TensorRole::weight, .init_constant = 1.0},
+      {.name = "bias", .shape = channels, .role = TensorRole::bias},
+      {.name = "running_mean", .shape = channels, .role = TensorRole::running_mean},
+      {.name = "running_var", .shape = channels, .role = TensorRole::running_var, .init_constant = 1.0},
+      {.name = "num_batches_tracked",
+       .shape = {},
+       .role = TensorRole::num_batches_tracked,
+       .dtype = DType::int64},
+  };
+}
+
+// Of a layer that owns nothing. Written out, so that a new layer has to say so.
+std::vector<TensorSpec> tensors(const ReLU&) { return {}; }
+std::vector<TensorSpec> tensors(const MaxPool2d&) { return {}; }
+std::vector<TensorSpec> tensors(const AvgPool2d&) { return {}; }
+std::vector<TensorSpec> tensors(const GlobalAvgPool2d&) { return {}; }
+std::vector<TensorSpec> tensors(const Flatten&) { return {}; }
+std::vector<TensorSpec> tensors(const Dropout&) { return {}; }
+std::vector<TensorSpec> tensors(const Residual&) { return {}; }
+
+}  // namespace
+
+std::vector<TensorSpec> layer_tensors(const Layer& layer) {
+  return std::visit([](const auto& alternative) { return tensors(alternative); }, layer);
+}
+
+std::int64_t fan_in(const Shape& weight) { return weight.count() / weight[0]; }
 
 }  // namespace convoy

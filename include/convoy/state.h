@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/host_tensor.h"
-#include "engine/model/model.h"
+#include "convoy/host_tensor.h"
+#include "convoy/model.h"
 
 namespace convoy {
 

@@ -7,15 +7,19 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/backend.h"
-#include "engine/data/dataset.h"
-#include "engine/model/model.h"
-#include "engine/train/evaluation.h"
-#include "engine/train/snapshot.h"
+#include "convoy/augmentation.h"
+#include "convoy/dataset.h"
+#include "convoy/evaluation.h"
+#include "convoy/host_tensor.h"
+#include "convoy/model.h"
+#include "convoy/optimizer_options.h"
+#include "convoy/snapshot.h"
 
 namespace convoy {
 
-struct StepProfile;  // engine/train/profile.h
+class Backend;  // convoy/device.h
+
+struct StepProfile;  // convoy/profile.h
 
 struct TrainOptions {
   std::int64_t batch_size = 100;
@@ -65,9 +69,9 @@ struct TrainObserver {
   std::function<void()> prepared;    // before the first step: all is planned and allocated
   std::function<void()> first_step;  // when the device has finished it
   std::function<void(const StepProfile&)> profile;
-  std::function<void(const Progress&)> progress;  // after every step, or every Backend::steps_per_launch of
-                                                  // them; reads nothing from the device
-  std::function<void(const StepReport&)> step;    // after every log_every-th
+  std::function<void(const Progress&)> progress;  // after every step, or every CudaOptions::steps_per_launch
+                                                  // of them; reads nothing from the device
+  std::function<void(const StepReport&)> step;  // after every log_every-th
   std::function<void(const EpochReport&)> epoch;
 };
 

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "engine/core/error.h"
-#include "engine/model/layer_shape.h"
+#include "convoy/error.h"
+#include "engine/model/layer_rules.h"
 #include "tests/model/models.h"
 
 namespace convoy {

@@ -6,13 +6,14 @@
 #include <memory>
 #include <vector>
 
-#include "engine/backend/backend.h"
-#include "engine/data/dataset.h"
-#include "engine/model/model.h"
-#include "engine/model/state.h"
-#include "engine/train/evaluation.h"
+#include "convoy/dataset.h"
+#include "convoy/evaluation.h"
+#include "convoy/model.h"
+#include "convoy/state.h"
 
 namespace convoy {
+
+class Backend;  // convoy/device.h
 
 class Inference {
  public:

@@ -2,8 +2,8 @@
 // channel, which the convolution in front of it can do with its own weights and bias.
 #pragma once
 
-#include "engine/model/model.h"
-#include "engine/model/state.h"
+#include "convoy/model.h"
+#include "convoy/state.h"
 
 namespace convoy {
 

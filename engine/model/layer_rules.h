@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
-#include "engine/core/shape.h"
-#include "engine/model/layers.h"
+#include "convoy/layers.h"
+#include "convoy/shape.h"
+#include "convoy/state.h"
 
 namespace convoy {
 
@@ -26,16 +28,10 @@ struct LayerSite {
 };
 
 /// The output shape of a layer, batch in front. Throws UsageError for settings that cannot be, an input that
-/// does not fit, an empty output, and weights or outputs of more than kMaxElements.
-Shape output_shape(const LayerSite& site, const Conv2d& layer);
-Shape output_shape(const LayerSite& site, const BatchNorm2d& layer);
-Shape output_shape(const LayerSite& site, const ReLU& layer);
-Shape output_shape(const LayerSite& site, const MaxPool2d& layer);
-Shape output_shape(const LayerSite& site, const AvgPool2d& layer);
-Shape output_shape(const LayerSite& site, const GlobalAvgPool2d& layer);
-Shape output_shape(const LayerSite& site, const Flatten& layer);
-Shape output_shape(const LayerSite& site, const Linear& layer);
-Shape output_shape(const LayerSite& site, const Dropout& layer);
+/// does not fit, an empty output, and weights or outputs of more than kMaxElements. Every type of layer but
+/// Residual has a specialisation in layer_rules.cpp.
+template <typename AnyLayer>
+Shape output_shape(const LayerSite& site, const AnyLayer& layer);
 
 /// The same for a layer without a name.
 template <typename AnyLayer>
@@ -47,6 +43,14 @@ Shape output_shape(const AnyLayer& layer, const Shape& input) {
 Shape weight_shape(const Conv2d& layer);
 /// [out, in].
 Shape weight_shape(const Linear& layer);
+
+/// The tensors that a single layer owns, in PyTorch's order, with names relative to the layer ("weight").
+/// Empty for layers that own nothing; a Residual itself is one. The layer's settings must have passed
+/// output_shape.
+std::vector<TensorSpec> layer_tensors(const Layer& layer);
+
+/// How many products one output element of a convolution or linear layer sums up; `weight` is [O, ...].
+std::int64_t fan_in(const Shape& weight);
 
 /// True if the product of the dimensions, all positive, is at most kMaxElements.
 bool fits_in_a_tensor(const Shape& shape);

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/dtype.h"
-#include "engine/core/shape.h"
+#include "convoy/dtype.h"
+#include "convoy/shape.h"
 
 namespace convoy {
 

@@ -1,13 +1,16 @@
 // Where the time of a step goes: its parts one by one, on the device's own clock.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "engine/train/step.h"
-
 namespace convoy {
+
+/// The passes of a training step.
+enum class Pass { input, forward, backward, update };
+
+/// "input", "forward", ...
+const char* name_of(Pass pass);
 
 /// Measurements of one thing, in milliseconds.
 class Samples {
@@ -40,27 +43,6 @@ struct StepProfile {
   /// Events of the Trace Event Format, as chrome://tracing and ui.perfetto.dev read it: steps on one row,
   /// their parts on another.
   std::string chrome_trace() const;
-};
-
-/// Runs steps part by part, with a mark between any two. On a GPU the marks are CUDA events: a part's time
-/// ends when its work ends, and begins when the device has passed the mark before, so where the device waits
-/// for the host to launch, it holds that wait, too.
-class StepProfiler {
- public:
-  /// Both must outlive this.
-  StepProfiler(Backend& backend, const Step& step);
-
-  void run_step();
-
-  /// Waits for the device. There must be a step.
-  StepProfile result() const;
-
- private:
-  using Marks = std::vector<std::unique_ptr<TimeMark>>;
-
-  Backend& backend_;
-  const Step& step_;
-  std::vector<Marks> steps_;  // one mark before each part, and one behind the last
 };
 
 }  // namespace convoy

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "engine/backend/backend.h"
-#include "engine/core/host_tensor.h"
+#include "convoy/host_tensor.h"
+#include "convoy/metrics.h"
 
 namespace convoy {
 
@@ -30,15 +30,5 @@ struct TrainingSnapshot {
 
   bool operator==(const TrainingSnapshot&) const = default;
 };
-
-struct TrainingState;  // engine/train/step.h
-
-/// Reads everything back; synchronises.
-TrainingSnapshot take_snapshot(const TrainingState& state);
-
-/// Overwrites everything, except for an average that `state` does not keep. The model's state must have
-/// passed check_state. Throws Error, and changes nothing, if the tensors are not those of the state's
-/// optimizer and parameters.
-void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot);
 
 }  // namespace convoy

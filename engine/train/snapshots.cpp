@@ -1,9 +1,9 @@
-#include "engine/train/snapshot.h"
+#include "convoy/snapshot.h"
 
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
-#include "engine/model/state.h"
+#include "convoy/error.h"
+#include "convoy/state.h"
 #include "engine/train/step.h"
 
 namespace convoy {

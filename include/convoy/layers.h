@@ -16,6 +16,7 @@ using Extent = std::array<std::int64_t, 2>;
 /// H' = (H + 2 padding - dilation (kernel - 1) - 1) / stride + 1, rounded down. `weight` is
 /// [out, in / groups, kernel], `bias` [out].
 struct Conv2d {
+  static constexpr const char* kTypeName = "Conv2d";
   std::int64_t in_channels = 0;
   std::int64_t out_channels = 0;
   Extent kernel_size = {1, 1};
@@ -29,17 +30,21 @@ struct Conv2d {
 /// torch.nn.BatchNorm2d (Ioffe and Szegedy, 2015), affine, with running statistics: the batch is normalised
 /// by its biased variance, `running_var` follows the unbiased one, new = (1 - momentum) old + momentum batch.
 struct BatchNorm2d {
+  static constexpr const char* kTypeName = "BatchNorm2d";
   std::int64_t num_features = 0;
   double eps = 1e-5;
   double momentum = 0.1;
 };
 
 /// torch.nn.ReLU; its gradient at 0 is 0.
-struct ReLU {};
+struct ReLU {
+  static constexpr const char* kTypeName = "ReLU";
+};
 
 /// torch.nn.MaxPool2d without dilation; a tie sends its gradient to the first maximum in row-major order.
 /// `stride` 0 means `kernel_size`.
 struct MaxPool2d {
+  static constexpr const char* kTypeName = "MaxPool2d";
   Extent kernel_size = {2, 2};
   Extent stride = {0, 0};
   Extent padding = {0, 0};
@@ -47,6 +52,7 @@ struct MaxPool2d {
 
 /// torch.nn.AvgPool2d. `stride` 0 means `kernel_size`.
 struct AvgPool2d {
+  static constexpr const char* kTypeName = "AvgPool2d";
   Extent kernel_size = {2, 2};
   Extent stride = {0, 0};
   Extent padding = {0, 0};
@@ -54,13 +60,18 @@ struct AvgPool2d {
 };
 
 /// torch.nn.AdaptiveAvgPool2d(1): the mean over each channel's plane, [N, C, H, W] -> [N, C, 1, 1].
-struct GlobalAvgPool2d {};
+struct GlobalAvgPool2d {
+  static constexpr const char* kTypeName = "GlobalAvgPool2d";
+};
 
 /// torch.nn.Flatten: [N, C, H, W] -> [N, C H W], in the order of PyTorch whatever the memory order is.
-struct Flatten {};
+struct Flatten {
+  static constexpr const char* kTypeName = "Flatten";
+};
 
 /// torch.nn.Linear: y = x W^T + b, `weight` [out, in], `bias` [out].
 struct Linear {
+  static constexpr const char* kTypeName = "Linear";
   std::int64_t in_features = 0;
   std::int64_t out_features = 0;
   bool bias = true;
@@ -69,6 +80,7 @@ struct Linear {
 /// torch.nn.Dropout: in training each element is zeroed with probability `p`, the others are scaled by
 /// 1 / (1 - p). The mask is Philox's and the same on every backend (engine/core/philox.h).
 struct Dropout {
+  static constexpr const char* kTypeName = "Dropout";
   double p = 0.5;
 };
 
@@ -76,6 +88,7 @@ struct NamedLayer;
 
 /// y = body(x) + shortcut(x) (He et al., 2015); an empty shortcut is the identity.
 struct Residual {
+  static constexpr const char* kTypeName = "Residual";
   std::vector<NamedLayer> body;
   std::vector<NamedLayer> shortcut;
 };

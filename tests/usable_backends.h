@@ -1,0 +1,19 @@
+// The names of the backends that this build and this machine can run, for tests that make theirs by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "convoy/device.h"
+
+namespace convoy {
+
+inline std::vector<std::string> usable_backends() {
+  std::vector<std::string> names;
+  for (const BackendStatus& status : backend_statuses()) {
+    if (status.usable) names.push_back(status.name);
+  }
+  return names;
+}
+
+}  // namespace convoy
