@@ -1,4 +1,5 @@
-// How training images are varied.
+/// @file
+/// How training images are varied.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@ namespace convoy {
 
 /// What is drawn anew for every sample of every step.
 struct AugmentationOptions {
-  std::int32_t max_shift = 0;  // pixels, up to which an image moves in either direction of both axes
-  bool flip = false;           // left to right, with probability 1/2
+  std::int32_t max_shift = 0;  ///< pixels, up to which an image moves in either direction of both axes
+  bool flip = false;           ///< left to right, with probability 1/2
 };
 
 }  // namespace convoy

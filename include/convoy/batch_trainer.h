@@ -1,4 +1,5 @@
-// Training by hand: the caller's own loop over batches, with data from the caller's memory.
+/// @file
+/// Training by hand: the caller's own loop over batches, with data from the caller's memory.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ class Backend;  // convoy/device.h
 
 struct BatchTrainerOptions {
   OptimizerOptions optimizer = AdamOptions{};
-  Schedule schedule = {};  // of the learning rate
-  std::uint64_t seed = 1;  // of dropout
+  Schedule schedule = {};  ///< of the learning rate
+  std::uint64_t seed = 1;  ///< of dropout
 };
 
 /// Forward, loss, backward, step: one call each, as in a PyTorch or libtorch program. A batch may have any

@@ -1,4 +1,5 @@
-// The models that come with Convoy.
+/// @file
+/// The models that come with Convoy.
 #pragma once
 
 #include <cstdint>

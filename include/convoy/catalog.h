@@ -1,4 +1,5 @@
-// The data sets that Convoy knows by name, and where they are found.
+/// @file
+/// The data sets that Convoy knows by name, and where they are found.
 #pragma once
 
 #include <cstdint>
@@ -21,28 +22,28 @@ std::span<const std::string_view> dataset_names();
 /// Where to look. Empty members are skipped. Each of the first two folders is tried as DIR/DATASET and as
 /// DIR.
 struct DataSearch {
-  std::filesystem::path explicit_folder;  // if not empty, nothing else is tried
-  std::filesystem::path environment;      // the same, if explicit_folder is empty
-  // The names of those two in messages: the flag and the environment variable that they come from.
+  std::filesystem::path explicit_folder;  ///< if not empty, nothing else is tried
+  std::filesystem::path environment;      ///< the same, if explicit_folder is empty
+  /// The names of those two in messages: the flag and the environment variable that they come from.
   std::string explicit_name = "the folder given";
   std::string environment_name = "the environment";
-  std::filesystem::path project_data;  // the `data` folder: looked in as DIR/DATASET, downloads go there
+  std::filesystem::path project_data;  ///< the `data` folder: looked in as DIR/DATASET, downloads go there
   bool allow_download = true;
-  bool allow_stand_in = true;                   // take Fashion-MNIST if MNIST cannot be had
-  std::function<void(const std::string&)> say;  // gets each decision, as one line
-  // Progress of a download, in bytes.
+  bool allow_stand_in = true;                   ///< take Fashion-MNIST if MNIST cannot be had
+  std::function<void(const std::string&)> say;  ///< gets each decision, as one line
+  /// Progress of a download, in bytes.
   std::function<void(const std::string& file, std::int64_t done, std::int64_t total)> progress;
 
-  // The folder of Debian's package of Fashion-MNIST, and the sources of downloads. Tests replace both.
+  /// The folder of Debian's package of Fashion-MNIST, and the sources of downloads. Tests replace both.
   std::filesystem::path packaged_fashion_mnist = "/usr/share/datasets/fashion-mnist";
   std::function<std::vector<RemoteFile>(const std::string& dataset)> mirrors = remote_files;
 };
 
 /// A data set that was found.
 struct DataLocation {
-  std::string dataset;  // not the name that was asked for, if Fashion-MNIST stands in for MNIST
+  std::string dataset;  ///< not the name that was asked for, if Fashion-MNIST stands in for MNIST
   std::filesystem::path folder;
-  std::string how;  // "from --data", "in the data folder", "downloaded", "packaged by Debian"
+  std::string how;  ///< "from --data", "in the data folder", "downloaded", "packaged by Debian"
 };
 
 /// Finds a data set. If it is nowhere, it is downloaded into `project_data / dataset`. If MNIST cannot be

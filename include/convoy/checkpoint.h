@@ -1,4 +1,5 @@
-// Checkpoints (model.ckpt) in the format of `torch.save(model.state_dict())`.
+/// @file
+/// Checkpoints (model.ckpt) in the format of `torch.save(model.state_dict())`.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,5 @@
-// The public API in one include: data sets, models, devices, training, checkpoints.
+/// @file
+/// The public API in one include: data sets, models, devices, training, checkpoints.
 #pragma once
 
 #include "convoy/augmentation.h"

@@ -1,4 +1,5 @@
-// The devices that this build and this machine have, and the choice among them.
+/// @file
+/// The devices that this build and this machine have, and the choice among them.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +17,20 @@ class Backend;
 
 /// In which precision the CUDA backend computes.
 enum class Precision {
-  fp32,  // fp32 throughout, no TF32: cuDNN would round inputs unasked
-  tf32,  // fp32 in memory, products on tensor cores with 10 bits of mantissa
-  bf16,  // activations and their gradients in bf16, parameters and statistics in fp32
+  fp32,  ///< fp32 throughout, no TF32: cuDNN would round inputs unasked
+  tf32,  ///< fp32 in memory, products on tensor cores with 10 bits of mantissa
+  bf16,  ///< activations and their gradients in bf16, parameters and statistics in fp32
 };
 
 /// How the CUDA backend works.
 struct CudaOptions {
   Precision precision = Precision::fp32;
   bool deterministic = true;
-  bool use_cuda_graphs = true;                  // record() captures CUDA graphs
-  std::int64_t steps_per_launch = 20;           // of the larger graph it captures
-  bool autotune = false;                        // time the candidate plans and keep the fastest
-  std::filesystem::path plan_cache;             // folder of finished plans; empty: none is kept
-  std::function<void(const std::string&)> say;  // told, a line each, what did not go as planned
+  bool use_cuda_graphs = true;                  ///< record() captures CUDA graphs
+  std::int64_t steps_per_launch = 20;           ///< of the larger graph it captures
+  bool autotune = false;                        ///< time the candidate plans and keep the fastest
+  std::filesystem::path plan_cache;             ///< folder of finished plans; empty: none is kept
+  std::function<void(const std::string&)> say;  ///< told, a line each, what did not go as planned
 };
 
 /// Where the program keeps plans: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if
@@ -38,9 +39,9 @@ std::filesystem::path default_plan_cache();
 
 /// One of the backends, and whether it can be used here.
 struct BackendStatus {
-  std::string name;  // "cuda", "cpu", "reference"
+  std::string name;  ///< "cuda", "cpu", "reference"
   bool usable = false;
-  std::string detail;  // the device in words, or why not and what to do
+  std::string detail;  ///< the device in words, or why not and what to do
 };
 
 /// Every backend, the preferred one first.
@@ -54,7 +55,7 @@ struct BackendChoice {
   ~BackendChoice();
 
   std::unique_ptr<Backend> backend;
-  std::string reason;  // one line: "cpu: no CUDA in this build"
+  std::string reason;  ///< one line: "cpu: no CUDA in this build"
 };
 
 /// Makes the backend of that name (`cuda` is for that one alone); "auto" takes CUDA if there is a usable GPU,

@@ -1,4 +1,5 @@
-// The element types of tensors. The same enum is used for files, host memory, devices and kernels.
+/// @file
+/// The element types of tensors. The same enum is used for files, host memory, devices and kernels.
 #pragma once
 
 #include <cstddef>

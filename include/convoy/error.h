@@ -1,5 +1,6 @@
-// Convoy's exceptions, one for each exit code of the program. A message is one line. It says what is wrong,
-// where, and what to do about it.
+/// @file
+/// Convoy's exceptions, one for each exit code of the program. A message is one line. It says what is wrong,
+/// where, and what to do about it.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,5 @@
-// What an evaluation finds, and a data set that is made ready to be evaluated.
+/// @file
+/// What an evaluation finds, and a data set that is made ready to be evaluated.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 namespace convoy {
 
 struct Evaluation {
-  double loss = 0.0;      // mean
-  double accuracy = 0.0;  // 0 to 1
+  double loss = 0.0;      ///< mean
+  double accuracy = 0.0;  ///< 0 to 1
   std::int64_t samples = 0;
 };
 

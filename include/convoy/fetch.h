@@ -1,4 +1,5 @@
-// Downloads data sets from public mirrors and checks them by SHA-256.
+/// @file
+/// Downloads data sets from public mirrors and checks them by SHA-256.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +20,16 @@ struct ArchiveMember {
 /// One file of a data set, and where it can be downloaded.
 struct RemoteFile {
   std::string name;
-  std::vector<std::string> urls;            // mirrors, in the order in which they are tried
-  std::string sha256;                       // lower-case hex
-  std::int64_t bytes = 0;                   // 0 if not known
-  std::vector<ArchiveMember> members = {};  // of a tar.gz: they are unpacked, then it is removed
+  std::vector<std::string> urls;            ///< mirrors, in the order in which they are tried
+  std::string sha256;                       ///< lower-case hex
+  std::int64_t bytes = 0;                   ///< 0 if not known
+  std::vector<ArchiveMember> members = {};  ///< of a tar.gz: they are unpacked, then it is removed
 };
 
 struct FetchOptions {
-  long connect_timeout_s = 10;                  // after which a host counts as unreachable
-  long stall_timeout_s = 20;                    // after which less than 1 kB/s ends the attempt
-  std::function<void(const std::string&)> say;  // gets each decision, as one line
+  long connect_timeout_s = 10;                  ///< after which a host counts as unreachable
+  long stall_timeout_s = 20;                    ///< after which less than 1 kB/s ends the attempt
+  std::function<void(const std::string&)> say;  ///< gets each decision, as one line
   std::function<void(const std::string& file, std::int64_t done, std::int64_t total)> progress;
 };
 

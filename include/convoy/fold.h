@@ -1,5 +1,6 @@
-// Makes a trained model faster to evaluate. With fixed statistics a batch norm only scales and shifts each
-// channel, which the convolution in front of it can do with its own weights and bias.
+/// @file
+/// Makes a trained model faster to evaluate. With fixed statistics a batch norm only scales and shifts each
+/// channel, which the convolution in front of it can do with its own weights and bias.
 #pragma once
 
 #include "convoy/model.h"
@@ -9,7 +10,7 @@ namespace convoy {
 
 struct FoldedModel {
   Model model;
-  StateDict state;  // of the folded model, in its order
+  StateDict state;  ///< of the folded model, in its order
 };
 
 /// Removes every BatchNorm2d directly behind a Conv2d, also inside Residuals. The convolution gets

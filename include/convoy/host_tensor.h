@@ -1,4 +1,5 @@
-// Tensors in host memory. Values travel in them between backends, checkpoints and tests.
+/// @file
+/// Tensors in host memory. Values travel in them between backends, checkpoints and tests.
 #pragma once
 
 #include <string>

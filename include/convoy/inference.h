@@ -1,5 +1,6 @@
-// A trained model for evaluation only: no gradients, no optimizer, batch norms folded into their
-// convolutions.
+/// @file
+/// A trained model for evaluation only: no gradients, no optimizer, batch norms folded into their
+/// convolutions.
 #pragma once
 
 #include <cstdint>

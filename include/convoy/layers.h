@@ -1,4 +1,5 @@
-// What a layer IS: plain structs with PyTorch's names and defaults. They know no memory and no device.
+/// @file
+/// What a layer IS: plain structs with PyTorch's names and defaults. They know no memory and no device.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// What a training counts as it goes.
+/// @file
+/// What a training counts as it goes.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@ namespace convoy {
 
 /// Loss and hits, summed on the device over the batches since `reset`.
 struct MetricsReading {
-  double last_loss = 0.0;  // mean over the last batch
-  double loss_sum = 0.0;   // over samples, not batches: a ragged batch counts by its size
+  double last_loss = 0.0;  ///< mean over the last batch
+  double loss_sum = 0.0;   ///< over samples, not batches: a ragged batch counts by its size
   std::int64_t correct = 0;
   std::int64_t samples = 0;
 

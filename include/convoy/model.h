@@ -1,4 +1,5 @@
-// A network as data: the shape of an image, and the named layers. Nothing here computes with tensors.
+/// @file
+/// A network as data: the shape of an image, and the named layers. Nothing here computes with tensors.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +13,20 @@ namespace convoy {
 
 struct Model {
   std::string name;
-  Shape input;  // [C, H, W] of one image
+  Shape input;  ///< [C, H, W] of one image
   std::vector<NamedLayer> layers;
 };
 
 /// One layer of a model at one batch size. The layers of a Residual's body and shortcut come in front of the
 /// Residual's own entry, which stands for the addition.
 struct LayerInfo {
-  std::string name;    // the full state-dict prefix: "res1.body.0"
-  const Layer* layer;  // points into the model, which must outlive this
-  Shape input;         // [N, ...]; for a Residual: the input of its body
+  std::string name;    ///< the full state-dict prefix: "res1.body.0"
+  const Layer* layer;  ///< points into the model, which must outlive this
+  Shape input;         ///< [N, ...]; for a Residual: the input of its body
   Shape output;
-  std::int64_t parameters = 0;      // trainable elements
-  std::int64_t forward_flops = 0;   // two per multiply-add; convolutions and linear layers only
-  std::int64_t backward_flops = 0;  // without the input gradient if no layer in front has parameters
+  std::int64_t parameters = 0;      ///< trainable elements
+  std::int64_t forward_flops = 0;   ///< two per multiply-add; convolutions and linear layers only
+  std::int64_t backward_flops = 0;  ///< without the input gradient if no layer in front has parameters
 };
 
 /// Infers the shapes of the whole model. Throws UsageError that names the layer and the shapes that do not

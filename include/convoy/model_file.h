@@ -1,4 +1,5 @@
-// Models as JSON files; engine/model/README.md documents the format.
+/// @file
+/// Models as JSON files; engine/model/README.md documents the format.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
-// What a user chooses about the update of a training step: the optimizer and the schedule of its learning
-// rate.
+/// @file
+/// What a user chooses about the update of a training step: the optimizer and the schedule of its learning
+/// rate.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ struct SgdOptions {
   float learning_rate = 1e-2f;
   float momentum = 0.0f;
   float weight_decay = 0.0f;
-  bool nesterov = false;  // needs a momentum
+  bool nesterov = false;  ///< needs a momentum
 };
 
 using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
@@ -33,16 +34,16 @@ using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
 /// By which factor the optimizer's learning rate is multiplied in a step.
 struct Schedule {
   enum class Kind : std::int32_t {
-    constant,  // 1
-    linear,    // from start_factor in the first step to end_factor after total_iters steps, and so on
+    constant,  ///< 1
+    linear,    ///< from start_factor in the first step to end_factor after total_iters steps, and so on
   };
 
   Kind kind = Kind::constant;
-  // Of `linear`, with the names and defaults of torch.optim.lr_scheduler.LinearLR, stepped once a batch: in
-  // step s, counted from 1, the factor is start + (end - start) min(s - 1, total_iters) / total_iters.
-  float start_factor = 1.0f / 3.0f;  // above 0, at most 1
-  float end_factor = 1.0f;           // 0 to 1
-  std::int64_t total_iters = 5;      // at least 1
+  /// Of `linear`, with the names and defaults of torch.optim.lr_scheduler.LinearLR, stepped once a batch: in
+  /// step s, counted from 1, the factor is start + (end - start) min(s - 1, total_iters) / total_iters.
+  float start_factor = 1.0f / 3.0f;  ///< above 0, at most 1
+  float end_factor = 1.0f;           ///< 0 to 1
+  std::int64_t total_iters = 5;      ///< at least 1
 
   bool operator==(const Schedule&) const = default;
 };

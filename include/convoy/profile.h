@@ -1,4 +1,5 @@
-// Where the time of a step goes: its parts one by one, on the device's own clock.
+/// @file
+/// Where the time of a step goes: its parts one by one, on the device's own clock.
 #pragma once
 
 #include <string>
@@ -32,12 +33,12 @@ struct PartProfile {
   std::string type;
   Pass pass = Pass::forward;
   std::string label;
-  Samples start_ms;  // since the profile began
+  Samples start_ms;  ///< since the profile began
   Samples duration_ms;
 };
 
 struct StepProfile {
-  std::vector<PartProfile> parts;  // in the order of execution
+  std::vector<PartProfile> parts;  ///< in the order of execution
   Samples step_ms;
 
   /// Events of the Trace Event Format, as chrome://tracing and ui.perfetto.dev read it: steps on one row,

@@ -1,6 +1,7 @@
-// The logical shape of a tensor, outermost dimension first: [N, C, H, W] for activations ([N, F] behind a
-// Flatten), [O, I, H, W] for convolution weights, [O, I] for linear weights. A shape says nothing of the
-// order in memory.
+/// @file
+/// The logical shape of a tensor, outermost dimension first: [N, C, H, W] for activations ([N, F] behind a
+/// Flatten), [O, I, H, W] for convolution weights, [O, I] for linear weights. A shape says nothing of the
+/// order in memory.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace convoy {
 
 class Shape {
  public:
-  Shape() = default;  // a scalar: no dimensions, one element
+  Shape() = default;  ///< a scalar: no dimensions, one element
   Shape(std::initializer_list<std::int64_t> dimensions) : dimensions_(dimensions) {}
   explicit Shape(std::vector<std::int64_t> dimensions) : dimensions_(std::move(dimensions)) {}
 

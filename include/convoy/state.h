@@ -1,4 +1,5 @@
-// The tensors of a model: names, shapes and initial values, as in PyTorch's state_dict.
+/// @file
+/// The tensors of a model: names, shapes and initial values, as in PyTorch's state_dict.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,11 @@ enum class TensorRole { weight, bias, running_mean, running_var, num_batches_tra
 
 /// One entry of a model's state dict.
 struct TensorSpec {
-  std::string name;  // "layer1.0.weight"
-  Shape shape;       // PyTorch's: Conv2d [O, I / groups, KH, KW], Linear [O, I], others [C] or []
+  std::string name;  ///< "layer1.0.weight"
+  Shape shape;       ///< PyTorch's: Conv2d [O, I / groups, KH, KW], Linear [O, I], others [C] or []
   TensorRole role = TensorRole::weight;
-  double init_bound = 0.0;     // Conv2d, Linear: uniform in [-bound, bound), bound = 1 / sqrt(fan_in)
-  double init_constant = 0.0;  // used if init_bound is 0
+  double init_bound = 0.0;     ///< Conv2d, Linear: uniform in [-bound, bound), bound = 1 / sqrt(fan_in)
+  double init_constant = 0.0;  ///< used if init_bound is 0
   DType dtype = DType::float32;
 
   bool trainable() const { return role == TensorRole::weight || role == TensorRole::bias; }

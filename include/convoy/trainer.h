@@ -1,4 +1,5 @@
-// Trains and evaluates a model on any backend: the training step is written once, here.
+/// @file
+/// Trains and evaluates a model on any backend: the training step is written once, here.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +26,10 @@ struct TrainOptions {
   std::int64_t batch_size = 100;
   std::int64_t epochs = 5;
   OptimizerOptions optimizer = AdamOptions{};
-  Schedule schedule;  // of the learning rate
+  Schedule schedule;  ///< of the learning rate
   AugmentationOptions augmentation;
   std::uint64_t seed = 1;
-  std::int64_t log_every = 100;  // steps between two reports of the loss; 0: none
+  std::int64_t log_every = 100;  ///< steps between two reports of the loss; 0: none
   /// Look for NaN and infinity behind every part of every step; `fit` then throws an Error that names the
   /// first part and step that made one, when the loss is next read.
   bool check_finite = false;
@@ -49,29 +50,30 @@ constexpr std::int64_t kProfileWarmup = 3;
 /// Where training is. Steps and epochs count from 1.
 struct Progress {
   std::int64_t epoch = 0, epochs = 0;
-  std::int64_t step = 0, steps = 0;  // within the epoch
-  double images_per_second = 0.0;    // since the epoch began
-  double seconds = 0.0;              // since training began
+  std::int64_t step = 0, steps = 0;  ///< within the epoch
+  double images_per_second = 0.0;    ///< since the epoch began
+  double seconds = 0.0;              ///< since training began
 };
 
 struct StepReport : Progress {
-  double loss = 0.0;  // of this step's batch
+  double loss = 0.0;  ///< of this step's batch
 };
 
 struct EpochReport : Progress {
-  double loss = 0.0;      // mean over the epoch's samples, as they were trained
-  double accuracy = 0.0;  // likewise, 0 to 1
+  double loss = 0.0;      ///< mean over the epoch's samples, as they were trained
+  double accuracy = 0.0;  ///< likewise, 0 to 1
 };
 
 /// Called between steps; any of them may be empty, and may ask the trainer for a snapshot or an evaluation.
 /// An exception thrown here ends `fit` and leaves the trainer usable: that is how a caller stops early.
 struct TrainObserver {
-  std::function<void()> prepared;    // before the first step: all is planned and allocated
-  std::function<void()> first_step;  // when the device has finished it
+  std::function<void()> prepared;    ///< before the first step: all is planned and allocated
+  std::function<void()> first_step;  ///< when the device has finished it
   std::function<void(const StepProfile&)> profile;
-  std::function<void(const Progress&)> progress;  // after every step, or every CudaOptions::steps_per_launch
-                                                  // of them; reads nothing from the device
-  std::function<void(const StepReport&)> step;  // after every log_every-th
+  std::function<void(const Progress&)>
+      progress;                                 ///< after every step, or every CudaOptions::steps_per_launch
+                                                ///< of them; reads nothing from the device
+  std::function<void(const StepReport&)> step;  ///< after every log_every-th
   std::function<void(const EpochReport&)> epoch;
 };
 
