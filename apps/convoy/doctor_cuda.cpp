@@ -2,6 +2,8 @@
 // made.
 #include "apps/convoy/doctor_cuda.h"
 
+#include "apps/convoy/remedy.h"
+
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
@@ -162,8 +164,10 @@ Finding plan_cache_finding() {
     return {"plan cache", "none",
             wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
+  std::string problem = cuda::dnn::PlanCache::problem(folder);
+  if (!problem.empty()) problem += in_flags(Remedy::another_plan_cache);
   return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::dnn::PlanCache::count(folder)),
-          cuda::dnn::PlanCache::problem(folder)};
+          problem};
 }
 
 }  // namespace

@@ -10,8 +10,6 @@ std::string in_flags(Remedy remedy) {
       return "; or take --device cpu";
     case Remedy::another_plan_cache:
       return "; name another folder with --plan-cache";
-    case Remedy::no_plan_cache:
-      return "; --no-plan-cache does without it";
     case Remedy::none:
       break;
   }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "apps/convoy/plan_table.h"
+#include "apps/convoy/remedy.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/builtin.h"
@@ -35,8 +36,8 @@ bool is_known(std::span<const std::string_view> names, const std::string& name) 
 
 BackendChoice make_backend(const DeviceFlags& flags) {
   CudaOptions cuda = flags.cuda;
-  cuda.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line) {
-    if (told->insert(line).second) say("note: " + line);
+  cuda.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line, Remedy remedy) {
+    if (told->insert(line).second) say("note: " + line + in_flags(remedy));
   };
   BackendChoice choice = make_backend(flags.device, cuda);
   if (choice.backend->name() != "cuda" && !flags.cuda_flags.empty()) {

@@ -43,7 +43,7 @@ struct DataSearch {
 struct DataLocation {
   std::string dataset;  ///< not the name that was asked for, if Fashion-MNIST stands in for MNIST
   std::filesystem::path folder;
-  std::string how;  ///< "from --data", "in the data folder", "downloaded", "packaged by Debian"
+  std::string how;  ///< "from the folder given", "in the data folder", "downloaded", "packaged by Debian"
 };
 
 /// Finds a data set. If it is nowhere, it is downloaded into `project_data / dataset`. If MNIST cannot be

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "convoy/error.h"
+
 namespace convoy {
 
 /// A device with the libraries that compute on it. Models are compiled for one; what it can do is the
@@ -30,7 +32,8 @@ struct CudaOptions {
   std::int64_t steps_per_launch = 20;           ///< of the larger graph it captures
   bool autotune = false;                        ///< time the candidate plans and keep the fastest
   std::filesystem::path plan_cache;             ///< folder of finished plans; empty: none is kept
-  std::function<void(const std::string&)> say;  ///< told, a line each, what did not go as planned
+  /// Told, a line each, what did not go as planned, and what would help.
+  std::function<void(const std::string& line, Remedy remedy)> say;
 };
 
 /// Where the program keeps plans: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if

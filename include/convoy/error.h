@@ -10,7 +10,7 @@ namespace convoy {
 
 /// What the user can do about an error. The engine does not know whether its user sets flags or members of an
 /// options struct. So an error only names the remedy, and whoever shows the message puts it into words.
-enum class Remedy { none, smaller_batch, another_device, another_plan_cache, no_plan_cache };
+enum class Remedy { none, smaller_batch, another_device, another_plan_cache };
 
 /// A file, a library or a device failed at run time. The program exits with 1.
 class Error : public std::runtime_error {

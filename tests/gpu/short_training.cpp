@@ -22,7 +22,7 @@ Dataset stripes(std::int64_t count) {
 
 Trained train_on_stripes(CudaOptions options, TrainOptions training) {
   Trained trained;
-  options.say = [&](const std::string& line) { trained.said.push_back(line); };
+  options.say = [&](const std::string& line, Remedy) { trained.said.push_back(line); };
   const auto backend = make_cuda_backend(options);
   const Dataset data = stripes(38);
   const Model model = builtin_model("convnet", {1, 8, 8}, 2);

@@ -128,7 +128,7 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   const auto train = [&] {
     said.clear();
     const auto backend = make_cuda_backend(
-        {.plan_cache = folder / "plans", .say = [&](const std::string& line) { said.push_back(line); }});
+        {.plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const Shape shapes[] = {{4, 4, 3, 3}};
     const auto weights = backend->make_parameters(shapes, /*with_gradients=*/false);
     const Variable x{backend->make_activation({2, 4, 5, 5}), nullptr};
@@ -154,7 +154,7 @@ TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
   const CudaOptions options{.plan_cache = folder / "plans",
-                            .say = [&](const std::string& line) { said.push_back(line); }};
+                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
   const PlanRow planned = chosen(options);
   change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
   EXPECT_EQ(chosen(options).workspace, planned.workspace);
@@ -170,7 +170,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   std::vector<std::string> said;
   const auto realised = [&] {
     const auto backend = make_cuda_backend(
-        {.plan_cache = folder / "plans", .say = [&](const std::string& line) { said.push_back(line); }});
+        {.plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const auto tensor = [&](const Shape& shape) { return backend->make_activation(shape); };
     const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
     const BatchNormTensors tensors = {variable({4}), variable({4}), tensor({4}), tensor({4})};
@@ -216,7 +216,7 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
   std::vector<std::string> said;
   Context context(
-      {.plan_cache = "/dev/null/plans", .say = [&](const std::string& line) { said.push_back(line); }});
+      {.plan_cache = "/dev/null/plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0],
               AllOf(HasSubstr("plans cannot be kept in /dev/null/plans"), HasSubstr("--plan-cache")));
@@ -239,7 +239,7 @@ TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
   const PlanRow row =
-      chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line) {
+      chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) {
                 said.push_back(line);
               }});
   EXPECT_EQ(row.realised_by, engine(kFirst));
@@ -254,7 +254,7 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
   std::vector<std::string> said;
   EXPECT_EQ(
-      chosen({.autotune = true, .say = [&](const std::string& line) { said.push_back(line); }}).realised_by,
+      chosen({.autotune = true, .say = [&](const std::string& line, Remedy) { said.push_back(line); }}).realised_by,
       engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0], AllOf(HasSubstr("no plan for conv"), HasSubstr("out of device memory")));

@@ -46,7 +46,7 @@ PlanStore::PlanStore(std::string device, const CudaOptions& options)
       cache_(options.plan_cache),
       cores_(std::max(1u, std::thread::hardware_concurrency())) {
   const std::string problem = PlanCache::problem(options.plan_cache);
-  if (!problem.empty()) say(problem);
+  if (!problem.empty()) say(problem, Remedy::another_plan_cache);
 }
 
 std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector<Binding> bindings,
@@ -189,8 +189,8 @@ PlanKey PlanStore::key_of(const OperationGraph& graph) const {
   return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), options_.autotune};
 }
 
-void PlanStore::say(const std::string& line) const {
-  if (options_.say) options_.say(line);
+void PlanStore::say(const std::string& line, Remedy remedy) const {
+  if (options_.say) options_.say(line, remedy);
 }
 
 }  // namespace convoy::cuda::dnn

@@ -75,7 +75,7 @@ class PlanStore {
   Tuned tune(const Entry& entry, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
              cudaStream_t stream) const;
   PlanKey key_of(const OperationGraph& graph) const;
-  void say(const std::string& line) const;
+  void say(const std::string& line, Remedy remedy = Remedy::none) const;
 
   std::string device_;
   CudaOptions options_;
