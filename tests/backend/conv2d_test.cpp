@@ -233,6 +233,7 @@ TEST_P(Conv2dTest, WithItsReluLeavesTheGradientOfItsOutputAlone) {
   const auto arena = place_parameters(backend(), {small_integers({8, 4, 3, 3}, 3, 2)});
   const OperationPtr operation = backend().make_conv2d(
       layer, true, place(backend(), small_integers({2, 4, 6, 6}, 3, 1)), arena->variables()[0], {});
+  backend().prepare();
   operation->forward(Phase::training);
   const HostTensor upstream = small_integers({2, 8, 4, 4}, 3, 3);
   backend().write(*operation->output().grad, upstream.values);
@@ -252,6 +253,7 @@ TEST_P(Conv2dTest, WithItsReluComputesTheGradientsThatAreWanted) {
       return Variable{inputs[i].value, i == wanted ? inputs[i].grad : nullptr};
     };
     const OperationPtr operation = backend().make_conv2d(layer, true, given(0), given(1), given(2));
+    backend().prepare();
     operation->forward(Phase::training);
     backend().write(*operation->output().grad, input.upstream(all.shape).values);
     operation->backward();

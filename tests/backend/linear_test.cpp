@@ -100,6 +100,7 @@ TEST_P(LinearTest, NetworksOfSeveralBatchSizesShareAWeightBehindAFlatten) {
     const Variable x = place(backend(), normals({batch, 3, 2, 2}, 2));
     operations.push_back(backend().make_linear(layer, backend().flatten(x), parameter, {}));
     EXPECT_THAT(backend().read(*parameter.value), Exactly(weight.values));
+    backend().prepare();
     operations.back()->forward(Phase::training);
   }
   const Values four = backend().read(*operations[0]->output().value);
