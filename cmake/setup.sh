@@ -14,6 +14,7 @@ case "${1:-}" in
     needed+=(libgtest-dev libgmock-dev)
     wanted+=(python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
     wanted+=(libboost-context-dev)         # for those that run CUDA kernels on the host
+    wanted+=(doxygen)                      # for the test that the public headers are documented
     ;;&
   coverage) needed+=(gcovr) ;;
   format) needed+=(clang-format) ;;

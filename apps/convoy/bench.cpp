@@ -58,7 +58,7 @@ struct BenchResult {
   double convolutions_ms() const {
     double sum = 0.0;
     for (const LayerTiming& layer : timing.layers) {
-      if (layer.type == "Conv2d") sum += layer.forward_ms + layer.backward_ms;
+      if (layer.type.starts_with("Conv2d")) sum += layer.forward_ms + layer.backward_ms;
     }
     return sum;
   }

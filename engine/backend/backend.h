@@ -35,6 +35,9 @@ class Tensor {
 
   const Shape& shape() const { return shape_; }
 
+  /// Where its elements are: equal for all views of one memory. Only to be compared.
+  virtual const void* memory_id() const { return this; }
+
  private:
   Shape shape_;
 };

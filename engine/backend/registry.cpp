@@ -1,5 +1,4 @@
 #include "convoy/device.h"
-#include "engine/backend/backend.h"
 
 #include <fmt/format.h>
 
@@ -23,12 +22,6 @@ BackendStatus status_of(const char* name, const std::string& missing, Make make)
 }
 
 }  // namespace
-
-BackendChoice::BackendChoice(std::unique_ptr<Backend> made, std::string why)
-    : backend(std::move(made)), reason(std::move(why)) {}
-BackendChoice::BackendChoice(BackendChoice&& other) noexcept = default;
-BackendChoice& BackendChoice::operator=(BackendChoice&& other) noexcept = default;
-BackendChoice::~BackendChoice() = default;
 
 std::string name_of(const Backend& backend) { return backend.name(); }
 std::string description_of(const Backend& backend) { return backend.description(); }

@@ -40,7 +40,7 @@ class BatchTrainer::Impl {
 
   void forward(std::span<const float> images, Phase phase) {
     TrainingNetwork& network = load(images);
-    // One number a step, however often it is tried: dropout draws by it, Adam corrects by it.
+    // All forwards before a step() belong to one training step: one dropout mask, one bias correction.
     if (phase == Phase::training && !counted_) state_.counter->advance();
     counted_ = counted_ || phase == Phase::training;
     network.network().forward(phase);
@@ -102,13 +102,15 @@ class BatchTrainer::Impl {
       throw UsageError(fmt::format("{} values are not a whole number of images {}, at least one",
                                    images.size(), model_.input.str()));
     }
-    auto& network = networks_[batch];
-    if (!network) {
-      network = std::make_unique<TrainingNetwork>(state_, model_, batch);
-      state_.backend.prepare();
+    auto found = networks_.find(batch);
+    if (found == networks_.end()) {
+      auto made = std::make_unique<TrainingNetwork>(state_, model_, batch);
+      state_.backend.prepare();  // if it throws, nothing is kept
+      found = networks_.emplace(batch, std::move(made)).first;
     }
-    state_.backend.write(*network->images(), std::vector<double>(images.begin(), images.end()));
-    return *network;
+    TrainingNetwork& network = *found->second;
+    state_.backend.write(*network.images(), std::vector<double>(images.begin(), images.end()));
+    return network;
   }
 
   Model model_;

@@ -97,8 +97,10 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
     position = {};
     if (state_.average) state_.average->set_count(0);
   }
-  if (position.settled && position.epoch > options_.epochs) return;
-  position.settled = false;
+  if (position.settled && position.epoch > options_.epochs) {
+    restored_ = false;
+    return;
+  }
 
   const std::int64_t rest = dataset.count() % batch;
   const auto resident = state_.backend.upload(dataset);
@@ -109,6 +111,9 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const FinishOnExit finish(state_.backend);
   Fit fit(state_, options_, {dataset.count(), *full_step, rest_step.get()});
   restored_ = false;
+  // A training that was finished and now goes on averages the weights of its new end.
+  if (position.settled && state_.average) state_.average->set_count(0);
+  position.settled = false;
   fit.run(*resident, observer);
   settle(*resident, dataset.count());
   state_.backend.synchronize();

@@ -16,14 +16,16 @@ namespace convoy {
 
 class Backend;  // convoy/device.h
 
+/// The choices of a BatchTrainer.
 struct BatchTrainerOptions {
-  OptimizerOptions optimizer = AdamOptions{};
-  Schedule schedule = {};  ///< of the learning rate
+  OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
+  Schedule schedule = {};  ///< of the learning rate; one step() is one step of the schedule
   std::uint64_t seed = 1;  ///< of dropout
 };
 
-/// Forward, loss, backward, step: one call each, as in a PyTorch or libtorch program. A batch may have any
-/// number of images; each new number is compiled when it is first met.
+/// Trains one batch at a time: forward, loss, backward and step are one call each, as in a PyTorch or
+/// libtorch program. A batch may have any number of images. The first batch of a new size takes longer,
+/// because the model is compiled for that size.
 ///
 ///     trainer.forward(images);
 ///     const double loss = trainer.loss(labels);
@@ -31,43 +33,50 @@ struct BatchTrainerOptions {
 ///     trainer.step();
 class BatchTrainer {
  public:
-  /// Compiles nothing yet. The backend must outlive this. Throws UsageError for options that cannot be, Error
-  /// if `state` is not the model's.
+  /// Starts from the weights in `state`, as initial_state or load_checkpoint makes them. The backend must
+  /// outlive the trainer. Throws UsageError for options out of range, Error if the names or shapes in `state`
+  /// are not the model's.
   BatchTrainer(Backend& backend, const Model& model, const StateDict& state,
                const BatchTrainerOptions& options = {});
   ~BatchTrainer();
 
-  /// Runs the model in training on images [n, C, H, W], row-major, which are copied: batch norm normalises by
-  /// the batch, dropout drops. Throws UsageError unless they are a whole number of the model's images, at
-  /// least one.
+  /// Runs the model in training mode on images [n, C, H, W], row-major: batch norm normalises by the batch's
+  /// statistics, and dropout is on. The images are copied. Throws UsageError unless they are a whole number
+  /// of the model's images, at least one.
   void forward(std::span<const float> images);
 
-  /// The same for bytes; each becomes (byte / 255 - mean) / std of its channel.
+  /// The same for bytes: each becomes (byte / 255 - mean) / std of its channel. Throws UsageError also for a
+  /// normalization that does not fit the channels.
   void forward(std::span<const std::uint8_t> images, const Normalization& normalization = {});
 
-  /// What the last forward put out: [n, classes], row-major. Waits for the device.
+  /// Logits [n, classes], row-major, of the last forward or evaluate. Waits for the device. Throws UsageError
+  /// if there was none.
   std::vector<double> logits() const;
 
   /// The mean cross-entropy of the last forward against labels [n]. Waits for the device. Throws UsageError
-  /// for another number of labels or a label that is no class.
+  /// without a forward before it, for another number of labels, and for a label that is no class.
   double loss(std::span<const std::uint8_t> labels);
 
-  /// Computes the gradients of the last loss. They overwrite those before. Throws UsageError if there is no
-  /// loss.
+  /// Computes the gradients of the last loss. They replace earlier gradients, so there is no zero_grad.
+  /// Throws UsageError if there is no loss.
   void backward();
 
-  /// Updates the parameters from the gradients of the last backward. Throws UsageError if there is none.
+  /// Updates the parameters from the gradients of the last backward. Throws UsageError if there is none. The
+  /// next step needs a new forward, loss and backward.
   void step();
 
-  /// Logits [n, classes] of images in evaluation: batch norm uses its running statistics, nothing is dropped.
-  /// The last forward is forgotten.
+  /// Logits [n, classes], row-major, of images [n, C, H, W] in evaluation mode: batch norm uses its running
+  /// statistics, and dropout is off. Ends the training step under way: the next loss needs a new forward.
+  /// Throws UsageError as forward does.
   std::vector<double> evaluate(std::span<const float> images);
+
+  /// The same for bytes, normalised as by forward.
   std::vector<double> evaluate(std::span<const std::uint8_t> images, const Normalization& normalization = {});
 
-  /// The model's state dict as it is now.
+  /// The model's current state dict. Waits for the device.
   StateDict state() const;
 
-  /// The gradients under their parameters' names.
+  /// The gradients that the last backward computed, under their parameters' names. Waits for the device.
   StateDict gradients() const;
 
  private:

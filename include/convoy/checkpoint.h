@@ -10,12 +10,13 @@ namespace convoy {
 
 /// Writes a state dict that `torch.load(file, weights_only=True)` reads: a zip archive of uncompressed
 /// entries with a pickle of protocol 2. float32 tensors become FloatStorage, int32 IntStorage, int64
-/// LongStorage. The file appears whole or not at all (see write_atomically). Throws Error.
+/// LongStorage. The file appears whole or not at all: on a failure an older file of that name keeps its
+/// content, and Error is thrown.
 void save_checkpoint(const StateDict& state, const std::filesystem::path& file);
 
 /// Reads a state dict that Convoy or PyTorch (1.6 or newer) saved: a dict or OrderedDict of contiguous or
 /// strided tensors of float16, bfloat16, float32, float64, int32 or int64. Other opcodes, globals and nesting
-/// are refused and never executed. Throws Error that names the file, what was found in it, and where.
+/// are refused and never executed. Throws Error that names the file, what is wrong in it, and where.
 StateDict load_checkpoint(const std::filesystem::path& file);
 
 }  // namespace convoy

@@ -13,60 +13,59 @@
 
 namespace convoy {
 
-/// A device with the libraries that compute on it. Models are compiled for one; what it can do is the
-/// engine's business.
+/// A device with the libraries that compute on it. Made by make_backend and passed to Trainer, BatchTrainer
+/// or Inference, which compile a model for it.
 class Backend;
 
 /// In which precision the CUDA backend computes.
 enum class Precision {
-  fp32,  ///< fp32 throughout, no TF32: cuDNN would round inputs unasked
+  fp32,  ///< fp32 throughout, without the TF32 that cuDNN allows by default
   tf32,  ///< fp32 in memory, products on tensor cores with 10 bits of mantissa
   bf16,  ///< activations and their gradients in bf16, parameters and statistics in fp32
 };
 
 /// How the CUDA backend works.
 struct CudaOptions {
-  Precision precision = Precision::fp32;
+  Precision precision = Precision::fp32;  ///< of products, and of activations in memory
+  /// Take only algorithms that give the same bits in every run. As torch.use_deterministic_algorithms.
   bool deterministic = true;
-  bool use_cuda_graphs = true;                  ///< record() captures CUDA graphs
-  std::int64_t steps_per_launch = 20;           ///< of the larger graph it captures
-  bool autotune = false;                        ///< time the candidate plans and keep the fastest
-  std::filesystem::path plan_cache;             ///< folder of finished plans; empty: none is kept
-  /// Told, a line each, what did not go as planned, and what would help.
+  bool use_cuda_graphs = true;         ///< launch steps as CUDA graphs; false: kernel by kernel
+  std::int64_t steps_per_launch = 20;  ///< at most that many steps run in one CUDA graph; at least 1
+  bool autotune = false;               ///< time cuDNN's plans for each layer on the GPU and keep the fastest
+  /// Folder in which cuDNN's plans are kept, so that the next start need not make them again. Empty: nowhere.
+  std::filesystem::path plan_cache;
+  /// Called with one line about each fallback: a step that runs without a CUDA graph, a cache that is not
+  /// used. The remedy, if any, is what would avoid it.
   std::function<void(const std::string& line, Remedy remedy)> say;
 };
 
-/// Where the program keeps plans: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else ~/.cache/convoy; empty if
-/// CONVOY_CACHE is "none" or there is no home.
+/// The user's folder for CudaOptions::plan_cache: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else
+/// ~/.cache/convoy. Empty if CONVOY_CACHE is "none" or there is no home.
 std::filesystem::path default_plan_cache();
 
 /// One of the backends, and whether it can be used here.
 struct BackendStatus {
-  std::string name;  ///< "cuda", "cpu", "reference"
-  bool usable = false;
-  std::string detail;  ///< the device in words, or why not and what to do
+  std::string name;     ///< for make_backend: "cuda", "cpu", "reference"
+  bool usable = false;  ///< false: make_backend throws Error
+  std::string detail;   ///< the device in words, or why it cannot be used and what to do about it
 };
 
-/// Every backend, the preferred one first.
+/// Every backend, in the order in which "auto" prefers them. Tries each device, which takes a moment for
+/// CUDA.
 std::vector<BackendStatus> backend_statuses();
 
-/// What a request led to.
+/// The backend that make_backend made, and why that one.
 struct BackendChoice {
-  BackendChoice(std::unique_ptr<Backend> made, std::string why);
-  BackendChoice(BackendChoice&& other) noexcept;
-  BackendChoice& operator=(BackendChoice&& other) noexcept;
-  ~BackendChoice();
-
-  std::unique_ptr<Backend> backend;
-  std::string reason;  ///< one line: "cpu: no CUDA in this build"
+  std::shared_ptr<Backend> backend;  ///< shared, so that who holds it need not know what it is
+  std::string reason;                ///< one line: "cpu, because there is no CUDA in this build"
 };
 
-/// Makes the backend of that name (`cuda` is for that one alone); "auto" takes CUDA if there is a usable GPU,
-/// else the CPU, else the reference. Throws UsageError for an unknown name, Error if the device cannot be
-/// used.
+/// Makes the backend of that name: "cuda", "cpu" or "reference". "auto" takes CUDA if there is a usable GPU,
+/// else the CPU, else the reference. Backends other than CUDA ignore the options. Throws UsageError for an
+/// unknown name, Error if the device cannot be used.
 BackendChoice make_backend(const std::string& name, const CudaOptions& cuda = {});
 
-/// "cpu", "cuda" or "reference".
+/// The name by which make_backend makes it: "cuda", "cpu" or "reference".
 std::string name_of(const Backend& backend);
 
 /// The device in words: "AMD EPYC, 2 threads, oneDNN 2.6.3".

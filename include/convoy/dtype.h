@@ -1,11 +1,12 @@
 /// @file
-/// The element types of tensors. The same enum is used for files, host memory, devices and kernels.
+/// The element types of tensors.
 #pragma once
 
 #include <cstddef>
 
 namespace convoy {
 
+/// The element type of a tensor in a file, in host memory or on a device, with PyTorch's names.
 enum class DType { float32, bfloat16, int8, int32, int64 };
 
 /// Bytes of one element.
@@ -24,7 +25,7 @@ constexpr std::size_t bytes_of(DType dtype) {
   return 8;
 }
 
-/// PyTorch's name of the type.
+/// PyTorch's name of the type: "float32".
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {
     case DType::float32:

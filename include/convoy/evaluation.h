@@ -1,5 +1,5 @@
 /// @file
-/// What an evaluation finds, and a data set that is made ready to be evaluated.
+/// The result of an evaluation, and a data set that is ready to be evaluated again and again.
 #pragma once
 
 #include <cstdint>
@@ -7,22 +7,24 @@
 
 namespace convoy {
 
+/// How well a model does on a data set, in evaluation mode.
 struct Evaluation {
-  double loss = 0.0;      ///< mean
-  double accuracy = 0.0;  ///< 0 to 1
-  std::int64_t samples = 0;
+  double loss = 0.0;         ///< mean cross-entropy over the samples
+  double accuracy = 0.0;     ///< 0 to 1
+  std::int64_t samples = 0;  ///< how many were evaluated: all of the data set
 };
 
-/// A data set on the device, with the recorded steps that evaluate it: it is uploaded once, however often it
-/// is evaluated. Made by a Trainer or an Inference, which it must not outlive; it sees the weights of now.
+/// A data set on the device, to be evaluated more than once: it is uploaded once. Made by a Trainer or an
+/// Inference, which it must not outlive. Each call uses the weights that the model has at that moment.
 class Evaluator {
  public:
   virtual ~Evaluator() = default;
 
-  /// Leaves what a training has counted of its running epoch as it is.
+  /// Evaluates the whole data set. An observer of Trainer::fit may call this: the training goes on unchanged.
+  /// Throws Error if the device fails.
   virtual Evaluation evaluate() = 0;
 
-  /// Logits [count, classes], row-major, in the data set's order.
+  /// Logits [count, classes], row-major, in the data set's order. May be called where evaluate may.
   virtual std::vector<double> predict() = 0;
 };
 

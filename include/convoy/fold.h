@@ -8,9 +8,10 @@
 
 namespace convoy {
 
+/// A model with fewer batch norms, and its weights.
 struct FoldedModel {
-  Model model;
-  StateDict state;  ///< of the folded model, in its order
+  Model model;      ///< its Conv2d layers with folded batch norms have a bias
+  StateDict state;  ///< of that model, in its `state_dict()` order
 };
 
 /// Removes every BatchNorm2d directly behind a Conv2d, also inside Residuals. The convolution gets

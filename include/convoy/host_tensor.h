@@ -1,5 +1,5 @@
 /// @file
-/// Tensors in host memory. Values travel in them between backends, checkpoints and tests.
+/// Tensors in host memory, and state dicts made of them.
 #pragma once
 
 #include <string>
@@ -11,18 +11,18 @@
 
 namespace convoy {
 
-/// Elements in row-major order of the logical shape. A double represents exactly every value that a backend
-/// stores: float32, bf16, labels, the doubles of the reference, and int64 counters up to 2^53. So this one
-/// type serves training, checkpoints and gradient checks.
+/// A tensor in host memory. Whatever its element type is, the values are kept as doubles. They represent
+/// every float32 and bfloat16 exactly, and integers up to 2^53.
 struct HostTensor {
-  Shape shape;
-  std::vector<double> values;
-  DType dtype = DType::float32;
+  Shape shape;                   ///< of the logical tensor: an activation is [N, C, H, W]
+  std::vector<double> values;    ///< row-major, shape.count() of them
+  DType dtype = DType::float32;  ///< the type of the elements on a device and in a checkpoint
 
+  /// Equal in all members; as always, a NaN equals nothing.
   bool operator==(const HostTensor&) const = default;
 };
 
-/// A tensor of zeros.
+/// A tensor of zeros. Throws UsageError for a shape without a valid element count.
 inline HostTensor zeros(Shape shape, DType dtype = DType::float32) {
   const auto count = static_cast<std::size_t>(shape.count());
   return {std::move(shape), std::vector<double>(count, 0.0), dtype};

@@ -16,23 +16,25 @@ namespace convoy {
 
 class Backend;  // convoy/device.h
 
+/// Evaluates a trained model, faster and in less device memory than a Trainer.
 class Inference {
  public:
-  /// Compiles the folded model (see fold_batch_norm) on `backend`, which must outlive this, for that batch
-  /// size. On the device are then only weights and activations. Results are a Trainer's up to rounding.
-  /// Throws UsageError for a batch size below 1, Error if `state` is not the model's or holds what is no
-  /// finite float.
+  /// Compiles the model, with batch norms folded (see fold_batch_norm), for that batch size. Only weights and
+  /// activations are then on the device. The backend must outlive this. Results are a Trainer's up to
+  /// rounding. Throws UsageError for a batch size below 1, Error if the names or shapes in `state` are not
+  /// the model's or a value is not a finite float.
   Inference(Backend& backend, const Model& model, const StateDict& state, std::int64_t batch_size);
   ~Inference();
 
-  /// For a data set that is evaluated more than once; its last batch may be smaller. The evaluator must not
-  /// outlive this. Throws UsageError if the images or classes are not the model's.
+  /// Uploads a data set that is evaluated more than once. If the batch size does not divide it, its last
+  /// batch is smaller. The evaluator must not outlive this. Throws UsageError if the data set is empty, its
+  /// images are not the model's, or it has more classes.
   std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
 
-  /// Once.
+  /// Mean loss and accuracy over the data set. Throws as evaluator().
   Evaluation evaluate(const Dataset& dataset);
 
-  /// Logits [count, classes], row-major, in the data set's order.
+  /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
   std::vector<double> predict(const Dataset& dataset);
 
  private:

@@ -1,18 +1,19 @@
 /// @file
-/// What a training counts as it goes.
+/// Sums of loss and correct predictions during a training.
 #pragma once
 
 #include <cstdint>
 
 namespace convoy {
 
-/// Loss and hits, summed on the device over the batches since `reset`.
+/// Loss and correct predictions, summed over the batches of an epoch so far.
 struct MetricsReading {
-  double last_loss = 0.0;  ///< mean over the last batch
-  double loss_sum = 0.0;   ///< over samples, not batches: a ragged batch counts by its size
-  std::int64_t correct = 0;
-  std::int64_t samples = 0;
+  double last_loss = 0.0;    ///< mean over the samples of the last batch
+  double loss_sum = 0.0;     ///< over samples: divided by `samples` it is the mean loss
+  std::int64_t correct = 0;  ///< samples whose largest logit was that of their label
+  std::int64_t samples = 0;  ///< seen so far
 
+  /// Equal in all members.
   bool operator==(const MetricsReading&) const = default;
 };
 

@@ -1,6 +1,5 @@
 /// @file
-/// What a user chooses about the update of a training step: the optimizer and the schedule of its learning
-/// rate.
+/// The optimizers, and the schedule of the learning rate.
 #pragma once
 
 #include <cstdint>
@@ -12,39 +11,42 @@ namespace convoy {
 /// bias-corrected second moment. `weight_decay` is added to the gradient, as torch.optim.Adam does, or
 /// decoupled from it (AdamW; Loshchilov and Hutter, 2019), as torch.optim.AdamW does.
 struct AdamOptions {
-  float learning_rate = 1e-3f;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
-  float weight_decay = 0.0f;
-  bool decoupled_weight_decay = false;
+  float learning_rate = 1e-3f;          ///< above 0; PyTorch's lr
+  float beta1 = 0.9f;                   ///< decay of the first moment (the mean of gradients), in [0, 1)
+  float beta2 = 0.999f;                 ///< decay of the second moment (of their squares), in [0, 1)
+  float epsilon = 1e-8f;                ///< at least 0; PyTorch's eps
+  float weight_decay = 0.0f;            ///< at least 0
+  bool decoupled_weight_decay = false;  ///< true: AdamW
 };
 
 /// torch.optim.SGD without dampening: momentum as in Sutskever et al. (2013), weight decay added to the
 /// gradient.
 struct SgdOptions {
-  float learning_rate = 1e-2f;
-  float momentum = 0.0f;
-  float weight_decay = 0.0f;
-  bool nesterov = false;  ///< needs a momentum
+  float learning_rate = 1e-2f;  ///< above 0; PyTorch's lr
+  float momentum = 0.0f;        ///< at least 0
+  float weight_decay = 0.0f;    ///< at least 0
+  bool nesterov = false;        ///< Nesterov's momentum; needs a momentum above 0
 };
 
+/// Which optimizer to use: `SgdOptions{.learning_rate = 0.1f, .momentum = 0.9f}`.
 using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
 
-/// By which factor the optimizer's learning rate is multiplied in a step.
+/// The factor by which the optimizer's learning rate is multiplied in each step.
 struct Schedule {
+  /// How the factor changes.
   enum class Kind : std::int32_t {
-    constant,  ///< 1
-    linear,    ///< from start_factor in the first step to end_factor after total_iters steps, and so on
+    constant,  ///< it is always 1
+    /// torch.optim.lr_scheduler.LinearLR, stepped once a batch. In step s, counted from 1, the factor is
+    /// start_factor + (end_factor - start_factor) min(s - 1, total_iters) / total_iters.
+    linear,
   };
 
-  Kind kind = Kind::constant;
-  /// Of `linear`, with the names and defaults of torch.optim.lr_scheduler.LinearLR, stepped once a batch: in
-  /// step s, counted from 1, the factor is start + (end - start) min(s - 1, total_iters) / total_iters.
-  float start_factor = 1.0f / 3.0f;  ///< above 0, at most 1
-  float end_factor = 1.0f;           ///< 0 to 1
-  std::int64_t total_iters = 5;      ///< at least 1
+  Kind kind = Kind::constant;        ///< `constant` ignores the members below
+  float start_factor = 1.0f / 3.0f;  ///< of the first step; above 0, at most 1
+  float end_factor = 1.0f;           ///< after total_iters steps and from then on; 0 to 1
+  std::int64_t total_iters = 5;      ///< steps, at least 1
 
+  /// Equal in all members.
   bool operator==(const Schedule&) const = default;
 };
 

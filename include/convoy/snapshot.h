@@ -1,5 +1,5 @@
 /// @file
-/// A training as values: all that it takes to go on from where it was and to get the same bits.
+/// The whole state of a training, from which it can go on later and give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -11,24 +11,27 @@ namespace convoy {
 
 /// Where a training is, between two steps.
 struct TrainingPosition {
-  std::int64_t epoch = 1;  ///< the running one, from 1; behind the last epoch one more than there are
-  std::int64_t step = 0;   ///< of that epoch, how many have been done
-  bool settled = false;    ///< behind the last epoch: see TrainOptions::settle_batches; nothing is left to do
+  std::int64_t epoch = 1;  ///< the current epoch, from 1; after the last one the number of epochs plus 1
+  std::int64_t step = 0;   ///< steps of that epoch that have been done
+  bool settled = false;    ///< `fit` has returned: nothing is left to do (see TrainOptions::settle_batches)
 
+  /// Equal in all members.
   bool operator==(const TrainingPosition&) const = default;
 };
 
-/// Made by Trainer::snapshot, for Trainer::restore. The options and the data set are not in it: whoever goes
-/// on brings the same ones.
+/// Made by Trainer::snapshot, for Trainer::restore. The options and the data set are not in it: the Trainer
+/// that goes on must have the same ones.
 struct TrainingSnapshot {
-  StateDict model;           ///< Trainer::state()
-  StateDict optimizer;       ///< its tensors: "exp_avg.layer1.0.weight", PyTorch's name and the parameter's
-  std::int64_t counter = 0;  ///< steps that the trainer has done: StepCounter's number
-  std::int64_t average_count = 0;  ///< how many times' weights have been averaged
-  StateDict average;               ///< their mean, under the parameters' names; empty if there were none
-  TrainingPosition position;
-  MetricsReading metrics;  ///< of the running epoch so far
+  StateDict model;  ///< Trainer::state()
+  /// The optimizer's tensors, named by PyTorch's name and the parameter's: "exp_avg.layer1.0.weight".
+  StateDict optimizer;
+  std::int64_t counter = 0;        ///< training steps that have been done, over all calls of `fit`
+  std::int64_t average_count = 0;  ///< sets of weights averaged so far, see TrainOptions::settle_batches
+  StateDict average;               ///< their mean, under the parameters' names; empty if there are none
+  TrainingPosition position;       ///< where the next `fit` goes on
+  MetricsReading metrics;          ///< of the current epoch so far
 
+  /// Equal in all members.
   bool operator==(const TrainingSnapshot&) const = default;
 };
 

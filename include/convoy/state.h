@@ -11,21 +11,24 @@
 
 namespace convoy {
 
+/// What a tensor is to its layer, with PyTorch's names. The first two are trained; the others are the running
+/// statistics of a batch norm.
 enum class TensorRole { weight, bias, running_mean, running_var, num_batches_tracked };
 
 /// One entry of a model's state dict.
 struct TensorSpec {
   std::string name;  ///< "layer1.0.weight"
   Shape shape;       ///< PyTorch's: Conv2d [O, I / groups, KH, KW], Linear [O, I], others [C] or []
-  TensorRole role = TensorRole::weight;
-  double init_bound = 0.0;     ///< Conv2d, Linear: uniform in [-bound, bound), bound = 1 / sqrt(fan_in)
-  double init_constant = 0.0;  ///< used if init_bound is 0
-  DType dtype = DType::float32;
+  TensorRole role = TensorRole::weight;  ///< tells parameters from statistics
+  double init_bound = 0.0;       ///< Conv2d, Linear: uniform in [-bound, bound), bound = 1 / sqrt(fan_in)
+  double init_constant = 0.0;    ///< the initial value if init_bound is 0
+  DType dtype = DType::float32;  ///< int64 for num_batches_tracked
 
+  /// Whether the optimizer updates it.
   bool trainable() const { return role == TensorRole::weight || role == TensorRole::bias; }
 };
 
-/// Every tensor of the model in `state_dict()` order.
+/// Every tensor of the model in `state_dict()` order. Throws UsageError for a model that `infer` refuses.
 std::vector<TensorSpec> tensor_specs(const Model& model);
 
 /// PyTorch's default initialisation. Weights and biases of Conv2d and Linear are uniform in [-b, b) with
@@ -38,7 +41,8 @@ StateDict initial_state(const Model& model, std::uint64_t seed);
 /// `source`, where the state came from, and the first tensor that is missing, unexpected or of another shape.
 void check_state(const Model& model, const StateDict& state, const std::string& source);
 
-/// Throws Error if a value is not a finite float. The message names the first tensor that has such a value.
+/// Throws Error if a value is not a finite float. The message names `source`, where the state came from, and
+/// the first tensor that has such a value.
 void check_finite(const StateDict& state, const std::string& source);
 
 }  // namespace convoy

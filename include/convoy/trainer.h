@@ -1,5 +1,5 @@
 /// @file
-/// Trains and evaluates a model on any backend: the training step is written once, here.
+/// Trains and evaluates a model on any device, with one call for a whole training.
 #pragma once
 
 #include <cstdint>
@@ -22,92 +22,104 @@ class Backend;  // convoy/device.h
 
 struct StepProfile;  // convoy/profile.h
 
+/// The choices of a Trainer.
 struct TrainOptions {
-  std::int64_t batch_size = 100;
-  std::int64_t epochs = 5;
-  OptimizerOptions optimizer = AdamOptions{};
-  Schedule schedule;  ///< of the learning rate
-  AugmentationOptions augmentation;
-  std::uint64_t seed = 1;
-  std::int64_t log_every = 100;  ///< steps between two reports of the loss; 0: none
-  /// Look for NaN and infinity behind every part of every step; `fit` then throws an Error that names the
-  /// first part and step that made one, when the loss is next read.
+  std::int64_t batch_size = 100;               ///< images in a step, at least 1
+  std::int64_t epochs = 5;                     ///< passes over the data set, at least 1
+  OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
+  Schedule schedule;                           ///< of the learning rate
+  AugmentationOptions augmentation;            ///< of training images; evaluation takes them as they are
+  std::uint64_t seed = 1;                      ///< of the samples' order, augmentation and dropout
+  std::int64_t log_every = 100;                ///< steps between two calls of TrainObserver::step; 0: none
+  /// Look for NaN and infinity in what each layer, the loss and the optimizer write. After log_every steps
+  /// and at an epoch's end, `fit` throws an Error that names the first of them to write one, and the step.
   bool check_finite = false;
-  /// Profile that many steps, after kProfileWarmup of them; these run part by part, without a recording.
+  /// Profile that many steps, after kProfileWarmup of them, for TrainObserver::profile. They run layer by
+  /// layer, not as CUDA graphs. `fit` throws UsageError if its first epoch is too short for that.
   std::int64_t profile_steps = 0;
-  /// At a constant learning rate the weights keep jittering, and run ahead of batch norm's running
-  /// statistics: the test accuracy depends by half a percent on the step at which training happens to stop.
-  /// So the weights that stay are the mean of ten snapshots from the last fifth of the steps (stochastic
-  /// weight averaging, Izmailov et al., 2018; PyTorch's torch.optim.swa_utils), and this many batches are
-  /// then passed through to measure their statistics. 0: neither; the last step's weights stay, as in the
-  /// classic program.
+  /// At a constant learning rate the weights keep jittering, and batch norm's running statistics lag behind
+  /// them: the test accuracy varies by half a percent with the step at which training stops. So `fit` takes
+  /// the mean of ten sets of weights from the last fifth of the steps (stochastic weight averaging, Izmailov
+  /// et al., 2018; PyTorch's torch.optim.swa_utils). Then it passes this many batches through the model to
+  /// measure the running statistics anew. 0: neither; the last step's weights stay, as in a plain PyTorch
+  /// loop.
   std::int64_t settle_batches = 50;
 };
 
-/// Steps before a profile, in which kernels are loaded and memory is touched for the first time.
+/// Steps before a profile. They are slower: kernels are loaded and memory is touched for the first time.
 constexpr std::int64_t kProfileWarmup = 3;
 
-/// Where training is. Steps and epochs count from 1.
+/// Where a training is.
 struct Progress {
-  std::int64_t epoch = 0, epochs = 0;
-  std::int64_t step = 0, steps = 0;  ///< within the epoch
-  double images_per_second = 0.0;    ///< since the epoch began
-  double seconds = 0.0;              ///< since training began
+  std::int64_t epoch = 0;          ///< the current epoch, from 1
+  std::int64_t epochs = 0;         ///< in all
+  std::int64_t step = 0;           ///< the last step of the epoch that has been launched, from 1
+  std::int64_t steps = 0;          ///< of an epoch
+  double images_per_second = 0.0;  ///< since the epoch began
+  double seconds = 0.0;            ///< since `fit` began with the first step
 };
 
+/// The loss of one step.
 struct StepReport : Progress {
-  double loss = 0.0;  ///< of this step's batch
+  double loss = 0.0;  ///< mean over the step's batch
 };
 
+/// The results of one epoch on the training data.
 struct EpochReport : Progress {
-  double loss = 0.0;      ///< mean over the epoch's samples, as they were trained
+  double loss = 0.0;      ///< mean over the epoch's samples, each with the weights of its step
   double accuracy = 0.0;  ///< likewise, 0 to 1
 };
 
-/// Called between steps; any of them may be empty, and may ask the trainer for a snapshot or an evaluation.
-/// An exception thrown here ends `fit` and leaves the trainer usable: that is how a caller stops early.
+/// Functions that `fit` calls between steps. Each may be empty, and may ask the trainer for a snapshot or an
+/// evaluation. An exception thrown here ends `fit` and leaves the trainer usable: so a caller stops early.
 struct TrainObserver {
-  std::function<void()> prepared;    ///< before the first step: all is planned and allocated
-  std::function<void()> first_step;  ///< when the device has finished it
+  std::function<void()> prepared;    ///< before the first step: all is compiled and allocated
+  std::function<void()> first_step;  ///< when the device has finished the first step
+  /// After the last profiled step, see TrainOptions::profile_steps.
   std::function<void(const StepProfile&)> profile;
-  std::function<void(const Progress&)>
-      progress;                                 ///< after every step, or every CudaOptions::steps_per_launch
-                                                ///< of them; reads nothing from the device
-  std::function<void(const StepReport&)> step;  ///< after every log_every-th
-  std::function<void(const EpochReport&)> epoch;
+  /// After every launch of a step, or of up to CudaOptions::steps_per_launch of them. The device may not have
+  /// finished them: `fit` does not wait for it here.
+  std::function<void(const Progress&)> progress;
+  std::function<void(const StepReport&)> step;    ///< after every TrainOptions::log_every steps
+  std::function<void(const EpochReport&)> epoch;  ///< after every epoch
 };
 
+/// Trains a model, and evaluates it between and after. For a loop of one's own see BatchTrainer.
 class Trainer {
  public:
-  /// Compiles `model` on `backend` for the options' batch size. The backend must outlive the trainer. Throws
-  /// UsageError for options that cannot be, Error if `state` is not the model's.
+  /// Compiles `model` for the options' batch size and starts from the weights in `state`, as initial_state or
+  /// load_checkpoint makes them. The backend must outlive the trainer. Throws UsageError for options out of
+  /// range, Error if the names or shapes in `state` are not the model's.
   Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options);
   ~Trainer();
 
-  /// Trains for options.epochs, from the first step, or once from where `restore` put it. A data set that the
-  /// batch size does not divide ends each epoch with a smaller batch, as PyTorch's DataLoader does by
-  /// default. Throws UsageError if the batch is larger than the data set, the images are not the model's, or
-  /// the place to go on from is not in the data set's epochs.
+  /// Trains for options.epochs epochs, in a new order of samples each. The first call after `restore` goes on
+  /// from the snapshot instead, up to the same last epoch. If the batch size does not divide the data set,
+  /// each epoch ends with a smaller batch, as with PyTorch's DataLoader by default. Throws UsageError if the
+  /// batch is larger than the data set, the images are not the model's, there are more classes than the model
+  /// has, or the snapshot has done more steps than the epoch has. Throws Error if the device fails, and see
+  /// TrainOptions::check_finite.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
 
-  /// Everything that `fit` has changed, and where it is; synchronises.
+  /// Everything that is needed to go on with the training later. Waits for the device.
   TrainingSnapshot snapshot() const;
 
-  /// Takes over a snapshot of a training with the same model and options: the next `fit`, on the same data
-  /// set, goes on from there and ends with the same bits as if it had never stopped. Throws Error, and
-  /// changes nothing, if the snapshot does not fit.
+  /// Takes over a snapshot of a training with the same model and options. The next `fit` on the same data set
+  /// goes on from there and ends with the same bits as if the training had never stopped. Throws Error if the
+  /// snapshot is not of this model, optimizer and batch size; then nothing is changed.
   void restore(const TrainingSnapshot& snapshot);
 
-  /// For a data set that is evaluated more than once. It must not outlive the trainer.
+  /// Uploads a data set that is evaluated more than once. The evaluator must not outlive the trainer. Throws
+  /// UsageError if the data set is empty, its images are not the model's, or it has more classes.
   std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
 
-  /// Once.
+  /// Mean loss and accuracy over the data set. Throws as evaluator().
   Evaluation evaluate(const Dataset& dataset);
 
-  /// Logits [count, classes], row-major, in the data set's order.
+  /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
   std::vector<double> predict(const Dataset& dataset);
 
-  /// The model's state dict as it is now.
+  /// The model's current state dict. Waits for the device.
   StateDict state() const;
 
  private:

@@ -88,7 +88,8 @@ TEST_F(Training, SgdLearnsInBfloat16Too) {
 // capture, nor taken away from what was captured.
 TEST_F(Training, ALaterNetworkDoesNotDisturbACapture) {
   std::vector<std::string> said;
-  const auto backend = make_cuda_backend({.say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+  const auto backend =
+      make_cuda_backend({.say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   const auto linear = [&](std::int64_t features) {
     const Shape shapes[] = {{features, features}, {features}};
     const auto arena = backend->make_parameters(shapes, false);

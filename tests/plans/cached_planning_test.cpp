@@ -28,9 +28,9 @@ class CachedPlanningTest : public testing::Test {
   std::vector<PlanRow> start(const char* title) {
     said_.clear();
     const auto begin = std::chrono::steady_clock::now();
-    PlanStore store(
-        device_description("h100"),
-        {.plan_cache = folder_.path(), .say = [&](const std::string& line, Remedy) { said_.push_back(line); }});
+    PlanStore store(device_description("h100"),
+                    {.plan_cache = folder_.path(),
+                     .say = [&](const std::string& line, Remedy) { said_.push_back(line); }});
     std::vector<std::shared_ptr<BoundGraph>> bound;
     for (LayerGraph& graph : convnet_graphs()) bound.push_back(store.request(std::move(graph.graph), {}));
     store.choose(/*handle=*/nullptr, /*stream=*/nullptr);  // no device: nothing is timed

@@ -127,8 +127,9 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   std::vector<std::string> said;
   const auto train = [&] {
     said.clear();
-    const auto backend = make_cuda_backend(
-        {.plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+    const auto backend =
+        make_cuda_backend({.plan_cache = folder / "plans",
+                           .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const Shape shapes[] = {{4, 4, 3, 3}};
     const auto weights = backend->make_parameters(shapes, /*with_gradients=*/false);
     const Variable x{backend->make_activation({2, 4, 5, 5}), nullptr};
@@ -169,8 +170,9 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
   const auto realised = [&] {
-    const auto backend = make_cuda_backend(
-        {.plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+    const auto backend =
+        make_cuda_backend({.plan_cache = folder / "plans",
+                           .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const auto tensor = [&](const Shape& shape) { return backend->make_activation(shape); };
     const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
     const BatchNormTensors tensors = {variable({4}), variable({4}), tensor({4}), tensor({4})};
@@ -215,8 +217,8 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
   std::vector<std::string> said;
-  Context context(
-      {.plan_cache = "/dev/null/plans", .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+  Context context({.plan_cache = "/dev/null/plans",
+                   .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0],
               AllOf(HasSubstr("plans cannot be kept in /dev/null/plans"), HasSubstr("--plan-cache")));
@@ -253,9 +255,9 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
   setenv("SOFTWARE_GPU_FAIL", "cudaMalloc:1:2", 1);
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
   std::vector<std::string> said;
-  EXPECT_EQ(
-      chosen({.autotune = true, .say = [&](const std::string& line, Remedy) { said.push_back(line); }}).realised_by,
-      engine(kFirst));
+  EXPECT_EQ(chosen({.autotune = true, .say = [&](const std::string& line, Remedy) { said.push_back(line); }})
+                .realised_by,
+            engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0], AllOf(HasSubstr("no plan for conv"), HasSubstr("out of device memory")));
 }

@@ -62,7 +62,8 @@ TEST(SoftwareGpuInference, AnswersAsTheTrainerDoesInEveryPrecision) {
 // cuDNN takes no ReLU of one channel. What stands in works inside a CUDA graph, and is told of once.
 TEST(SoftwareGpuInference, TakesAConvolutionApartWhereThereIsNoPlan) {
   std::vector<std::string> said;
-  const auto backend = make_cuda_backend({.say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+  const auto backend =
+      make_cuda_backend({.say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   const Shape shapes[] = {{1, 1, 1, 1}, {1}};
   const auto arena = backend->make_parameters(shapes, /*with_gradients=*/false);
   const auto parameters = arena->variables();

@@ -43,8 +43,7 @@ std::string PlanCache::problem(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder, error);
   if (!error && access(folder.c_str(), W_OK | X_OK) != 0) error.assign(errno, std::generic_category());
   if (!error) return {};
-  return fmt::format("new plans cannot be kept in {} ({})", folder.string(),
-                     error.message());
+  return fmt::format("new plans cannot be kept in {} ({})", folder.string(), error.message());
 }
 
 std::size_t PlanCache::count(const std::filesystem::path& folder) {

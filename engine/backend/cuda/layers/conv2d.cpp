@@ -165,7 +165,8 @@ class Conv2dOperation final : public Operation {
           const auto& say = context_.options().say;
           if (!say) return;
           say(fmt::format("cuDNN has no plan for a convolution of {} with {}: an own kernel does the latter",
-                          t_.x.value->shape().str(), rest), Remedy::none);
+                          t_.x.value->shape().str(), rest),
+              Remedy::none);
         }};
   }
 

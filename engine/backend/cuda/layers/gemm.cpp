@@ -54,12 +54,12 @@ Gemm::Gemm(Context& context, const Product& product)
   find_algorithm();
 }
 
-Gemm::Layout Gemm::layout_of(const Matrix& matrix) {
+Gemm::MatrixLayout Gemm::layout_of(const Matrix& matrix) {
   cublasLtMatrixLayout_t layout = nullptr;
   CONVOY_CUBLAS(cublasLtMatrixLayoutCreate(&layout, type_of(matrix.dtype),
                                            static_cast<std::uint64_t>(matrix.columns),
                                            static_cast<std::uint64_t>(matrix.rows), matrix.columns));
-  return Layout(layout);
+  return MatrixLayout(layout);
 }
 
 void Gemm::set_epilogue() {

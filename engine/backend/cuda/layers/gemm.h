@@ -45,18 +45,18 @@ class Gemm {
   void execute();
 
  private:
-  using Operation = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
-  using Layout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
-  static Layout layout_of(const Matrix& matrix);
+  using MatmulDescriptor = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+  using MatrixLayout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+  static MatrixLayout layout_of(const Matrix& matrix);
   void set_epilogue();
   void find_algorithm();
   void add_row_without_algorithm();
 
   Context& context_;
-  Operation operation_;
+  MatmulDescriptor operation_;
   Product product_;
   std::string name_;
-  Layout a_layout_, b_layout_, c_layout_;
+  MatrixLayout a_layout_, b_layout_, c_layout_;
   std::optional<cublasLtMatmulAlgo_t> algorithm_;
   std::size_t workspace_bytes_ = 0;
   std::int64_t reservation_ = 0;

@@ -48,7 +48,8 @@ cudaGraphExec_t Recording::cuda_graph_of(std::int64_t repeats) {
   } catch (const Error& error) {
     plain_ = true;
     const auto& say = context_.options().say;
-    if (say) say(fmt::format("no CUDA graph, steps run one launch at a time: {}", error.what()), Remedy::none);
+    if (say)
+      say(fmt::format("no CUDA graph, steps run one launch at a time: {}", error.what()), Remedy::none);
     return nullptr;
   }
 }
