@@ -7,6 +7,13 @@
 
 namespace convoy {
 
+namespace {
+
+// A norm that subtracts each channel's own mean subtracts whatever a bias in front of it adds.
+bool cancels_bias(const Layer& layer) { return std::holds_alternative<BatchNorm2d>(layer); }
+
+}  // namespace
+
 // Walks the layers and makes their operations. Each `add` returns the layer's output.
 class NetworkBuilder {
  public:
@@ -22,7 +29,7 @@ class NetworkBuilder {
       if (norm && next && std::holds_alternative<ReLU>(*next)) {
         x = batch_norm(*norm, /*fuse_relu=*/true, name, x);
         ++i;
-      } else if (conv && next && std::holds_alternative<BatchNorm2d>(*next)) {
+      } else if (conv && next && cancels_bias(*next)) {
         x = convolution_before_norm(*conv, name, x);
       } else if (conv && next && std::holds_alternative<ReLU>(*next)) {
         x = convolution(*conv, /*fuse_relu=*/true, name, x, bias_of(name, conv->bias));
@@ -61,8 +68,8 @@ class NetworkBuilder {
                 backend_.make_conv2d(layer, fuse_relu, x, weight, bias));
   }
 
-  // The norm subtracts whatever a bias adds, so the bias's gradient is zero. What a backend would sum up
-  // instead is rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
+  // The norm cancels the bias, so the bias's gradient is zero. What a backend would sum up instead is
+  // rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
   Variable convolution_before_norm(const Conv2d& layer, const std::string& name, const Variable& x) {
     return convolution(layer, /*fuse_relu=*/false, name, x, {bias_of(name, layer.bias).value, nullptr});
   }

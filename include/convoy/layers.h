@@ -106,4 +106,7 @@ struct NamedLayer {
 /// "Conv2d", "BatchNorm2d", ...: the name in model files and tables.
 std::string type_name(const Layer& layer);
 
+/// One layer of each type, with the struct's defaults.
+const std::vector<Layer>& layers_of_each_type();
+
 }  // namespace convoy

@@ -199,6 +199,6 @@ class ModelDrawer {
 
 }  // namespace
 
-Model draw_model(std::uint32_t number) { return ModelDrawer(number).draw("model " + std::to_string(number)); }
+Model draw_model(std::uint32_t number) { return ModelDrawer(number).draw("model-" + std::to_string(number)); }
 
 }  // namespace convoy
