@@ -10,7 +10,11 @@ namespace convoy {
 namespace {
 
 // A norm that subtracts each channel's own mean subtracts whatever a bias in front of it adds.
-bool cancels_bias(const Layer& layer) { return std::holds_alternative<BatchNorm2d>(layer); }
+bool cancels_bias(const Layer& layer) {
+  const auto* group_norm = std::get_if<GroupNorm>(&layer);
+  return std::holds_alternative<BatchNorm2d>(layer) ||
+         (group_norm && group_norm->num_groups == group_norm->num_channels);
+}
 
 }  // namespace
 
@@ -90,6 +94,12 @@ class NetworkBuilder {
 
   Variable add(const BatchNorm2d& layer, const std::string& name, const Variable& x) {
     return batch_norm(layer, /*fuse_relu=*/false, name, x);
+  }
+
+  Variable add(const GroupNorm& layer, const std::string& name, const Variable& x) {
+    const Variable weight = layer.affine ? parameters_.at(name + ".weight") : Variable{};
+    const Variable bias = bias_of(name, layer.affine);
+    return keep(name, "GroupNorm", {x, weight, bias}, backend_.make_group_norm(layer, x, weight, bias));
   }
 
   Variable add(const ReLU&, const std::string& name, const Variable& x) {
