@@ -26,6 +26,14 @@ void visit_keys(Keys& keys, BatchNorm2d& layer) {
 }
 
 template <typename Keys>
+void visit_keys(Keys& keys, GroupNorm& layer) {
+  keys.required("num_groups", layer.num_groups);
+  keys.required("num_channels", layer.num_channels);
+  keys.optional("eps", layer.eps);
+  keys.optional("affine", layer.affine);
+}
+
+template <typename Keys>
 void visit_keys(Keys&, ReLU&) {}
 
 template <typename Keys>

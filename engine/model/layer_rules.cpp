@@ -74,10 +74,16 @@ Shape pool_output(const LayerSite& site, const Pool& layer) {
   return slide(site, window_of(layer), site.input[1]);
 }
 
-void require_groups_divide(const LayerSite& site, std::string_view key, std::int64_t channels,
-                           std::int64_t groups) {
+void require_divides(const LayerSite& site, std::string_view divisor, std::int64_t groups,
+                     std::string_view dividend, std::int64_t channels) {
   if (channels % groups != 0) {
-    site.fail(fmt::format("groups {} does not divide {} {}; change either", groups, key, channels));
+    site.fail(fmt::format("{} {} does not divide {} {}; change either", divisor, groups, dividend, channels));
+  }
+}
+
+void require_epsilon(const LayerSite& site, double eps) {
+  if (!(eps >= 0.0 && std::isfinite(eps))) {
+    site.fail(fmt::format("eps is {}, but must be finite and at least 0", eps));
   }
 }
 
@@ -113,8 +119,8 @@ Shape output_shape(const LayerSite& site, const Conv2d& layer) {
   require_range(site, "padding", layer.padding, 0);
   require_range(site, "dilation", layer.dilation, 1);
   require_range(site, "groups", layer.groups, 1);
-  require_groups_divide(site, "in_channels", layer.in_channels, layer.groups);
-  require_groups_divide(site, "out_channels", layer.out_channels, layer.groups);
+  require_divides(site, "groups", layer.groups, "in_channels", layer.in_channels);
+  require_divides(site, "groups", layer.groups, "out_channels", layer.out_channels);
 
   const Shape weight = weight_shape(layer);
   if (layer.in_channels != site.input[1]) {
@@ -133,12 +139,24 @@ Shape output_shape(const LayerSite& site, const BatchNorm2d& layer) {
     site.fail(fmt::format("weight {} does not fit the input {}; set num_features to {}",
                           Shape{layer.num_features}.str(), site.input.str(), site.input[1]));
   }
-  if (!(layer.eps >= 0.0 && std::isfinite(layer.eps))) {
-    site.fail(fmt::format("eps is {}, but must be finite and at least 0", layer.eps));
-  }
+  require_epsilon(site, layer.eps);
   if (!(layer.momentum >= 0.0 && layer.momentum <= 1.0)) {  // a NaN fails
     site.fail(fmt::format("momentum is {}, but must be from 0 to 1", layer.momentum));
   }
+  return site.input;
+}
+
+template <>
+Shape output_shape(const LayerSite& site, const GroupNorm& layer) {
+  require_image(site);
+  require_range(site, "num_groups", layer.num_groups, 1);
+  require_range(site, "num_channels", layer.num_channels, 1);
+  require_divides(site, "num_groups", layer.num_groups, "num_channels", layer.num_channels);
+  if (layer.num_channels != site.input[1]) {
+    site.fail(fmt::format("num_channels {} does not fit the input {}; set num_channels to {}",
+                          layer.num_channels, site.input.str(), site.input[1]));
+  }
+  require_epsilon(site, layer.eps);
   return site.input;
 }
 
@@ -226,6 +244,15 @@ std::vector<TensorSpec> tensors(const BatchNorm2d& layer) {
        .shape = {},
        .role = TensorRole::num_batches_tracked,
        .dtype = DType::int64},
+  };
+}
+
+std::vector<TensorSpec> tensors(const GroupNorm& layer) {
+  if (!layer.affine) return {};
+  const Shape channels{layer.num_channels};
+  return {
+      {.name = "weight", .shape = channels, .role = TensorRole::weight, .init_constant = 1.0},
+      {.name = "bias", .shape = channels, .role = TensorRole::bias},
   };
 }
 

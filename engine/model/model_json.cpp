@@ -15,15 +15,6 @@
 namespace convoy {
 namespace {
 
-/// One layer of each type, with the struct's defaults.
-const std::vector<Layer>& prototypes() {
-  static const auto layers = []<std::size_t... I>(std::index_sequence<I...>) {
-    return std::vector<Layer>{Layer(std::in_place_index<I>)...};
-  }
-  (std::make_index_sequence<std::variant_size_v<Layer>>());
-  return layers;
-}
-
 class Reader {
  public:
   /// Reads `json`. `where` is its name in messages, such as "m.json: layer 'fc' (Linear)". `prefix` is put in
@@ -140,7 +131,7 @@ class Reader {
 
   static Layer prototype(const std::string& type, const std::string& where) {
     std::vector<std::string> known;
-    for (const Layer& layer : prototypes()) {
+    for (const Layer& layer : layers_of_each_type()) {
       if (type_name(layer) == type) return layer;
       known.push_back(type_name(layer));
     }

@@ -28,6 +28,19 @@ void add_convolutions(std::vector<GradcheckCase>& cases) {
       chain("Conv2d+ReLU", {3, 6, 5}, {{"conv", Conv2d{3, 8, {3, 3}, {1, 1}, {1, 1}}}, {"relu", ReLU{}}}, 3));
 }
 
+void add_group_norms(std::vector<GradcheckCase>& cases) {
+  cases.push_back(single("GroupNorm 2 of 6", {6, 3, 5}, GroupNorm{2, 6}, 3));
+  cases.push_back(single("GroupNorm 3 of 3, not affine", {3, 4, 3}, GroupNorm{3, 3, 1e-5, false}, 2));
+  // 18 channels fill no block of 8 or 16, as backends have them in memory, and groups of 6 lie across blocks.
+  const Conv2d conv{2, 18, {3, 2}};
+  cases.push_back(
+      chain("Conv2d, GroupNorm 3 of 18", {2, 5, 6}, {{"conv", conv}, {"norm", GroupNorm{3, 18}}}, 2));
+  cases.push_back(chain("Conv2d, GroupNorm 9 of 18, ReLU", {2, 6, 4},
+                        {{"conv", conv}, {"norm", GroupNorm{9, 18}}, {"relu", ReLU{}}}, 3));
+  cases.push_back(chain("Conv2d, GroupNorm of each channel", {2, 6, 5},
+                        {{"conv", Conv2d{2, 16, {3, 3}}}, {"norm", GroupNorm{16, 16}}}, 2));
+}
+
 void add_poolings(std::vector<GradcheckCase>& cases) {
   cases.push_back(single("MaxPool2d k2", {3, 6, 8}, MaxPool2d{}, 2));
   cases.push_back(single("MaxPool2d k3x2 s2x1 p1", {2, 7, 5}, MaxPool2d{{3, 2}, {2, 1}, {1, 1}}, 3));
@@ -58,6 +71,7 @@ std::vector<GradcheckCase> gradcheck_cases() {
   add_convolutions(cases);
   cases.push_back(single("BatchNorm2d", {5, 3, 4}, BatchNorm2d{5}, 3));
   cases.push_back(chain("BatchNorm2d+ReLU", {19, 4, 3}, {{"norm", BatchNorm2d{19}}, {"relu", ReLU{}}}, 4));
+  add_group_norms(cases);
   cases.push_back(single("ReLU", {3, 5, 7}, ReLU{}, 2));
   add_poolings(cases);
   cases.push_back(chain("Flatten, Linear", {3, 4, 5}, {{"flatten", Flatten{}}, {"fc", Linear{60, 7}}}, 3));

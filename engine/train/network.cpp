@@ -7,6 +7,17 @@
 
 namespace convoy {
 
+namespace {
+
+// A norm that subtracts each channel's own mean subtracts whatever a bias in front of it adds.
+bool cancels_bias(const Layer& layer) {
+  const auto* group_norm = std::get_if<GroupNorm>(&layer);
+  return std::holds_alternative<BatchNorm2d>(layer) ||
+         (group_norm && group_norm->num_groups == group_norm->num_channels);
+}
+
+}  // namespace
+
 // Walks the layers and makes their operations. Each `add` returns the layer's output.
 class NetworkBuilder {
  public:
@@ -22,7 +33,7 @@ class NetworkBuilder {
       if (norm && next && std::holds_alternative<ReLU>(*next)) {
         x = batch_norm(*norm, /*fuse_relu=*/true, name, x);
         ++i;
-      } else if (conv && next && std::holds_alternative<BatchNorm2d>(*next)) {
+      } else if (conv && next && cancels_bias(*next)) {
         x = convolution_before_norm(*conv, name, x);
       } else if (conv && next && std::holds_alternative<ReLU>(*next)) {
         x = convolution(*conv, /*fuse_relu=*/true, name, x, bias_of(name, conv->bias));
@@ -61,8 +72,8 @@ class NetworkBuilder {
                 backend_.make_conv2d(layer, fuse_relu, x, weight, bias));
   }
 
-  // The norm subtracts whatever a bias adds, so the bias's gradient is zero. What a backend would sum up
-  // instead is rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
+  // The norm cancels the bias, so the bias's gradient is zero. What a backend would sum up instead is
+  // rounding noise, which Adam blows up to full steps: it is left at zero, where its arena began.
   Variable convolution_before_norm(const Conv2d& layer, const std::string& name, const Variable& x) {
     return convolution(layer, /*fuse_relu=*/false, name, x, {bias_of(name, layer.bias).value, nullptr});
   }
@@ -83,6 +94,12 @@ class NetworkBuilder {
 
   Variable add(const BatchNorm2d& layer, const std::string& name, const Variable& x) {
     return batch_norm(layer, /*fuse_relu=*/false, name, x);
+  }
+
+  Variable add(const GroupNorm& layer, const std::string& name, const Variable& x) {
+    const Variable weight = layer.affine ? parameters_.at(name + ".weight") : Variable{};
+    const Variable bias = bias_of(name, layer.affine);
+    return keep(name, "GroupNorm", {x, weight, bias}, backend_.make_group_norm(layer, x, weight, bias));
   }
 
   Variable add(const ReLU&, const std::string& name, const Variable& x) {

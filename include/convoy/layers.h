@@ -39,6 +39,17 @@ struct BatchNorm2d {
   double momentum = 0.1;  ///< share of the batch in the running statistics, 0 to 1
 };
 
+/// torch.nn.GroupNorm (Wu and He, 2018) of images: in training and evaluation alike, each group of
+/// num_channels / num_groups neighbouring channels of an image is normalised by its own mean and biased
+/// variance. `weight` and `bias` are [num_channels]; without `affine` there are none.
+struct GroupNorm {
+  static constexpr const char* kTypeName = "GroupNorm";
+  std::int64_t num_groups = 0;
+  std::int64_t num_channels = 0;
+  double eps = 1e-5;
+  bool affine = true;
+};
+
 /// torch.nn.ReLU; its gradient at 0 is 0.
 struct ReLU {
   static constexpr const char* kTypeName = "ReLU";  ///< its `type` in model files
@@ -97,8 +108,8 @@ struct Residual {
 };
 
 /// Any one layer.
-using Layer = std::variant<Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool2d, Flatten, Linear,
-                           Dropout, Residual>;
+using Layer = std::variant<Conv2d, BatchNorm2d, GroupNorm, ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool2d,
+                           Flatten, Linear, Dropout, Residual>;
 
 /// A layer under its `state_dict` name, such as "layer1.0". Names inside a Residual are relative to it: its
 /// "body.0" is "res1.body.0" in the state dict.
@@ -109,5 +120,8 @@ struct NamedLayer {
 
 /// The layer's kTypeName: "Conv2d", "BatchNorm2d", ...
 std::string type_name(const Layer& layer);
+
+/// One layer of each type, with the struct's defaults.
+const std::vector<Layer>& layers_of_each_type();
 
 }  // namespace convoy

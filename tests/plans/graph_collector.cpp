@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "convoy/error.h"
 #include "convoy/fold.h"
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
@@ -43,7 +44,19 @@ class Counter final : public StepCounter {
   void write(std::int64_t) override {}
 };
 
-class GraphCollector final : public Backend {
+// Refuses every layer, so that a collector says what it knows and a new layer without graphs needs no line.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+class NoLayers : public Backend {
+ public:
+#define CONVOY_LAYER_OPERATION \
+  override { throw Error("graph_collector.cpp does not know this layer"); }
+#include "engine/backend/layer_operations.inc"
+#undef CONVOY_LAYER_OPERATION
+};
+#pragma GCC diagnostic pop
+
+class GraphCollector final : public NoLayers {
  public:
   explicit GraphCollector(DType type) : type_(type) {}
 

@@ -96,14 +96,21 @@ class ModelDrawer {
     if (layer.groups == 1) normalise(layers, flow, layer);
   }
 
-  /// Sometimes a batch norm behind a convolution. It divides by what a channel deviates, so a factor in front
-  /// of it has no gradient: only a channel that sums over several inputs has one that is more than rounding.
-  /// And of few numbers a channel nearly all normalise to the same ones.
+  /// Sometimes a norm behind a convolution. It divides by what a channel (or a group of them) deviates, so a
+  /// factor in front of it has no gradient: only a channel that sums over several inputs has one that is more
+  /// than rounding. And of few numbers a channel nearly all normalise to the same ones.
   void normalise(Layers& layers, Flow& flow, const Conv2d& layer) {
     const bool sums = layer.in_channels > 1 || layer.kernel_size[0] * layer.kernel_size[1] > 2;
     if (!sums || flow[1] * flow[2] < kFewestPixels || one_in(3)) return;
-    add(layers, flow, BatchNorm2d{flow[0]});
+    add(layers, flow, one_in(2) ? Layer(BatchNorm2d{flow[0]}) : Layer(group_norm(flow)));
     if (!one_in(3)) add(layers, flow, ReLU{});
+  }
+
+  GroupNorm group_norm(const Flow& flow) {
+    GroupNorm layer{.num_groups = from(1, flow[0]), .num_channels = flow[0]};
+    while (flow[0] % layer.num_groups != 0) --layer.num_groups;
+    layer.affine = !one_in(3);
+    return layer;
   }
 
   MaxPool2d max_pool(const Flow& flow) {
@@ -199,6 +206,6 @@ class ModelDrawer {
 
 }  // namespace
 
-Model draw_model(std::uint32_t number) { return ModelDrawer(number).draw("model " + std::to_string(number)); }
+Model draw_model(std::uint32_t number) { return ModelDrawer(number).draw("model-" + std::to_string(number)); }
 
 }  // namespace convoy

@@ -1,5 +1,4 @@
-// What shape inference accepts trains on every backend: a step of random models, held to the double
-// reference.
+// What a model file can say trains on every backend: a step of random models, held to the double reference.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <numeric>
 
 #include "convoy/device.h"
+#include "convoy/model_file.h"
 #include "engine/backend/backend.h"
 #include "engine/backend/reference/reference.h"
 #include "engine/core/philox.h"
@@ -111,7 +111,7 @@ class RandomModels : public testing::TestWithParam<std::string> {
 TEST_P(RandomModels, TrainLikeTheDoubleReference) {
   for (std::uint32_t number = 0; number < kModels; ++number) {
     SCOPED_TRACE("model " + std::to_string(number));
-    expect_trains(draw_model(number));
+    expect_trains(parse_model(to_json(draw_model(number)), "model.json"));
   }
 }
 
@@ -152,9 +152,7 @@ TEST(DrawnModels, HaveEveryLayerType) {
     const Model model = draw_model(number);
     for (const LayerInfo& info : infer(model, kBatch)) seen.push_back(type_name(*info.layer));
   }
-  for (const Layer& layer :
-       {Layer(Conv2d{}), Layer(BatchNorm2d{}), Layer(ReLU{}), Layer(MaxPool2d{}), Layer(AvgPool2d{}),
-        Layer(GlobalAvgPool2d{}), Layer(Flatten{}), Layer(Linear{}), Layer(Dropout{}), Layer(Residual{})}) {
+  for (const Layer& layer : layers_of_each_type()) {
     EXPECT_GE(std::ranges::count(seen, type_name(layer)), 5) << type_name(layer);
   }
 }
