@@ -7,15 +7,15 @@
 #include <map>
 
 #include "convoy/builtin.h"
-#include "engine/backend/cuda/dnn/plan_store.h"
+#include "engine/backend/cuda/runtime/plan_store.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::test {
 namespace {
 
+using cuda::PlanStore;
 using cuda::dnn::BoundGraph;
-using cuda::dnn::PlanStore;
 using cuda::dnn::Policy;
 
 std::vector<LayerGraph> convnet_graphs() {

@@ -10,6 +10,7 @@ FLOORS = [
     ["engine/model", "engine/data"],
     ["kernels"],
     ["engine/backend"],
+    ["engine/backend/cuda/dnn"],
     ["engine/backend/reference", "engine/backend/cpu", "engine/backend/cuda"],
     ["engine/backend/registry"],
     ["engine/train", "engine/io"],

@@ -1,6 +1,6 @@
 // Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
 // engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
-#include "engine/backend/cuda/dnn/autotune.h"
+#include "engine/backend/cuda/runtime/autotune.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -216,12 +216,12 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
 }
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
-  std::vector<std::string> said;
+  std::vector<std::pair<std::string, Remedy>> said;
   Context context({.plan_cache = "/dev/null/plans",
-                   .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+                   .say = [&](const std::string& line, Remedy remedy) { said.emplace_back(line, remedy); }});
   ASSERT_THAT(said, SizeIs(1));
-  EXPECT_THAT(said[0],
-              AllOf(HasSubstr("plans cannot be kept in /dev/null/plans"), HasSubstr("--plan-cache")));
+  EXPECT_THAT(said[0].first, HasSubstr("plans cannot be kept in /dev/null/plans"));
+  EXPECT_EQ(said[0].second, Remedy::another_plan_cache);
 }
 
 TEST(Autotune, ACandidateThatFailsIsDropped) {

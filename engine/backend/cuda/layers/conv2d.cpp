@@ -116,7 +116,7 @@ class Conv2dOperation final : public Operation {
                                           {Role::y, device(output_.value).data()}};
     if (t.bias.value) bindings.push_back({Role::bias, device(t.bias.value).data()});
     const DType type = device(output_.value).dtype();
-    dnn::PlanStore& store = context.plan_store();
+    PlanStore& store = context.plan_store();
     forward_ = store.request(conv2d_forward_graph(layer, relu, x, type), std::move(bindings), stand_in());
     if (t.weight.grad) plan_weight_gradient(layer, x, type);
     if (t.x.grad) {
@@ -155,7 +155,7 @@ class Conv2dOperation final : public Operation {
   }
 
   // What prepare() makes where cuDNN does not do all of the forward at once.
-  dnn::StandIn stand_in() {
+  StandIn stand_in() {
     if (!relu_ && !layer_.bias) return {};
     const char* rest = relu_ && layer_.bias ? "bias and ReLU" : relu_ ? "ReLU" : "bias";
     return {

@@ -73,7 +73,7 @@ class PoolOperation final : public Operation {
       index_ = Buffer(static_cast<std::size_t>(y.count()));
       bindings.push_back({Role::index, index_.data()});
     }
-    dnn::PlanStore& store = context.plan_store();
+    PlanStore& store = context.plan_store();
     forward_ = store.request(pool_forward_graph(layer, shape, type), std::move(bindings));
     if (!x.grad) return;
     bindings = {{Role::dy, device(output_.grad).data()}, {Role::dx, device(x.grad).data()}};

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/dnn/plan_store.h"
 #include "engine/backend/cuda/runtime/memory.h"
+#include "engine/backend/cuda/runtime/plan_store.h"
 #include "engine/backend/cuda/runtime/tensor.h"
 #include "engine/core/owner.h"
 
@@ -48,7 +48,7 @@ class Context {
   /// An operation's output, stored as activations are, with a gradient if `with_gradient`.
   Variable make_activation(const Shape& shape, bool with_gradient) const;
 
-  dnn::PlanStore& plan_store() { return plan_store_; }
+  PlanStore& plan_store() { return plan_store_; }
 
   /// Asks for memory that all operations use in turn, in stream order. `workspace` takes what it returns.
   std::int64_t reserve_workspace(std::int64_t bytes);
@@ -71,7 +71,7 @@ class Context {
   Stream stream_;
   CudnnHandle cudnn_;
   CublasHandle cublas_;
-  dnn::PlanStore plan_store_;
+  PlanStore plan_store_;
   std::int64_t reserved_bytes_ = 0;
   std::int64_t prepared_ = 0;       // how often
   std::vector<Buffer> workspaces_;  // the last one is in use; captured CUDA graphs may use the others

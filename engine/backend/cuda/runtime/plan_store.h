@@ -14,11 +14,11 @@
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/dnn/autotune.h"
 #include "engine/backend/cuda/dnn/executable.h"
 #include "engine/backend/cuda/dnn/plan_cache.h"
+#include "engine/backend/cuda/runtime/autotune.h"
 
-namespace convoy::cuda::dnn {
+namespace convoy::cuda {
 
 /// What does a graph's work if cuDNN has no plan for it.
 struct StandIn {
@@ -28,13 +28,13 @@ struct StandIn {
 
 class PlanStore {
  public:
-  /// For the GPU that `device` describes (describe_device). Throws what Planner throws.
+  /// For the GPU that `device` describes (describe_device). Throws what dnn::Planner throws.
   PlanStore(std::string device, const CudaOptions& options);
 
   /// Starts to plan `graph`, unless the same was asked for before. By-value scalars among the bindings must
   /// outlive the result. The stand-in is made only while the result lives.
-  std::shared_ptr<BoundGraph> request(OperationGraph graph, std::vector<Binding> bindings,
-                                      StandIn stand_in = {});
+  std::shared_ptr<dnn::BoundGraph> request(dnn::OperationGraph graph, std::vector<dnn::Binding> bindings,
+                                           StandIn stand_in = {});
 
   /// Waits for the plans of what was requested since `bind`, times them on the handle's GPU if that is
   /// wanted, and makes stand-ins. Allocates nothing that lasts. Throws Error if cuDNN refuses a graph.
@@ -52,39 +52,40 @@ class PlanStore {
  private:
   /// What the background found for a graph.
   struct Candidates {
-    std::vector<LoadedPlan> plans;  // best first; none if cuDNN has none; the one from the cache is alone
-    double milliseconds = 0.0;      // that planning took
-    std::string refused;            // why the cache's plan is not among them, if it has one
+    std::vector<dnn::LoadedPlan>
+        plans;                  // best first; none if cuDNN has none; the one from the cache is alone
+    double milliseconds = 0.0;  // that planning took
+    std::string refused;        // why the cache's plan is not among them, if it has one
   };
   struct Entry {
-    OperationGraph graph;
+    dnn::OperationGraph graph;
     PlanRow row;
     bool chosen = false;
-    std::optional<LoadedPlan> plan = {};
+    std::optional<dnn::LoadedPlan> plan = {};
     std::shared_future<Candidates> candidates = {};
   };
   struct Request {
     Entry& entry;
-    std::weak_ptr<BoundGraph> bound;
+    std::weak_ptr<dnn::BoundGraph> bound;
     StandIn stand_in;
   };
 
-  Candidates find_candidates(const OperationGraph& graph);     // runs in the background
-  static const Candidates& candidates_of(const Entry& entry);  // waits for it
+  Candidates find_candidates(const dnn::OperationGraph& graph);  // runs in the background
+  static const Candidates& candidates_of(const Entry& entry);    // waits for it
   void choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream);
-  Tuned tune(const Entry& entry, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
+  Tuned tune(const Entry& entry, const std::vector<dnn::LoadedPlan>& plans, cudnnHandle_t handle,
              cudaStream_t stream) const;
-  PlanKey key_of(const OperationGraph& graph) const;
+  dnn::PlanKey key_of(const dnn::OperationGraph& graph) const;
   void say(const std::string& line, Remedy remedy = Remedy::none) const;
 
   std::string device_;
   CudaOptions options_;
-  Planner planner_;
-  PlanCache cache_;
+  dnn::Planner planner_;
+  dnn::PlanCache cache_;
   std::counting_semaphore<> cores_;
   std::vector<Request> requests_;  // not bound yet
   std::map<std::string, Entry*> by_signature_;
   std::deque<Entry> entries_;  // last: its futures wait for the threads, which use all of the above
 };
 
-}  // namespace convoy::cuda::dnn
+}  // namespace convoy::cuda

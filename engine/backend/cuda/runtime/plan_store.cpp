@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/dnn/plan_store.h"
+#include "engine/backend/cuda/runtime/plan_store.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,7 +9,17 @@
 #include <thread>
 #include <utility>
 
-namespace convoy::cuda::dnn {
+namespace convoy::cuda {
+
+using dnn::Binding;
+using dnn::BoundGraph;
+using dnn::LoadedPlan;
+using dnn::OperationGraph;
+using dnn::Plan;
+using dnn::PlanCache;
+using dnn::PlanInfo;
+using dnn::PlanKey;
+
 namespace {
 
 constexpr std::size_t kCandidates = 8;  // that autotuning times; the heuristics rank the best ones first
@@ -102,11 +112,13 @@ void PlanStore::choose(cudnnHandle_t handle, cudaStream_t stream) {
     if (!bound) continue;
     Entry& entry = requests_[i].entry;
     if (!entry.chosen) choose(entry, handle, stream);
-    const StandIn stand_in = std::exchange(requests_[i].stand_in, {});
-    if (entry.plan || stand_in.realised_by.empty()) continue;
-    entry.row.realisation = Realisation::own_kernel;
-    entry.row.realised_by = stand_in.realised_by;
-    if (stand_in.make) stand_in.make();
+    const StandIn stand_in = requests_[i].stand_in;
+    if (!entry.plan && !stand_in.realised_by.empty()) {
+      if (stand_in.make) stand_in.make();
+      entry.row.realisation = Realisation::own_kernel;
+      entry.row.realised_by = stand_in.realised_by;
+    }
+    requests_[i].stand_in = {};  // last: where making it throws, the next prepare() makes it
   }
 }
 
@@ -193,4 +205,4 @@ void PlanStore::say(const std::string& line, Remedy remedy) const {
   if (options_.say) options_.say(line, remedy);
 }
 
-}  // namespace convoy::cuda::dnn
+}  // namespace convoy::cuda

@@ -9,11 +9,11 @@
 
 #include "engine/backend/cuda/dnn/planner.h"
 
-namespace convoy::cuda::dnn {
+namespace convoy::cuda {
 
 /// The fastest of some plans.
 struct Tuned {
-  LoadedPlan plan;
+  dnn::LoadedPlan plan;
   double milliseconds = 0.0;  // of one execution, the median of several
   std::size_t timed = 0;      // plans that could be executed; 0: `plan` is the first that was given
   std::string error;          // why the last one that failed did so
@@ -24,7 +24,7 @@ struct Tuned {
 /// executions in a CUDA graph, because that is how a step runs them; so a plan that cannot be captured is
 /// none of the fastest. Of equals the first wins. It waits and allocates: not to be called while the stream
 /// is captured. Throws CudaError, or Error if the scratch memory does not fit.
-Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
-                   cudaStream_t stream);
+Tuned fastest_plan(const dnn::OperationGraph& graph, const std::vector<dnn::LoadedPlan>& plans,
+                   cudnnHandle_t handle, cudaStream_t stream);
 
-}  // namespace convoy::cuda::dnn
+}  // namespace convoy::cuda

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/dnn/autotune.h"
+#include "engine/backend/cuda/runtime/autotune.h"
 
 #include <cuda_runtime_api.h>
 
@@ -11,7 +11,15 @@
 #include "engine/backend/cuda/runtime/memory.h"
 #include "kernels/cuda_error.h"
 
-namespace convoy::cuda::dnn {
+namespace convoy::cuda {
+
+using dnn::Binding;
+using dnn::Executable;
+using dnn::GraphTensor;
+using dnn::LoadedPlan;
+using dnn::OperationGraph;
+using dnn::Role;
+
 namespace {
 
 constexpr int kRunsPerLaunch = 4;  // more than one, so that the launch itself counts for less
@@ -87,4 +95,4 @@ Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& p
   return best;
 }
 
-}  // namespace convoy::cuda::dnn
+}  // namespace convoy::cuda
