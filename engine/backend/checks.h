@@ -9,7 +9,6 @@
 #include <string>
 
 #include "convoy/dataset.h"
-#include "convoy/layers.h"
 #include "convoy/shape.h"
 #include "engine/backend/backend.h"
 
@@ -57,15 +56,9 @@ void require_images(const std::string& what, const Shape& actual);
 /// with gradients is refused when it is made, one without when it is asked to train.
 void check_batch_statistics(const Shape& x);
 
-/// [N, C H W] for x [N, C, H, W] or [N, F].
-Shape flatten_output(const Shape& x);
-
 /// The summands must have one shape, and not one gradient: a variable that is added to itself has two
 /// consumers and needs a Fork.
 void check_add(const Variable& a, const Variable& b);
-
-/// [N, out] for x [N, in] and weight [out, in].
-Shape linear_output(const Linear& layer, const Shape& x, const Shape& weight);
 
 /// The classes of logits [N, classes] against labels [N].
 std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);

@@ -183,6 +183,10 @@ Shape output_shape(const LayerSite& site, const GlobalAvgPool2d&) {
 
 template <>
 Shape output_shape(const LayerSite& site, const Flatten&) {
+  const std::size_t rank = site.input.rank();
+  if ((rank != 2 && rank != 4) || site.input.count() < 1) {
+    site.fail(fmt::format("needs an input [N, C, H, W] or [N, F], but gets {}", site.input.str()));
+  }
   return {site.input[0], site.input.count() / site.input[0]};
 }
 
@@ -191,7 +195,7 @@ Shape output_shape(const LayerSite& site, const Linear& layer) {
   require_range(site, "in_features", layer.in_features, 1);
   require_range(site, "out_features", layer.out_features, 1);
   const Shape weight = weight_shape(layer);
-  if (site.input.rank() != 2) {
+  if (site.input.rank() != 2 || site.input.count() < 1) {
     site.fail(fmt::format("weight {} needs an input [N, {}], but gets {}; put a Flatten in front",
                           weight.str(), layer.in_features, site.input.str()));
   }

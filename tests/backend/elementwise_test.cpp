@@ -102,6 +102,10 @@ TEST_P(ElementwiseTest, AddWantsAForkToAddAVariableToItself) {
   const HostTensor values = small_integers({2, 3}, 100, 1);
   const Variable x = place(backend(), values);
   EXPECT_THAT(usage_error([&] { backend().make_add(x, x); }), AllOf(HasSubstr("[2, 3]"), HasSubstr("fork")));
+  const Variable images = place(backend(), zeros({2, 3, 4, 5}));
+  EXPECT_THAT(usage_error([&] { backend().make_add(backend().flatten(images), backend().flatten(images)); }),
+              HasSubstr("fork"))
+      << "two views of one gradient";
   const OperationPtr add =
       backend().make_add({x.value, nullptr}, {x.value, nullptr});  // nobody differentiates
   add->forward(Phase::evaluation);

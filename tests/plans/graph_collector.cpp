@@ -76,7 +76,7 @@ class GraphCollector final : public NoLayers {
   std::vector<double> read(const Tensor&) const override { return {}; }
   void write(Tensor&, std::span<const double>) override {}
   Variable flatten(const Variable& x) override {
-    return variable(flatten_output(x.value->shape()), x.grad != nullptr);
+    return variable(output_shape(Flatten{}, x.value->shape()), x.grad != nullptr);
   }
 
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
@@ -108,8 +108,7 @@ class GraphCollector final : public NoLayers {
   OperationPtr make_add(const Variable& a, const Variable&) override { return like(a); }
   OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                            const Variable&) override {
-    return operation(linear_output(layer, x.value->shape(), weight.value->shape()), x.grad || weight.grad,
-                     {});
+    return operation(output_shape(layer, x.value->shape()), x.grad || weight.grad, {});
   }
   std::unique_ptr<Fork> make_fork(const Variable& x) override {
     operations_.emplace_back();

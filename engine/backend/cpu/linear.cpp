@@ -2,6 +2,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/weighted.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cpu {
 
@@ -18,7 +19,8 @@ OperationPtr CpuBackend::make_linear(const Linear& layer, const Variable& x, con
                   .keep_x = true,
                   .window = {},
                   .plan = plan_linear};
-  w.output = linear_output(layer, w.x.shape(), w.weight.shape());
+  w.output = output_shape(layer, w.x.shape());
+  require_shape("Linear: weight", w.weight.shape(), weight_shape(layer));
   w.weight_dims = w.x.value->dims();  // [N, in], or [N, C, H, W] of what was flattened
   w.weight_dims[0] = layer.out_features;
   return make_weighted(device_, std::move(w));

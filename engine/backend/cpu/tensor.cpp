@@ -7,6 +7,7 @@
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cpu {
 namespace {
@@ -138,7 +139,7 @@ void CpuBackend::write(Tensor& foreign, std::span<const double> values) {
 
 Variable CpuBackend::flatten(const Variable& x) {
   const Bound bound("Flatten: input", x);
-  const Shape shape = flatten_output(bound.shape());
+  const Shape shape = output_shape(Flatten{}, bound.shape());
   if (bound.shape() == shape) return x;
   Variable flat{std::make_shared<CpuTensor>(shape, *bound.value), nullptr};
   if (bound.grad) flat.grad = std::make_shared<CpuTensor>(shape, *bound.grad);

@@ -35,6 +35,7 @@ class CpuTensor final : public Tensor {
   /// The memory's dimensions, not the shape's.
   Dims dims() const { return dims_of(layout()); }
   DType dtype() const { return dtype_; }
+  const void* memory_id() const override { return memory_.get_data_handle(); }
 
   /// In memory order, with the padding that a blocked layout may have (always zero).
   std::span<float> floats() const;

@@ -2,6 +2,7 @@
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::reference {
 namespace {
@@ -17,7 +18,7 @@ class LinearOperation final : public Operation {
         weight_(std::move(weight)),
         bias_(std::move(bias)) {
     const bool with_grad = x_.wants_grad() || weight_.wants_grad() || bias_.wants_grad();
-    output_ = make_variable<T>(linear_output(layer, x_.shape(), weight_.shape()), with_grad);
+    output_ = make_variable<T>(output_shape(layer, x_.shape()), with_grad);
     y_ = Bound<T>("Linear: output", output_);
   }
 
@@ -83,7 +84,8 @@ template <typename T>
 OperationPtr ReferenceBackend<T>::make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                                               const Variable& bias) {
   Bound<T> bound_x("Linear: input", x), bound_weight("Linear: weight", weight), bound_bias;
-  linear_output(layer, bound_x.shape(), bound_weight.shape());  // validates
+  output_shape(layer, bound_x.shape());  // refuses what does not fit
+  require_shape("Linear: weight", bound_weight.shape(), weight_shape(layer));
   require_bias("Linear", layer.bias, bias, layer.out_features);
   if (layer.bias) bound_bias = Bound<T>("Linear: bias", bias);
   return std::make_unique<LinearOperation<T>>(layer, std::move(bound_x), std::move(bound_weight),

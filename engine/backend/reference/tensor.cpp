@@ -8,6 +8,7 @@
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::reference {
 namespace {
@@ -127,7 +128,7 @@ void ReferenceBackend<T>::write(Tensor& tensor, std::span<const double> values) 
 template <typename T>
 Variable ReferenceBackend<T>::flatten(const Variable& x) {
   const Bound<T> checked("Flatten: input", x);
-  const Shape shape = flatten_output(checked.shape());
+  const Shape shape = output_shape(Flatten{}, checked.shape());
   if (checked.shape() == shape) return x;
   const auto view = [&](const TensorPtr& tensor) -> TensorPtr {
     if (!tensor) return nullptr;

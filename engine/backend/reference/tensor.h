@@ -24,6 +24,7 @@ class RealTensor final : public Tensor {
 
   std::span<T> values() { return values_; }
   std::span<const T> values() const { return values_; }
+  const void* memory_id() const override { return values_.data(); }
 
  private:
   std::shared_ptr<std::vector<T>> memory_;

@@ -68,7 +68,7 @@ class BatchNormOperation final : public Operation {
     for (const TensorPtr& vector : {t.weight.value, t.bias.value, t.running_mean, t.running_var}) {
       require_shape("BatchNorm2d: parameter", vector->shape(), {layer.num_features});
     }
-    output_ = context.make_activation(shape, x.grad || t.weight.grad);
+    output_ = context.make_activation(shape, x.grad || t.weight.grad || t.bias.grad);
     saved_mean_ = context.make_tensor({layer.num_features}, DType::float32);
     saved_inv_std_ = context.make_tensor({layer.num_features}, DType::float32);
     scratch_.emplace(rows(), channels());
@@ -148,7 +148,7 @@ class BatchNormOperation final : public Operation {
     const Shape& x = x_.value->shape();
     const DType type = device(x_.value).dtype();
     using Bindings = std::vector<dnn::Binding>;
-    const dnn::StandIn own_kernel{.realised_by = "own kernel: cuDNN has no engine for it"};
+    const StandIn own_kernel{.realised_by = "own kernel: cuDNN has no engine for it"};
     // The running statistics are updated in place: cuDNN reads the old and writes the new element by element.
     training_ =
         context_.plan_store().request(batch_norm_training_graph(x, relu_, type),

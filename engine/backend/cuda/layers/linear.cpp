@@ -11,6 +11,7 @@
 #include "engine/backend/cuda/layers/weighted_tensors.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/core/trace.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cuda {
 namespace {
@@ -19,13 +20,14 @@ class LinearOperation final : public Operation {
  public:
   LinearOperation(Context& context, const Linear& layer, const WeightedTensors& t)
       : context_(context), t_(t) {
-    const Shape y = linear_output(layer, t.x.value->shape(), t.weight.value->shape());
+    const Shape y = output_shape(layer, t.x.value->shape());
+    require_shape("Linear: weight", t.weight.value->shape(), weight_shape(layer));
     require_bias("Linear", layer.bias, t.bias, layer.out_features);
     rows_ = y[0];
     in_ = layer.in_features;
     out_ = layer.out_features;
     order_columns(t.weight, device(t.x.value).order(), context.stream());
-    output_ = context.make_activation(y, t.x.grad || t.weight.grad);
+    output_ = context.make_activation(y, t.x.grad || t.weight.grad || t.bias.grad);
 
     forward_.emplace(context, Product{.a = images(t.x.value),
                                       .b = weight(/*transposed=*/true),
@@ -37,7 +39,11 @@ class LinearOperation final : public Operation {
       backward_data_.emplace(context,
                              Product{.a = logits(output_.grad), .b = weight(), .c = images(t.x.grad)});
     }
-    if (t.weight.grad) make_weight_gradient();
+    if (t.weight.grad) {
+      make_weight_gradient();
+    } else if (t.bias.grad) {
+      bias_columns_.emplace(rows_, static_cast<std::int32_t>(out_));
+    }
   }
 
   void forward(Phase) override {

@@ -6,6 +6,7 @@
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/model/layer_rules.h"
 #include "kernels/cuda_error.h"
 #include "kernels/elementwise.h"
 
@@ -114,6 +115,13 @@ void require_own(const std::string& what, const Variable& variable) {
                                variable.value->shape().str()));
 }
 
+void require_own(const std::string& what, const TensorPtr& tensor, DType dtype) {
+  const std::string kind = name_of(dtype);
+  if (own_tensor<DeviceTensor>(what, tensor, kind.c_str())->dtype() != dtype) {
+    refuse_tensor(what, tensor.get(), kind.c_str());
+  }
+}
+
 TensorPtr CudaBackend::make_tensor(const Shape& shape, DType dtype) {
   if (dtype != DType::float32 && dtype != DType::int32) refuse_dtype(name(), dtype);
   return context_.make_tensor(shape, dtype);
@@ -125,7 +133,7 @@ TensorPtr CudaBackend::make_activation(const Shape& shape) {
 
 Variable CudaBackend::flatten(const Variable& x) {
   require_own("Flatten: input", x);
-  const Shape shape = flatten_output(x.value->shape());
+  const Shape shape = output_shape(Flatten{}, x.value->shape());
   if (x.value->shape() == shape) return x;
   Variable flat{std::make_shared<DeviceTensor>(shape, device(x.value)), nullptr};
   if (x.grad) flat.grad = std::make_shared<DeviceTensor>(shape, device(x.grad));

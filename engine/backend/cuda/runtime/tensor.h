@@ -27,6 +27,7 @@ class DeviceTensor : public Tensor {
   DeviceTensor(const Shape& shape, const DeviceTensor& other);
 
   void* data() const { return data_; }
+  const void* memory_id() const override { return data_; }
   template <typename T>
   T* as() const {
     return static_cast<T*>(data_);
@@ -58,6 +59,8 @@ void copy(const DeviceTensor& from, const DeviceTensor& to, cudaStream_t stream)
 /// Throws UsageError unless both are this backend's real numbers and the gradient, if any, has the value's
 /// shape and memory order. `what` is the layer and the tensor: "Conv2d: weight".
 void require_own(const std::string& what, const Variable& variable);
+/// The same for one tensor of exactly that type.
+void require_own(const std::string& what, const TensorPtr& tensor, DType dtype);
 
 /// The tensor as this backend's own. Throws UsageError if another backend made it.
 DeviceTensor& device(const TensorPtr& tensor);
