@@ -13,6 +13,10 @@ namespace convoy {
 
 void HostCounter::advance() { scalars_ = step_scalars(rule(), scalars_.step + 1); }
 
+void HostCounter::write(std::int64_t step) {
+  scalars_ = step < 1 ? StepScalars{.step = step} : step_scalars(rule(), step);
+}
+
 void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
   reading_.last_loss = loss_sum / static_cast<double>(samples);
   reading_.loss_sum += loss_sum;

@@ -20,7 +20,7 @@ class HostCounter final : public StepCounter {
   using StepCounter::StepCounter;
   void advance() override;
   StepScalars scalars() const override { return scalars_; }
-  void write(std::int64_t step) override { scalars_ = {.step = step}; }
+  void write(std::int64_t step) override;
 
  private:
   StepScalars scalars_;

@@ -90,6 +90,10 @@ TEST_P(ContractTest, TheCounterCounts) {
   counter->advance();
   counter->advance();
   EXPECT_EQ(counter->read(), 2);
+  const StepScalars second = counter->scalars();
+  counter->advance();
+  counter->write(2);
+  EXPECT_EQ(counter->scalars(), second) << "what belongs to the step comes with it";
   counter->write(std::int64_t{1} << 40);
   counter->advance();
   EXPECT_EQ(counter->read(), (std::int64_t{1} << 40) + 1);

@@ -48,20 +48,27 @@ void ArenaLayout::order_columns(std::size_t parameter, const MemoryOrder& order,
     throw UsageError(fmt::format("Linear: weight {} is used behind the Flatten of images of another extent",
                                  part.shape.str()));
   }
-  part.ordered = true;
-  if (*part.order == order) return;
-  for (const auto& [weak, dtype] : buffers_) {
-    const std::shared_ptr<const Buffer> buffer = weak.lock();
-    if (!buffer) continue;
-    const DeviceTensor from(part.shape, dtype, buffer, offset(parameter, dtype),
-                            std::make_shared<const MemoryOrder>(*part.order));
-    const auto reordered = make_like(from, order);
-    copy(from, *reordered, stream);
-    CONVOY_CUDA(
-        cudaMemcpyAsync(from.data(), reordered->data(), from.bytes(), cudaMemcpyDeviceToDevice, stream));
-    CONVOY_CUDA(cudaStreamSynchronize(stream));  // before `reordered` is freed
+  if (*part.order != order) {
+    // All memory first: where it does not suffice, nothing has moved yet.
+    struct Move {
+      std::shared_ptr<DeviceTensor> from, to;
+    };
+    std::vector<Move> moves;
+    for (const auto& [weak, dtype] : buffers_) {
+      const std::shared_ptr<const Buffer> buffer = weak.lock();
+      if (!buffer) continue;
+      const auto from = std::make_shared<DeviceTensor>(part.shape, dtype, buffer, offset(parameter, dtype),
+                                                       std::make_shared<const MemoryOrder>(*part.order));
+      moves.push_back({from, make_like(*from, order)});
+    }
+    for (const auto& [from, to] : moves) {
+      copy(*from, *to, stream);
+      CONVOY_CUDA(cudaMemcpyAsync(from->data(), to->data(), from->bytes(), cudaMemcpyDeviceToDevice, stream));
+    }
+    CONVOY_CUDA(cudaStreamSynchronize(stream));  // before they are freed
+    *part.order = order;
   }
-  *part.order = order;
+  part.ordered = true;
 }
 
 ParameterTensor::ParameterTensor(std::shared_ptr<ArenaLayout> layout, std::size_t index,

@@ -20,7 +20,6 @@ class DeviceDataset final : public ResidentDataset {
         scales_(static_cast<std::size_t>(dataset.image[0]) * sizeof(ChannelScale)),
         order_(dataset.labels.size() * sizeof(std::uint32_t)),
         cursor_(sizeof(kernels::BatchCursor)) {
-    check_dataset(dataset);
     const Normalization& normalization = dataset.normalization;
     std::vector<ChannelScale> scales;
     for (std::size_t c = 0; c < static_cast<std::size_t>(dataset.image[0]); ++c) {
@@ -106,11 +105,14 @@ class BatchOperation final : public Operation {
 }  // namespace
 
 std::unique_ptr<ResidentDataset> CudaBackend::upload(const Dataset& dataset) {
+  check_dataset(dataset);
   return std::make_unique<DeviceDataset>(context_, dataset);
 }
 
 OperationPtr CudaBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                      const AugmentationSource& augmentation) {
+  require_own("batch: images", Variable{images, nullptr});
+  require_own("batch: labels", labels, DType::int32);
   return std::make_unique<BatchOperation>(context_, own<DeviceDataset>("batch: the data set", dataset),
                                           images, labels, augmentation);
 }

@@ -3,6 +3,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "kernels/metrics.h"
+#include "kernels/schedule_math.h"
 
 namespace convoy::cuda {
 namespace {
@@ -23,7 +24,7 @@ class DeviceCounter final : public StepCounter {
   }
 
   void write(std::int64_t step) override {
-    const StepScalars scalars{.step = step};
+    const StepScalars scalars = step < 1 ? StepScalars{.step = step} : step_scalars(rule(), step);
     copy_to_device(data(), &scalars, sizeof scalars, context_.stream());
   }
 

@@ -88,6 +88,7 @@ std::unique_ptr<Metrics> CudaBackend::make_metrics() { return std::make_unique<D
 
 OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
   require_own("cross-entropy: logits", logits);
+  require_own("cross-entropy: labels", labels, DType::int32);
   return std::make_unique<CrossEntropyOperation>(context_, logits, labels,
                                                  own<DeviceMetrics>("cross-entropy: the metrics", metrics));
 }
