@@ -1,6 +1,5 @@
-// The same ConvNet, trained by a loop of one's own: batches from the program's memory, and forward, loss,
-// backward and step by hand. Run it as `convoy_batches_example [FOLDER]`; without a folder, CONVOY_DATA,
-// ./data, or a download.
+// The same ConvNet, trained by a loop of one's own on batches from the program's memory. Run it as
+// `convoy_batches_example [FOLDER]`; without FOLDER: CONVOY_DATA, ./data, or a download.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -16,16 +15,14 @@ void run(const char* folder) {
   const char* environment = std::getenv("CONVOY_DATA");
   DataSearch search;
   search.explicit_folder = folder;
-  search.environment = environment != nullptr ? environment : "";
+  search.environment = environment ? environment : "";
   search.project_data = "data";
   const DataLocation found = locate("mnist", search);
   const auto [train, test] = load(found.dataset, found.folder);
-
   const BackendChoice device = make_backend("auto");
   const Model model = builtin_model("convnet", train.image, train.classes);
   BatchTrainer net(*device.backend, model, initial_state(model, 1),
                    {.optimizer = AdamOptions{.learning_rate = 1e-3f}});
-
   const std::size_t size = 28 * 28, batch = 100, steps = 600;
   std::vector<std::size_t> order(train.labels.size());
   std::iota(order.begin(), order.end(), 0);
@@ -34,7 +31,7 @@ void run(const char* folder) {
   std::vector<std::uint8_t> labels(batch);
   for (std::size_t step = 1; step <= steps; ++step) {
     for (std::size_t i = 0; i < batch; ++i) {
-      const std::size_t sample = order[(step - 1) * batch + i];
+      const std::size_t sample = order[((step - 1) * batch + i) % order.size()];
       for (std::size_t p = 0; p < size; ++p) images[i * size + p] = train.pixels[sample * size + p] / 255.0f;
       labels[i] = train.labels[sample];
     }

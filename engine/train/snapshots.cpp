@@ -56,6 +56,10 @@ void check(const StateDict& values, const std::vector<NamedTensor>& tensors, con
       throw Error(fmt::format("the snapshot's {} of {} is {}, not {}", tensor.name, whose, found->shape.str(),
                               tensor.shape.str()));
     }
+    if (std::ssize(found->values) != tensor.shape.count()) {
+      throw Error(fmt::format("the snapshot's {} of {} has {} values, not {}", tensor.name, whose,
+                              found->values.size(), tensor.shape.count()));
+    }
   }
   if (values.size() == tensors.size()) return;
   throw Error(fmt::format("the snapshot is of another optimizer or model: {} has {} tensors, not {}", whose,
@@ -85,6 +89,10 @@ TrainingSnapshot take_snapshot(const TrainingState& state) {
 }
 
 void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
+  if (snapshot.counter < 0 || snapshot.average_count < 0) {
+    throw Error(fmt::format("the snapshot counts {} steps and {} averaged sets of weights, which cannot be",
+                            snapshot.counter, snapshot.average_count));
+  }
   const std::vector<NamedTensor> optimizer = optimizer_tensors(state);
   check(snapshot.optimizer, optimizer, "the optimizer");
   const bool averaged = state.average && snapshot.average_count > 0;

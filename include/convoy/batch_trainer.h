@@ -25,7 +25,8 @@ struct BatchTrainerOptions {
 
 /// Trains one batch at a time: forward, loss, backward and step are one call each, as in a PyTorch or
 /// libtorch program. A batch may have any number of images. The first batch of a new size takes longer,
-/// because the model is compiled for that size.
+/// because the model is compiled for that size, and what was compiled stays in memory with the trainer.
+/// Labels are bytes, so a model may have up to 256 classes.
 ///
 ///     trainer.forward(images);
 ///     const double loss = trainer.loss(labels);

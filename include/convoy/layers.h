@@ -43,11 +43,11 @@ struct BatchNorm2d {
 /// num_channels / num_groups neighbouring channels of an image is normalised by its own mean and biased
 /// variance. `weight` and `bias` are [num_channels]; without `affine` there are none.
 struct GroupNorm {
-  static constexpr const char* kTypeName = "GroupNorm";
-  std::int64_t num_groups = 0;
-  std::int64_t num_channels = 0;
-  double eps = 1e-5;
-  bool affine = true;
+  static constexpr const char* kTypeName = "GroupNorm";  ///< its `type` in model files
+  std::int64_t num_groups = 0;                           ///< divides `num_channels`
+  std::int64_t num_channels = 0;                         ///< C of its input
+  double eps = 1e-5;                                     ///< added to the variance
+  bool affine = true;                                    ///< whether it has a weight and a bias, [C] each
 };
 
 /// torch.nn.ReLU; its gradient at 0 is 0.

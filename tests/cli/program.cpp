@@ -58,7 +58,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 /// file, its errors to the file.
 pid_t start(const std::vector<std::string>& arguments, const Surroundings& surroundings,
             const TemporaryFolder& scratch, int out) {
-  std::vector<std::string> words = {CONVOY_PROGRAM};
+  const std::string program = surroundings.program.empty() ? CONVOY_PROGRAM : surroundings.program;
+  std::vector<std::string> words = {program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   auto variables = environment_of(surroundings);
   auto argv = pointers(words);
@@ -77,9 +78,9 @@ pid_t start(const std::vector<std::string>& arguments, const Surroundings& surro
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err_file.c_str(), kFlags, 0600);
   posix_spawn_file_actions_addchdir_np(&actions, surroundings.folder.c_str());
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, CONVOY_PROGRAM, &actions, nullptr, argv.data(), envp.data());
+  const int error = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
-  check(error, CONVOY_PROGRAM);
+  check(error, program.c_str());
   return pid;
 }
 

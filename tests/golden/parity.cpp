@@ -29,7 +29,7 @@ std::vector<BackendStatus> backends() {
   return all;
 }
 
-std::unique_ptr<Backend> make(const std::string& name) {
+std::shared_ptr<Backend> make(const std::string& name) {
   return name == kDoubleReference ? make_double_reference_backend() : make_backend(name).backend;
 }
 

@@ -22,7 +22,7 @@ namespace convoy::parity {
 /// A backend to test: those of the registry and the double reference. Those that this machine cannot run are
 /// there too, so that their tests show as skipped.
 std::vector<BackendStatus> backends();
-std::unique_ptr<Backend> make(const std::string& name);
+std::shared_ptr<Backend> make(const std::string& name);
 
 /// Plain loops: a step of the ConvNet takes seconds.
 bool is_slow(const std::string& backend);
@@ -90,7 +90,7 @@ class ParityTest : public testing::TestWithParam<BackendStatus> {
   bool computes_in_double() const { return epsilon() < 1e-10; }
 
  private:
-  std::unique_ptr<Backend> backend_;
+  std::shared_ptr<Backend> backend_;
 };
 
 /// "reference_double": the suffix of a test's name.
