@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(kGroupThreads)
 
 // dx = inverse_std (g - mean(g) - xhat mean(g xhat)), from the means of the launch before.
 template <typename T>
-__global__ void __launch_bounds__(kMapThreads)
+__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     group_norm_dx_kernel(std::int64_t count, GroupTiling tiling, GroupNormBackward t) {
   const PackGroups<T> pack(tiling);
   const auto gradient = [&](std::int64_t i, float x, float dy) {

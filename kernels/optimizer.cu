@@ -28,7 +28,7 @@ __device__ inline void store_copies(__nv_bfloat16* copies, std::int64_t pack, co
 }
 
 // Bound by memory: reads 16 and writes 12 bytes a parameter (14 with a copy).
-__global__ void __launch_bounds__(kMapThreads)
+__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     adam_step_kernel(AdamArenas arenas, AdamOptions options, const StepScalars* of_step) {
   const StepScalars scalars = *of_step;
   const std::int64_t pack = global_thread();

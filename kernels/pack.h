@@ -17,6 +17,7 @@ namespace convoy::kernels {
 
 constexpr std::size_t kPackBytes = 16;
 constexpr int kMapThreads = 256;
+constexpr int kMapBlocks = 4;  // on a multiprocessor: leaves 64 registers a thread
 
 template <typename T, int kCount = static_cast<int>(kPackBytes / sizeof(T))>
 struct alignas(sizeof(T) * kCount) Pack {
