@@ -1,5 +1,5 @@
-// Batch norm's passes over one plane: `size` floats of one image whose channels repeat every 16
-// (channel_rows.h).
+// The passes of batch norm and group norm over one plane: `size` floats of one image whose channels repeat
+// every 16 (channel_rows.h).
 #pragma once
 
 #include <cstdint>
