@@ -193,9 +193,11 @@ class BatchNormOperation final : public Operation {
 
 OperationPtr CudaBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                           const BatchNormTensors& tensors) {
-  require_own("BatchNorm2d: input", x);
-  require_own("BatchNorm2d: weight", tensors.weight);
-  require_own("BatchNorm2d: bias", tensors.bias);
+  require_own("BatchNorm2d: input", x, context_.activation());
+  require_own("BatchNorm2d: weight", tensors.weight, DType::float32);
+  require_own("BatchNorm2d: bias", tensors.bias, DType::float32);
+  require_own("BatchNorm2d: running mean", tensors.running_mean, DType::float32);
+  require_own("BatchNorm2d: running variance", tensors.running_var, DType::float32);
   return std::make_unique<BatchNormOperation>(context_, layer, fuse_relu, x, tensors);
 }
 

@@ -201,8 +201,9 @@ class Conv2dOperation final : public Operation {
 
 OperationPtr CudaBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
                                       const Variable& weight, const Variable& bias) {
-  return std::make_unique<Conv2dOperation>(context_, layer, fuse_relu,
-                                           WeightedTensors("Conv2d", x, weight, bias));
+  const WeightedTensors tensors{x, weight, bias};
+  require_own("Conv2d", tensors, context_.activation());
+  return std::make_unique<Conv2dOperation>(context_, layer, fuse_relu, tensors);
 }
 
 }  // namespace convoy::cuda

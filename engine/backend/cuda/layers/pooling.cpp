@@ -95,12 +95,12 @@ class PoolOperation final : public Operation {
 }  // namespace
 
 OperationPtr CudaBackend::make_max_pool(const MaxPool2d& layer, const Variable& x) {
-  require_own("MaxPool2d: input", x);
+  require_own("MaxPool2d: input", x, context_.activation());
   return std::make_unique<PoolOperation>(context_, layer, x);
 }
 
 OperationPtr CudaBackend::make_avg_pool(const AvgPool2d& layer, const Variable& x) {
-  require_own("AvgPool2d: input", x);
+  require_own("AvgPool2d: input", x, context_.activation());
   return std::make_unique<PoolOperation>(context_, layer, x);
 }
 
