@@ -37,9 +37,6 @@ class Parameters {
   /// be told of. The state must have passed check_state.
   void load(const StateDict& state, std::int64_t training_steps);
 
-  /// Overwrites a tensor's values.
-  void write(const std::string& name, std::span<const double> values);
-
  private:
   Backend& backend_;
   std::vector<TensorSpec> specs_;
