@@ -29,18 +29,6 @@ std::string device_description(const std::string& device) {
   return text;
 }
 
-std::string name_of(Precision precision) {
-  switch (precision) {
-    case Precision::tf32:
-      return "tf32";
-    case Precision::bf16:
-      return "bf16";
-    case Precision::fp32:
-      break;
-  }
-  return "fp32";
-}
-
 DType activation_type(Precision precision) {
   return precision == Precision::bf16 ? DType::bfloat16 : DType::float32;
 }

@@ -16,8 +16,6 @@ std::vector<std::string> described_devices();
 /// cuDNN's JSON description of one of them. Throws Error if it cannot be read.
 std::string device_description(const std::string& device);
 
-std::string name_of(Precision precision);
-
 /// How activations are stored at that precision.
 DType activation_type(Precision precision);
 

@@ -71,15 +71,15 @@ std::string change_plan(const std::filesystem::path& folder, Change change) {
 
 TEST(Autotune, TakesTheFastestAndNotTheFirst) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  EXPECT_EQ(chosen({}).realised_by, engine(kFirst));
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond));
+  EXPECT_EQ(chosen({.precision = Precision::fp32}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond));
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:1,5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kFirst));
 }
 
 TEST(Autotune, SaysWhatItMeasured) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,5:10", 1);
-  Context context({.autotune = true});
+  Context context({.precision = Precision::fp32, .autotune = true});
   chosen(context);
   chosen(context);  // the same graph again is the same row
   const auto rows = context.plans();
@@ -104,7 +104,7 @@ class TracedAutotune : public testing::Test {
 
 TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realisation, Realisation::planned);
   EXPECT_GT(calls("cudaEventRecord"), 0);
   const std::ptrdiff_t records = calls("cudaEventRecord");
@@ -117,7 +117,8 @@ TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 4)
       << "two descriptions of the device, the plan from its text, and a variant pack";
   // Who does not tune gets what the heuristics rank first.
-  EXPECT_EQ(chosen({.plan_cache = folder_ / "plans"}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .plan_cache = folder_ / "plans"}).realised_by,
+            engine(kFirst));
 }
 
 // What the file says of itself is true, but cuDNN thinks otherwise: an installation that was changed by
@@ -128,7 +129,8 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   const auto train = [&] {
     said.clear();
     const auto backend =
-        make_cuda_backend({.plan_cache = folder / "plans",
+        make_cuda_backend({.precision = Precision::fp32,
+                           .plan_cache = folder / "plans",
                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const Shape shapes[] = {{4, 4, 3, 3}};
     const auto weights = backend->make_parameters(shapes, /*with_gradients=*/false);
@@ -154,7 +156,8 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
 TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
-  const CudaOptions options{.plan_cache = folder / "plans",
+  const CudaOptions options{.precision = Precision::fp32,
+                            .plan_cache = folder / "plans",
                             .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
   const PlanRow planned = chosen(options);
   change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
@@ -171,7 +174,8 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   std::vector<std::string> said;
   const auto realised = [&] {
     const auto backend =
-        make_cuda_backend({.plan_cache = folder / "plans",
+        make_cuda_backend({.precision = Precision::fp32,
+                           .plan_cache = folder / "plans",
                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const auto tensor = [&](const Shape& shape) { return backend->make_activation(shape); };
     const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
@@ -202,7 +206,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
 
 TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realised_by, engine(kSecond));
   const std::ptrdiff_t records = calls("cudaEventRecord");
   change_plan(folder_ / "plans", [](nlohmann::json& entry) { entry["plan"] = "{}"; });
@@ -217,7 +221,8 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
   std::vector<std::pair<std::string, Remedy>> said;
-  Context context({.plan_cache = "/dev/null/plans",
+  Context context({.precision = Precision::fp32,
+                   .plan_cache = "/dev/null/plans",
                    .say = [&](const std::string& line, Remedy remedy) { said.emplace_back(line, remedy); }});
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0].first, HasSubstr("plans cannot be kept in /dev/null/plans"));
@@ -227,23 +232,24 @@ TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
 TEST(Autotune, ACandidateThatFailsIsDropped) {
   setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:1:4000", 1);
   setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond)) << "slower, but it runs";
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond))
+      << "slower, but it runs";
 }
 
 TEST(Autotune, ACandidateThatCannotBeCapturedIsDropped) {
   setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:3:4000", 1);  // the second run of the capture
   setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond));
 }
 
 TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719", 1);
   const TemporaryFolder folder;
   std::vector<std::string> said;
-  const PlanRow row =
-      chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) {
-                said.push_back(line);
-              }});
+  const PlanRow row = chosen({.precision = Precision::fp32,
+                              .autotune = true,
+                              .plan_cache = folder / "plans",
+                              .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   EXPECT_EQ(row.realised_by, engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0],
@@ -255,7 +261,9 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
   setenv("SOFTWARE_GPU_FAIL", "cudaMalloc:1:2", 1);
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
   std::vector<std::string> said;
-  EXPECT_EQ(chosen({.autotune = true, .say = [&](const std::string& line, Remedy) { said.push_back(line); }})
+  EXPECT_EQ(chosen({.precision = Precision::fp32,
+                    .autotune = true,
+                    .say = [&](const std::string& line, Remedy) { said.push_back(line); }})
                 .realised_by,
             engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
@@ -263,7 +271,7 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
 }
 
 TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
-  const auto backend = make_cuda_backend({.autotune = true});
+  const auto backend = make_cuda_backend({.precision = Precision::fp32, .autotune = true});
   const Shape shapes[] = {{4}, {4}};
   const auto parameters = backend->make_parameters(shapes, /*with_gradients=*/true);
   const auto made = [&](const Shape& shape, double value) {
@@ -307,7 +315,7 @@ TEST(Autotune, TrainsToTheSameBits) {
     trainer.fit(data);
     return trainer.state();
   };
-  EXPECT_EQ(train({.autotune = true}), train({}));
+  EXPECT_EQ(train({.precision = Precision::fp32, .autotune = true}), train({.precision = Precision::fp32}));
 }
 
 }  // namespace

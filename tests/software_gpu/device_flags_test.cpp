@@ -24,7 +24,7 @@ class DeviceFlagsTest : public GpuProgram {
 };
 
 TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
-  const Outcome cold = train_short({"--verbose", "--plan-cache", plans()});
+  const Outcome cold = train_short({"--verbose", "--precision", "fp32", "--plan-cache", plans()});
   for (const char* text :
        {"operation", "conv2d.fprop of [4, 1, 8, 8] and [4, 1, 3, 3]", "cuDNN engine 2", "deterministic",
         "runtime compiled", "batch_norm+relu.training of [4, 4, 8, 8]", "planned in",
@@ -34,7 +34,7 @@ TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
   }
   const std::size_t count = cuda::dnn::PlanCache::count(plans());
   EXPECT_GE(count, 8u);
-  const Outcome warm = train_short({"--verbose", "--plan-cache", plans()});
+  const Outcome warm = train_short({"--verbose", "--precision", "fp32", "--plan-cache", plans()});
   EXPECT_THAT(warm.err, AllOf(HasSubstr("\n0 planned, " + std::to_string(count) + " from the cache"),
                               Not(HasSubstr("planned in"))));
   EXPECT_EQ(cuda::dnn::PlanCache::count(plans()), count);
@@ -65,6 +65,28 @@ TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
   }
 }
 
+// PyTorch's default: TF32 for convolutions, where the GPU has it. The line `device` says so.
+TEST_F(DeviceFlagsTest, ThePrecisionWithoutTheFlagIsPyTorchs) {
+  const auto described = [&](const std::vector<std::string>& flags, const std::string& architecture) {
+    const Outcome outcome = train(flags, {{"SOFTWARE_GPU_ARCHITECTURE", architecture}});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const auto& event : json_lines(outcome.out)) {
+      if (event.at("event") == "run") return event.at("device_description").get<std::string>();
+    }
+    return std::string("no event");
+  };
+  const std::string torch = ", tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default)";
+  EXPECT_THAT(described({}, "90"), testing::EndsWith(torch));
+  EXPECT_THAT(described({}, "75"), testing::EndsWith(", strict fp32"));
+  EXPECT_THAT(described({"--precision", "fp32"}, "90"), testing::EndsWith(", strict fp32"));
+  EXPECT_THAT(described({"--precision", "bf16"}, "90"), testing::EndsWith(", bf16"));
+  const auto rounds = [&](const std::vector<std::string>& flags) {
+    return train_short(flags).err.find("tensor cores") != std::string::npos;
+  };
+  EXPECT_TRUE(rounds({"--verbose"}));
+  EXPECT_FALSE(rounds({"--verbose", "--precision", "fp32"}));
+}
+
 // As a build for sm_90 has no code that an A100 could run.
 TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
   const std::map<std::string, std::string> environment = {
@@ -80,13 +102,14 @@ TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
 }
 
 TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
-  EXPECT_THAT(train_short({"--verbose"}).err, Not(HasSubstr("not deterministic")));
-  EXPECT_THAT(train_short({"--verbose", "--nondeterministic"}).err,
+  EXPECT_THAT(train_short({"--verbose", "--precision", "fp32"}).err, Not(HasSubstr("not deterministic")));
+  EXPECT_THAT(train_short({"--verbose", "--precision", "fp32", "--nondeterministic"}).err,
               AllOf(HasSubstr("cuDNN engine 1 "), HasSubstr("not deterministic")));
 }
 
 TEST_F(DeviceFlagsTest, AutotuneTimes) {
-  const Outcome outcome = train_short({"--verbose", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
+  const Outcome outcome =
+      train_short({"--verbose", "--precision", "fp32", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 2: ")));
   EXPECT_THAT(outcome.err, Not(HasSubstr("cuDNN engine 2 ")));
 }

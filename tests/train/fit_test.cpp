@@ -48,7 +48,7 @@ class FitTest : public testing::TestWithParam<std::string> {
     return "trained";
   }
 
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam()).backend;
 };
 
 // What a step finds whose parameter `name` has become NaN before it.

@@ -52,7 +52,7 @@ void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
 PlanStore::PlanStore(std::string device, const CudaOptions& options)
     : device_(std::move(device)),
       options_(options),
-      planner_(device_, {options.precision, options.deterministic}),
+      planner_(device_, {options.precision.value(), options.deterministic}),
       cache_(options.plan_cache),
       cores_(std::max(1u, std::thread::hardware_concurrency())) {
   const std::string problem = PlanCache::problem(options.plan_cache);

@@ -28,7 +28,8 @@ struct StandIn {
 
 class PlanStore {
  public:
-  /// For the GPU that `device` describes (describe_device). Throws what dnn::Planner throws.
+  /// For the GPU that `device` describes (describe_device); the options have a precision. Throws what
+  /// dnn::Planner throws.
   PlanStore(std::string device, const CudaOptions& options);
 
   /// Starts to plan `graph`, unless the same was asked for before. By-value scalars among the bindings must
