@@ -75,6 +75,7 @@ std::optional<Plan> PlanCache::find(const PlanKey& key) const {
       return std::nullopt;
     }
     return Plan{{.graph = info.at("graph"),
+                 .own_kernel = info.at("own_kernel"),
                  .engine = info.at("engine"),
                  .workspace = info.at("workspace"),
                  .tensor_core = info.at("tensor_core"),
@@ -90,6 +91,7 @@ std::optional<Plan> PlanCache::find(const PlanKey& key) const {
 void PlanCache::store(const PlanKey& key, const Plan& plan) const {
   if (folder_.empty()) return;
   const Json info = {{"graph", plan.info.graph},
+                     {"own_kernel", plan.info.own_kernel},
                      {"engine", plan.info.engine},
                      {"workspace", plan.info.workspace},
                      {"tensor_core", plan.info.tensor_core},

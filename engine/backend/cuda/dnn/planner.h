@@ -33,8 +33,10 @@ struct Policy {
 /// What is known of a plan.
 struct PlanInfo {
   std::string graph;           // its name, for who reads a cache
+  std::string own_kernel;      // the name of the own kernel that was chosen instead of a plan
   std::int64_t engine = -1;    // cuDNN's global index
   std::int64_t workspace = 0;  // bytes
+  bool naive = false;
   bool tensor_core = false;
   bool deterministic = true;
   bool runtime_compiled = false;
@@ -42,7 +44,7 @@ struct PlanInfo {
 };
 
 /// A finished plan as text: `json` is cuDNN's serialised form of it, which any GPU of the same properties
-/// loads (cuDNN's "deviceless ahead-of-time compilation", since 9.8).
+/// loads (cuDNN's "deviceless ahead-of-time compilation", since 9.8). Empty for an own kernel.
 struct Plan {
   PlanInfo info;
   std::string json;
