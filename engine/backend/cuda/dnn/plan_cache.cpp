@@ -77,6 +77,8 @@ std::optional<Plan> PlanCache::find(const PlanKey& key) const {
     return Plan{{.graph = info.at("graph"),
                  .engine = info.at("engine"),
                  .workspace = info.at("workspace"),
+                 .launches = info.at("launches"),
+                 .naive = info.at("naive"),
                  .tensor_core = info.at("tensor_core"),
                  .deterministic = info.at("deterministic"),
                  .runtime_compiled = info.at("runtime_compiled"),
@@ -92,6 +94,8 @@ void PlanCache::store(const PlanKey& key, const Plan& plan) const {
   const Json info = {{"graph", plan.info.graph},
                      {"engine", plan.info.engine},
                      {"workspace", plan.info.workspace},
+                     {"launches", plan.info.launches},
+                     {"naive", plan.info.naive},
                      {"tensor_core", plan.info.tensor_core},
                      {"deterministic", plan.info.deterministic},
                      {"runtime_compiled", plan.info.runtime_compiled}};

@@ -37,6 +37,7 @@ class CoreInUse {
 
 void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   std::vector<std::string> notes;
+  if (info.naive) notes.push_back("naive");
   if (info.tensor_core) notes.push_back("tensor cores");
   notes.push_back(info.deterministic ? "deterministic" : "not deterministic");
   if (info.runtime_compiled) notes.push_back("runtime compiled");
@@ -45,6 +46,7 @@ void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   row.realised_by = fmt::format("cuDNN engine {}", info.engine);
   row.notes = fmt::format("{}", fmt::join(notes, ", "));
   row.workspace = info.workspace;
+  row.launches = info.launches;
 }
 
 }  // namespace
