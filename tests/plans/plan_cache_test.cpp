@@ -27,6 +27,8 @@ class PlanCacheTest : public testing::Test {
     return {.info = {.graph = "conv2d.fprop",
                      .engine = 7,
                      .workspace = 4096,
+                     .launches = 3,
+                     .naive = true,
                      .tensor_core = true,
                      .deterministic = false,
                      .runtime_compiled = true},
@@ -49,6 +51,8 @@ TEST_F(PlanCacheTest, GivesBackWhatWasStored) {
   EXPECT_EQ(found->info.graph, "conv2d.fprop");
   EXPECT_EQ(found->info.engine, 7);
   EXPECT_EQ(found->info.workspace, 4096);
+  EXPECT_EQ(found->info.launches, 3);
+  EXPECT_TRUE(found->info.naive);
   EXPECT_TRUE(found->info.tensor_core);
   EXPECT_FALSE(found->info.deterministic);
   EXPECT_TRUE(found->info.runtime_compiled);

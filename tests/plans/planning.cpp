@@ -89,6 +89,7 @@ namespace {
 
 std::string notes_of(const cuda::dnn::PlanInfo& info) {
   std::string notes;
+  if (info.naive) notes += " naive";
   if (info.tensor_core) notes += " tensor-core";
   if (!info.deterministic) notes += " nondeterministic";
   if (info.runtime_compiled) notes += " compiled";
@@ -98,16 +99,17 @@ std::string notes_of(const cuda::dnn::PlanInfo& info) {
 }  // namespace
 
 void print_table(const std::string& title, const std::vector<Planned>& planned) {
-  fmt::print("\n{}\n{:<24} {:<72} {:<24} {:<20} {:>10} {:>6}\n", title, "layer", "graph", "engine", "notes",
-             "workspace", "ms");
+  fmt::print("\n{}\n{:<24} {:<72} {:<24} {:<20} {:>10} {:>8} {:>6}\n", title, "layer", "graph", "engine",
+             "notes", "workspace", "launches", "ms");
   for (const Planned& p : planned) {
     const std::string answer = p.plan                                ? std::to_string(p.plan->info.engine)
                                : !p.error.empty()                    ? "error"
                                : own_kernel(p.request.graph).empty() ? "NONE"
                                                                      : own_kernel(p.request.graph);
-    fmt::print("{:<24} {:<72} {:<24} {:<20} {:>10} {:>6.0f}\n", p.request.layer, p.request.graph.str(),
+    fmt::print("{:<24} {:<72} {:<24} {:<20} {:>10} {:>8} {:>6.0f}\n", p.request.layer, p.request.graph.str(),
                answer, p.plan ? notes_of(p.plan->info) : "",
-               p.plan ? std::to_string(p.plan->info.workspace) : "", p.milliseconds);
+               p.plan ? std::to_string(p.plan->info.workspace) : "",
+               p.plan ? std::to_string(p.plan->info.launches) : "", p.milliseconds);
     if (!p.error.empty()) fmt::print("    {}\n", p.error);
   }
 }

@@ -1,5 +1,6 @@
 // Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
-// engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
+// engines for each of these graphs, for a convolution a naive one besides, and SOFTWARE_GPU_ENGINE_MS says
+// how long each takes.
 #include "engine/backend/cuda/runtime/autotune.h"
 
 #include <fmt/format.h>
@@ -31,6 +32,7 @@ std::uint64_t digest(const std::string& text) {
 
 constexpr std::int64_t kFirst = 2;   // of the heuristics, for a convolution in fp32
 constexpr std::int64_t kSecond = 5;  // the one behind it
+constexpr std::int64_t kNaive = 0;   // what cuDNN ranks before both
 
 dnn::OperationGraph convolution() {
   dnn::OperationGraph g("conv");
@@ -77,6 +79,14 @@ TEST(Autotune, TakesTheFastestAndNotTheFirst) {
   EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kFirst));
 }
 
+TEST(Autotune, TakesANaiveEngineOnlyWhereItIsMeasuredFaster) {
+  EXPECT_EQ(chosen({}).realised_by, engine(kFirst));
+  setenv("SOFTWARE_GPU_ENGINE_MS", "0:1,2:50,5:50", 1);
+  const PlanRow row = chosen({.autotune = true});
+  EXPECT_EQ(row.realised_by, engine(kNaive));
+  EXPECT_THAT(row.notes, HasSubstr("naive, deterministic"));
+}
+
 TEST(Autotune, SaysWhatItMeasured) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,5:10", 1);
   Context context({.autotune = true});
@@ -87,7 +97,7 @@ TEST(Autotune, SaysWhatItMeasured) {
   EXPECT_EQ(rows[0].operation, "conv of [2, 4, 5, 5] and [4, 4, 3, 3]");
   EXPECT_EQ(rows[0].realised_by, "cuDNN engine 5");
   // An execution takes 10 ms by the stand-in's clock, and what the host takes for it besides.
-  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 2: 1")));
+  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 3: 1")));
 }
 
 // CTest gives each case a process of its own: the trace and the faults are read when the first call is made.
@@ -209,7 +219,7 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   Context context(options);
   EXPECT_EQ(chosen(context).realised_by, engine(kSecond));
   EXPECT_GT(calls("cudaEventRecord"), records);
-  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
+  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 3"));
   const PlanRow kept = chosen(options);
   EXPECT_EQ(kept.realisation, Realisation::from_cache);
   EXPECT_EQ(kept.realised_by, engine(kSecond));

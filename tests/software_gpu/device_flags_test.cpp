@@ -87,7 +87,7 @@ TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
 
 TEST_F(DeviceFlagsTest, AutotuneTimes) {
   const Outcome outcome = train_short({"--verbose", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 2: ")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 3: ")));
   EXPECT_THAT(outcome.err, Not(HasSubstr("cuDNN engine 2 ")));
 }
 

@@ -49,6 +49,7 @@ void describe_plan(const PlanInfo& info, const std::string& origin, PlanRow& row
   row.realised_by = fmt::format("cuDNN engine {}", info.engine);
   row.notes = fmt::format("{}", fmt::join(notes, ", "));
   row.workspace = info.workspace;
+  row.launches = info.launches;
 }
 
 void describe_own(const OwnKernel& own, const std::string& notes, PlanRow& row) {
@@ -56,6 +57,7 @@ void describe_own(const OwnKernel& own, const std::string& notes, PlanRow& row) 
   row.realised_by = "own kernel: " + own.name;
   row.notes = notes;
   row.workspace = own.workspace;
+  row.launches = own.launches;
 }
 
 /// The candidates, best first: the own kernel is ranked behind what cuDNN's heuristics propose, before naive
