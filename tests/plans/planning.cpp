@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "convoy/dtype.h"
 #include "convoy/error.h"
 #include "tests/temporary_folder.h"
 
@@ -80,9 +81,17 @@ std::string own_kernel(const cuda::dnn::OperationGraph& graph) {
   const auto is_behind_a_convolution = [](const cuda::dnn::Node& node) {
     return node.op == Operator::add || node.op == Operator::relu;
   };
+  const std::string& name = graph.name();
   const bool bias_or_relu =
-      graph.name().ends_with("fprop") && std::ranges::any_of(graph.nodes(), is_behind_a_convolution);
-  return graph.name().starts_with("batch_norm") || bias_or_relu ? "kernels/batch_norm.h" : "";
+      name.ends_with("fprop") && std::ranges::any_of(graph.nodes(), is_behind_a_convolution);
+  if (name.starts_with("batch_norm") || bias_or_relu) return "kernels/batch_norm.h";
+  if (name.starts_with("max_pool") || name.starts_with("avg_pool")) return "kernels/pooling.h";
+  if (name != "conv2d.wgrad") return "";
+  const cuda::dnn::Node& node = graph.nodes().front();
+  const auto& x = graph.tensors().at(node.inputs.at(0).index);
+  const auto& dweight = graph.tensors().at(node.outputs.at(0).index);
+  const bool one_group = x.shape[1] == dweight.shape[1];
+  return one_group && x.type == DType::float32 ? "kernels/conv_weight_gradient.h" : "";
 }
 
 namespace {

@@ -10,6 +10,20 @@
 namespace software_gpu {
 namespace {
 
+/// Whether SOFTWARE_GPU_CUDNN_LACKS, a list with commas, has `what`.
+bool lacks(const std::string& what) {
+  const char* text = std::getenv("SOFTWARE_GPU_CUDNN_LACKS");
+  std::istringstream in(text ? text : "");
+  for (std::string word; std::getline(in, word, ',');) {
+    if (word == what) return true;
+  }
+  return false;
+}
+
+bool has(const Program& program, cudnnBackendDescriptorType_t type) {
+  return std::ranges::any_of(program.operations, [&](const OperationInfo& op) { return op.type == type; });
+}
+
 bool is_convolution(const OperationInfo& op) {
   return op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ||
          op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ||
@@ -83,11 +97,18 @@ const char* const kDeviceKeys[] = {"deviceVer",
 std::vector<Engine> engines_for(const Program& program) {
   if (!supported(program)) return {};
   if (std::ranges::none_of(program.operations, is_convolution)) {
+    // The real library compiles all of these at run time.
+    if (lacks("nvrtc")) return {};
+    if (lacks("pool_backward") && has(program, CUDNN_BACKEND_OPERATION_RESAMPLE_BWD_DESCRIPTOR)) return {};
     return {{.index = 10,
              .workspace = 2048,
              .numerical = {},
              .behavior = {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION}},
             {.index = 11, .workspace = 4000}};
+  }
+  if (has(program, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR)) {
+    if (lacks("wgrad")) return {};
+    if (lacks("fast_wgrad")) return {{.index = kNaive, .workspace = 0}};
   }
   return {{.index = 4, .workspace = 0, .finalizes = false},
           {.index = kNaive, .workspace = 0},  // and ranked before better ones, as the real library does

@@ -161,14 +161,15 @@ void PlanStore::choose(const Queue& queue) {
     }
     requests_[i].own.make = {};  // last: where making it throws, the next prepare() makes it
   }
+  for (const Request& request : requests_) {
+    if (!request.by_own_kernel || !request.entry.chosen) continue;
+    describe_own(request.own, "cuDNN has a plan for one direction only", request.entry.row);
+  }
 }
 
 void PlanStore::do_by_own_kernel(const BoundGraph& graph) {
   for (Request& request : requests_) {
-    if (request.bound.lock().get() != &graph) continue;
-    request.by_own_kernel = true;
-    if (!request.entry.is_chosen) continue;
-    describe_own(request.own, "cuDNN has a plan for one direction only", request.entry.row);
+    if (request.bound.lock().get() == &graph) request.by_own_kernel = true;
   }
 }
 
@@ -186,10 +187,9 @@ void PlanStore::choose(Entry& entry, const Queue& queue) {
     say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}", entry.row.operation,
                     options_.plan_cache.string(), found.refused));
   }
-  // What was timed before is not ranked again.
-  const OwnKernel& own = entry.own;
+  // A plan from the cache was chosen before: it is not ranked again.
   const bool is_decided = found.from_cache && !found.plans.empty();
-  const std::vector<Candidate> candidates = ranked(found.plans, is_decided ? OwnKernel{} : own);
+  const std::vector<Candidate> candidates = ranked(found.plans, is_decided ? OwnKernel{} : entry.own);
   if (candidates.empty()) {
     entry.row.realised_by = "nothing";
   } else {
@@ -233,7 +233,9 @@ Tuned PlanStore::tune(const Entry& entry, const std::vector<Candidate>& candidat
 
 std::int64_t PlanStore::largest_workspace() const {
   std::int64_t largest = 0;
-  for (const Entry& entry : entries_) largest = std::max(largest, entry.row.workspace);
+  for (const Entry& entry : entries_) {
+    if (entry.chosen) largest = std::max(largest, workspace_of(*entry.chosen));
+  }
   return largest;
 }
 
