@@ -22,6 +22,7 @@ using cuda::dnn::Policy;
 
 constexpr std::int64_t kBatch = 100;
 constexpr std::int64_t kRaggedBatch = 37;
+constexpr std::size_t kEveryPlan = 1000;
 
 bool plan_everything() {
   const char* all = std::getenv("CONVOY_PLANS_ALL");
@@ -183,6 +184,11 @@ class PlansTest : public testing::TestWithParam<Target> {
     print_table(fmt::format("{}, {}", device(), name_of(precision())), planned);
     for (const Planned& p : planned) {
       expect_as_the_policy_says(p, policy);
+      if (p.plan && p.plan->info.naive) {
+        EXPECT_TRUE(std::ranges::all_of(Planner(description, policy).plans(p.request.graph, kEveryPlan),
+                                        [](const auto& plan) { return plan.info.naive; }))
+            << p.request.graph.str() << " got a naive engine before a better one";
+      }
       const bool may_stand_in =
           device() == "t4" || p.request.layer == kAwkwardNorm || p.request.layer == kAwkwardConvolution;
       EXPECT_TRUE(p.plan || may_stand_in) << p.request.graph.str() << " lost its plan to the own kernel";

@@ -1,5 +1,6 @@
 // Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
-// engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
+// engines for each of these graphs, for a convolution a naive one besides, and SOFTWARE_GPU_ENGINE_MS says
+// how long each takes.
 #include "engine/backend/cuda/runtime/autotune.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "convoy/trainer.h"
 #include "engine/backend/cuda/runtime/context.h"
 #include "tests/cli/program.h"
+#include "tests/software_gpu/plan_digest.h"
 #include "tests/software_gpu/support.h"
 
 namespace convoy::cuda {
@@ -22,15 +24,9 @@ using testing::Each;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-// FNV-1a, as a plan's file has it.
-std::uint64_t digest(const std::string& text) {
-  std::uint64_t hash = 0xcbf29ce484222325ull;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  return hash;
-}
-
 constexpr std::int64_t kFirst = 2;   // of the heuristics, for a convolution in fp32
 constexpr std::int64_t kSecond = 5;  // the one behind it
+constexpr std::int64_t kNaive = 0;   // what cuDNN ranks before both
 
 dnn::OperationGraph convolution() {
   dnn::OperationGraph g("conv");
@@ -64,7 +60,7 @@ std::string change_plan(const std::filesystem::path& folder, Change change) {
   const std::string before = read_file(folder / files[0]);
   nlohmann::json entry = nlohmann::json::parse(before);
   change(entry);
-  entry["digest"] = digest(entry["info"].dump() + entry["plan"].get<std::string>());
+  entry["digest"] = test::plan_digest(entry["info"].dump() + entry["plan"].get<std::string>());
   write_file(folder / files[0], entry.dump());
   return before;
 }
@@ -77,6 +73,14 @@ TEST(Autotune, TakesTheFastestAndNotTheFirst) {
   EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kFirst));
 }
 
+TEST(Autotune, TakesANaiveEngineOnlyWhereItIsMeasuredFaster) {
+  EXPECT_EQ(chosen({.precision = Precision::fp32}).realised_by, engine(kFirst));
+  setenv("SOFTWARE_GPU_ENGINE_MS", "0:1,2:50,5:50", 1);
+  const PlanRow row = chosen({.precision = Precision::fp32, .autotune = true});
+  EXPECT_EQ(row.realised_by, engine(kNaive));
+  EXPECT_THAT(row.notes, HasSubstr("naive, deterministic"));
+}
+
 TEST(Autotune, SaysWhatItMeasured) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,5:10", 1);
   Context context({.precision = Precision::fp32, .autotune = true});
@@ -87,7 +91,7 @@ TEST(Autotune, SaysWhatItMeasured) {
   EXPECT_EQ(rows[0].operation, "conv of [2, 4, 5, 5] and [4, 4, 3, 3]");
   EXPECT_EQ(rows[0].realised_by, "cuDNN engine 5");
   // An execution takes 10 ms by the stand-in's clock, and what the host takes for it besides.
-  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 2: 1")));
+  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 3: 1")));
 }
 
 // CTest gives each case a process of its own: the trace and the faults are read when the first call is made.
@@ -196,7 +200,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
     std::string key = entry["key"];
     key.replace(key.find(modern), modern.size(), description());
     entry["key"] = key;
-    write_file(folder / "plans" / fmt::format("{:016x}.plan.json", digest(key)), entry.dump());
+    write_file(folder / "plans" / fmt::format("{:016x}.plan.json", test::plan_digest(key)), entry.dump());
   }
   EXPECT_EQ(realised(), Realisation::own_kernel);
   unsetenv("SOFTWARE_GPU_ARCHITECTURE");
@@ -213,7 +217,7 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   Context context(options);
   EXPECT_EQ(chosen(context).realised_by, engine(kSecond));
   EXPECT_GT(calls("cudaEventRecord"), records);
-  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
+  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 3"));
   const PlanRow kept = chosen(options);
   EXPECT_EQ(kept.realisation, Realisation::from_cache);
   EXPECT_EQ(kept.realised_by, engine(kSecond));
@@ -303,8 +307,10 @@ TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
 }
 
 // The stand-in's engines compute alike, so tuning may change nothing: no weight, no running statistic.
+// (Own kernels have sums of their own.)
 TEST(Autotune, TrainsToTheSameBits) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,10:50", 1);
+  setenv("SOFTWARE_GPU_KERNEL_MS", "conv_weight:1000", 1);
   Dataset data{.name = "ramp", .image = {1, 8, 8}, .classes = 2};
   for (int i = 0; i < 18 * 64; ++i) data.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
   for (int i = 0; i < 18; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 2));

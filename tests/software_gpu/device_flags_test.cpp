@@ -1,6 +1,8 @@
 // The program's flags for the CUDA backend, and what `convoy doctor` says of one GPU and another.
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "engine/backend/cuda/dnn/plan_cache.h"
 #include "tests/software_gpu/support.h"
 
@@ -28,7 +30,7 @@ TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
   for (const char* text :
        {"operation", "conv2d.fprop of [4, 1, 8, 8] and [4, 1, 3, 3]", "cuDNN engine 2", "deterministic",
         "runtime compiled", "batch_norm+relu.training of [4, 4, 8, 8]", "planned in",
-        "batch_norm.training of [4, 3, 2, 2]", "own kernel: cuDNN has no engine for it",
+        "batch_norm.training of [4, 3, 2, 2]", "own kernel: batch norm", "cuDNN has no plan",
         "gemm of [4, 12] and [12, 10] with bias", "cuBLASLt", ", 0 from the cache, 2 own kernels, "}) {
     EXPECT_THAT(cold.err, HasSubstr(text));
   }
@@ -38,6 +40,24 @@ TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
   EXPECT_THAT(warm.err, AllOf(HasSubstr("\n0 planned, " + std::to_string(count) + " from the cache"),
                               Not(HasSubstr("planned in"))));
   EXPECT_EQ(cuda::dnn::PlanCache::count(plans()), count);
+}
+
+// As on a machine without nvrtc.
+TEST_F(DeviceFlagsTest, OwnKernelsKeepTrainingGoing) {
+  const auto loss = [](const Outcome& outcome) {
+    for (const auto& event : json_lines(outcome.out)) {
+      if (event.contains("loss") && event.contains("checkpoint")) return event["loss"].get<double>();
+    }
+    return std::nan("");
+  };
+  const Outcome usual = train_short({});
+  const Outcome outcome = train_short({"--verbose"}, {{"SOFTWARE_GPU_CUDNN_LACKS", "nvrtc,fast_wgrad"}});
+  for (const char* text : {"own kernel: max pool", "own kernel: batch norm", "own kernel: weight gradient, ",
+                           "cuDNN has naive engines only"}) {
+    EXPECT_THAT(outcome.err, HasSubstr(text));
+  }
+  // Two steps in fp32; the losses' sums are hundreds of terms long.
+  EXPECT_NEAR(loss(outcome), loss(usual), 1e-5 * loss(usual));
 }
 
 TEST_F(DeviceFlagsTest, PlansAreKeptUnlessToldOtherwise) {
@@ -110,7 +130,7 @@ TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
 TEST_F(DeviceFlagsTest, AutotuneTimes) {
   const Outcome outcome =
       train_short({"--verbose", "--precision", "fp32", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 2: ")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 3: ")));
   EXPECT_THAT(outcome.err, Not(HasSubstr("cuDNN engine 2 ")));
 }
 

@@ -247,16 +247,16 @@ TEST(GraphExecution, PreparesWhatStandsIn) {
   const auto make = [&] {
     made.push_back(context.plan_store().request(relu_graph(), {{Role::x, x->data()}, {Role::y, y->data()}}));
   };
-  const auto bound = context.plan_store().request(g, {}, {.realised_by = "own kernel", .make = make});
-  context.plan_store().request(g, {},
-                               {.realised_by = "dropped", .make = [] { FAIL() << "nobody waits for it"; }});
+  const auto bound = context.plan_store().request(g, {}, {.name = "relu", .make = make});
+  context.plan_store().request(g, {}, {.name = "dropped", .make = [] { FAIL() << "nobody waits for it"; }});
   context.prepare();
   context.prepare();
   ASSERT_EQ(made.size(), 1u);
   made[0]->execute();
   ASSERT_EQ(context.plans().size(), 2u);
   EXPECT_EQ(context.plans()[0].realisation, Realisation::own_kernel);
-  EXPECT_EQ(context.plans()[0].realised_by, "own kernel");
+  EXPECT_EQ(context.plans()[0].realised_by, "own kernel: relu");
+  EXPECT_EQ(context.plans()[0].notes, "cuDNN has no plan");
   EXPECT_EQ(context.plans()[1].realisation, Realisation::planned);
 }
 

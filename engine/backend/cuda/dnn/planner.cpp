@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/backend/cuda/dnn/engine_facts.h"
 #include "engine/backend/cuda/dnn/lower.h"
 
 namespace convoy::cuda::dnn {
@@ -42,9 +43,9 @@ bool multiplies(const OperationGraph& graph) {
   });
 }
 
-template <typename T>
-bool contains(const std::vector<T>& values, T value) {
-  return std::ranges::find(values, value) != values.end();
+template <typename T, typename Value, typename Projection = std::identity>
+bool contains(const std::vector<T>& values, const Value& value, Projection projection = {}) {
+  return std::ranges::find(values, value, projection) != values.end();
 }
 
 }  // namespace
@@ -86,7 +87,8 @@ std::vector<Descriptor> Planner::configurations(const Descriptor& graph, cudnnBa
   return heuristics.get_descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, count);
 }
 
-std::optional<Plan> Planner::finish(const Descriptor& configuration, const OperationGraph& graph) const {
+std::optional<Planner::Proposal> Planner::propose(const Descriptor& configuration,
+                                                  const OperationGraph& graph) const {
   const Descriptor engine =
       configuration.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0);
   const auto numerical = engine.get_all<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
@@ -100,34 +102,51 @@ std::optional<Plan> Planner::finish(const Descriptor& configuration, const Opera
       .deterministic = !contains(numerical, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC),
       .runtime_compiled = contains(behavior, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
   };
+  info.naive = is_naive(graph, info.engine);
   if (policy_.deterministic && !info.deterministic) return std::nullopt;
   if (policy_.precision == Precision::fp32 && multiplies(graph) &&
       std::ranges::any_of(numerical, is_inexact)) {
     return std::nullopt;
   }
+  return Proposal{configuration, std::move(info)};
+}
 
+std::optional<Plan> Planner::finish(const Proposal& proposal, const OperationGraph& graph) const {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration)
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, proposal.configuration)
       .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
   try {
     plan.finalize();
   } catch (const CudnnError&) {
     return std::nullopt;  // heuristics propose, finalisation decides: the next one is tried
   }
-  info.workspace = plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-  if (info.workspace > policy_.workspace_limit) return std::nullopt;
-  return Plan{std::move(info), plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION)};
+  Plan result{proposal.info, {}};
+  result.info.workspace = plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (result.info.workspace > policy_.workspace_limit) return std::nullopt;
+  result.json = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+  result.info.launches = launches_of(graph, result.info.workspace, result.json);
+  return result;
 }
 
 std::vector<Plan> Planner::plans(const OperationGraph& graph, std::size_t limit) const {
   const Descriptor lowered = lower(graph);
   std::vector<Plan> plans;
+  const auto add = [&](const Proposal& proposal) {
+    if (plans.size() >= limit) return;
+    auto plan = finish(proposal, graph);
+    // The fallback proposes what the better mode proposed, too.
+    if (plan && !contains(plans, plan->json, &Plan::json)) plans.push_back(std::move(*plan));
+  };
+  std::vector<Proposal> naive;
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    if (plans.size() >= limit) break;
     for (const Descriptor& configuration : configurations(lowered, mode)) {
-      if (plans.size() == limit) return plans;
-      if (auto plan = finish(configuration, graph)) plans.push_back(std::move(*plan));
+      auto proposal = propose(configuration, graph);
+      if (!proposal) continue;
+      proposal->info.naive ? naive.push_back(std::move(*proposal)) : add(*proposal);
     }
   }
+  for (const Proposal& proposal : naive) add(proposal);
   return plans;
 }
 

@@ -84,10 +84,11 @@ std::int64_t Context::reserve_workspace(std::int64_t bytes) {
 }
 
 void Context::prepare() {
-  plan_store_.choose(cudnn(), stream());
+  const dnn::Queue queue{cudnn(), stream()};
+  plan_store_.choose(queue);
   const auto wanted = static_cast<std::size_t>(std::max(reserved_bytes_, plan_store_.largest_workspace()));
   if (workspaces_.empty() || workspaces_.back().bytes() < wanted) workspaces_.emplace_back(wanted);
-  plan_store_.bind(cudnn(), workspaces_.back().data());
+  plan_store_.bind(queue, workspaces_.back().data());
   ++prepared_;
 }
 
