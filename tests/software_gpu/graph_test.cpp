@@ -269,12 +269,14 @@ TEST(GraphExecution, PolicyChoosesAmongEngines) {
   const auto engine = [&](const Policy& policy) {
     return Planner(device, policy).plans(g, 1).at(0).info.engine;
   };
-  // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 has tensor cores, 1 is not
-  // deterministic, 3 wants a terabyte, 2 and 5 are plain.
+  // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 is naive, 7 has tensor cores, 1
+  // is not deterministic, 3 wants a terabyte, 2 and 5 are plain.
   EXPECT_EQ(engine({.precision = Precision::fp32}), 2);
   EXPECT_EQ(engine({.precision = Precision::fp32, .deterministic = false}), 1);
-  EXPECT_EQ(engine({.precision = Precision::tf32}), 0);
-  EXPECT_EQ(Planner(device, {.precision = Precision::tf32, .deterministic = false}).plans(g, 9).size(), 4u);
+  EXPECT_EQ(engine({.precision = Precision::tf32}), 7);
+  const auto plans = Planner(device, {.precision = Precision::tf32, .deterministic = false}).plans(g, 9);
+  EXPECT_EQ(plans.size(), 5u);
+  EXPECT_EQ(plans.back().info.engine, 0) << "naive ones come last";
 }
 
 }  // namespace
