@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/backend/cpu/direct_weight_gradient.h"
 #include "engine/backend/cpu/elementwise_loops.h"
 #include "engine/backend/cpu/loops.h"
 
@@ -27,7 +28,12 @@ class WeightedOperation final : public Operation {
     }
     bind_forward(device, forward);
     if (x.grad) bind_backward_data(device, forward);
-    if (layer_.weight.grad || layer_.bias.grad) bind_backward_weights(device, forward);
+    if (!layer_.weight.grad && !layer_.bias.grad) return;
+    if (DirectWeightGradient::suits(layer_, *dy_)) {
+      direct_.emplace(device, layer_, dy_);
+    } else {
+      bind_backward_weights(device, forward);
+    }
   }
 
   void forward(Phase) override {
@@ -40,6 +46,7 @@ class WeightedOperation final : public Operation {
   void backward() override {
     if (dy_ != y_.grad) combine_all(mask_by_relu, y_.value->floats(), y_.grad->floats(), dy_->floats());
     if (backward_data_) backward_data_->run();
+    if (direct_) direct_->run();
     if (backward_weights_) backward_weights_->run();
   }
 
@@ -112,6 +119,7 @@ class WeightedOperation final : public Operation {
   std::shared_ptr<CpuTensor> dy_;  // the gradient in front of the ReLU; the output's without one
   std::shared_ptr<CpuTensor> weight_grad_, bias_grad_;
   std::optional<Stage> forward_, backward_data_, backward_weights_;
+  std::optional<DirectWeightGradient> direct_;  // in place of backward_weights_
 };
 
 }  // namespace
