@@ -8,6 +8,10 @@
 #include <algorithm>
 #include <limits>
 
+// Of a lambda that is called in two places and must not be called at all.
+#undef INLINE_LAMBDA
+#define INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
+
 HWY_BEFORE_NAMESPACE();
 namespace convoy::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -23,14 +27,23 @@ HWY_INLINE void for_each_window(const PoolPlane& p, Body body) {
   }
 }
 
-/// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane.
-template <class Body>
+/// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane. Windows
+/// of `kSide` by `kSide` are unrolled where all of them do; 0 is any other window.
+template <int kLanes, int kSide, class Body>
 HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column, Body body) {
+  const bool inside = row >= 0 && column >= 0 && row + kSide <= p.height && column + kSide <= p.width;
+  if (kSide > 0 && inside) {
+    for (int i = 0; i < kSide; ++i) {
+      const std::int64_t line = ((row + i) * p.width + column) * kLanes;
+      for (int j = 0; j < kSide; ++j) body(line + j * kLanes, i * kSide + j);
+    }
+    return;
+  }
   const std::int64_t last_i = std::min(p.window.kernel_size[0], p.height - row);
   const std::int64_t last_j = std::min(p.window.kernel_size[1], p.width - column);
   for (std::int64_t i = std::max<std::int64_t>(0, -row); i < last_i; ++i) {
     for (std::int64_t j = std::max<std::int64_t>(0, -column); j < last_j; ++j) {
-      body(((row + i) * p.width + column + j) * p.lanes,
+      body(((row + i) * p.width + column + j) * kLanes,
            static_cast<std::int32_t>(i * p.window.kernel_size[1] + j));
     }
   }
@@ -42,56 +55,97 @@ HWY_INLINE std::int32_t first_tap(const PoolPlane& p, std::int64_t row, std::int
   return static_cast<std::int32_t>(i * p.window.kernel_size[1] + j);
 }
 
-/// The channels that lie side by side, in as many vectors as that takes.
-template <class D>
-HWY_INLINE void forward(D d, const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  const hn::RebindToSigned<D> di;
-  for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) HWY_ATTR {
-    const std::int32_t first = first_tap(p, row, column);
-    for (std::int64_t lane = 0; lane < p.lanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
-      // What the first tap is not above is as small itself, so it is the maximum all the same.
-      auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
-      auto where = hn::Set(di, first);
-      for_each_tap(p, row, column, [&](std::int64_t at, std::int32_t number) HWY_ATTR {
-        const auto value = hn::LoadU(d, x + at + lane);
-        // Not greater, or nothing takes the place of a NaN.
-        const auto keep = hn::Or(hn::Le(value, best), hn::IsNaN(best));
-        best = hn::IfThenElse(keep, best, value);
-        where = hn::IfThenElse(hn::RebindMask(di, keep), where, hn::Set(di, number));
-      });
-      hn::StoreU(best, d, y + output + lane);
-      hn::StoreU(where, di, tap + output + lane);
-    }
-  });
+template <int kLanes>
+using LanesOf = hn::CappedTag<float, kLanes>;  // side by side; they may take several vectors
+
+struct Forward {
+  const float* x;
+  float* y;
+  std::int32_t* tap;
+
+  template <int kLanes, int kSide>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    const LanesOf<kLanes> d;
+    const hn::RebindToSigned<LanesOf<kLanes>> di;
+    for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) INLINE_LAMBDA {
+      const std::int32_t first = first_tap(p, row, column);
+      for (std::int64_t lane = 0; lane < kLanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+        // What the first tap is not above is as small itself, so it is the maximum all the same.
+        auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+        auto where = hn::Set(di, first);
+        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+          const auto value = hn::LoadU(d, x + at + lane);
+          // Not greater, or nothing takes the place of a NaN.
+          const auto keep = hn::Or(hn::Le(value, best), hn::IsNaN(best));
+          best = hn::IfThenElse(keep, best, value);
+          where = hn::IfThenElse(hn::RebindMask(di, keep), where, hn::Set(di, number));
+        });
+        hn::StoreU(best, d, y + output + lane);
+        hn::StoreU(where, di, tap + output + lane);
+      }
+    });
+  }
+};
+
+/// Whether every element lies in one window exactly.
+HWY_INLINE bool tiles(const PoolPlane& p) {
+  const Window& w = p.window;
+  return w.stride == w.kernel_size && p.height == p.output_height * w.stride[0] &&
+         p.width == p.output_width * w.stride[1] && w.padding == Extent{0, 0};
 }
 
-template <class D>
-HWY_INLINE void backward(D d, const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
-  const hn::RebindToSigned<D> di;
-  std::fill_n(dx, p.height * p.width * p.lanes, 0.0f);
-  for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) HWY_ATTR {
-    for (std::int64_t lane = 0; lane < p.lanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
-      const auto gradient = hn::LoadU(d, dy + output + lane);
-      const auto where = hn::LoadU(di, tap + output + lane);
-      for_each_tap(p, row, column, [&](std::int64_t at, std::int32_t number) HWY_ATTR {
-        const auto here = hn::RebindMask(d, hn::Eq(where, hn::Set(di, number)));
-        float* const to = dx + at + lane;
-        hn::StoreU(hn::Add(hn::LoadU(d, to), hn::IfThenElseZero(here, gradient)), d, to);
-      });
-    }
-  });
+struct Backward {
+  const float* dy;
+  const std::int32_t* tap;
+  float* dx;
+
+  template <int kLanes, int kSide>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    if (tiles(p)) return run<kLanes, kSide, true>(p);
+    std::fill_n(dx, p.height * p.width * kLanes, 0.0f);
+    run<kLanes, kSide, false>(p);
+  }
+
+  /// Writes dx, or adds to what is there.
+  template <int kLanes, int kSide, bool kWrite>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    const LanesOf<kLanes> d;
+    const hn::RebindToSigned<LanesOf<kLanes>> di;
+    for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) INLINE_LAMBDA {
+      for (std::int64_t lane = 0; lane < kLanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+        const auto gradient = hn::LoadU(d, dy + output + lane);
+        const auto where = hn::LoadU(di, tap + output + lane);
+        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+          const auto here = hn::RebindMask(d, hn::Eq(where, hn::Set(di, number)));
+          const auto share = hn::IfThenElseZero(here, gradient);
+          float* const to = dx + at + lane;
+          hn::StoreU(kWrite ? share : hn::Add(hn::LoadU(d, to), share), d, to);
+        });
+      }
+    });
+  }
+};
+
+template <int kLanes, class Pass>
+HWY_INLINE void run_lanes(const PoolPlane& p, Pass pass) {
+  if (p.window.kernel_size == Extent{2, 2}) return pass.template run<kLanes, 2>(p);
+  if (p.window.kernel_size == Extent{3, 3}) return pass.template run<kLanes, 3>(p);
+  pass.template run<kLanes, 0>(p);
+}
+
+template <class Pass>
+HWY_INLINE void run(const PoolPlane& p, Pass pass) {
+  if (p.lanes == 16) return run_lanes<16>(p, pass);
+  if (p.lanes == 8) return run_lanes<8>(p, pass);
+  run_lanes<1>(p, pass);
 }
 
 void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  if (p.lanes == 16) return forward(hn::CappedTag<float, 16>(), p, x, y, tap);
-  if (p.lanes == 8) return forward(hn::CappedTag<float, 8>(), p, x, y, tap);
-  forward(hn::CappedTag<float, 1>(), p, x, y, tap);
+  run(p, Forward{.x = x, .y = y, .tap = tap});
 }
 
 void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
-  if (p.lanes == 16) return backward(hn::CappedTag<float, 16>(), p, dy, tap, dx);
-  if (p.lanes == 8) return backward(hn::CappedTag<float, 8>(), p, dy, tap, dx);
-  backward(hn::CappedTag<float, 1>(), p, dy, tap, dx);
+  run(p, Backward{.dy = dy, .tap = tap, .dx = dx});
 }
 
 }  // namespace convoy::cpu::HWY_NAMESPACE
