@@ -4,6 +4,17 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 namespace convoy::cpu {
+namespace {
+
+/// The targets that are left. The one that calls run on is set anew: Highway 1.0 forgets in SupportedTargets
+/// that it was told to leave some out.
+std::int64_t usable_targets() {
+  const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets & HWY_TARGETS;  // of those that were compiled
+}
+
+}  // namespace
 
 void limit_simd_to_onednn() {
 #if HWY_ARCH_X86
@@ -12,19 +23,21 @@ void limit_simd_to_onednn() {
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::sse41:
     case dnnl::cpu_isa::avx:
-      return allow_no_better_than(HWY_SSE4);
+      allow_no_better_than(HWY_SSE4);
+      break;
     case dnnl::cpu_isa::avx2:
     case dnnl::cpu_isa::avx2_vnni:
-      return allow_no_better_than(HWY_AVX2);
+      allow_no_better_than(HWY_AVX2);
+      break;
     default:
-      return;
+      break;
   }
 #endif
+  usable_targets();
 }
 
 std::string simd_target() {
-  // Of those that were compiled: a library of Highway's may know better ones.
-  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  const std::int64_t usable = usable_targets();
   return hwy::TargetName(usable & -usable);
 }
 
