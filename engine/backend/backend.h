@@ -173,6 +173,7 @@ struct PlanRow {
   std::string realised_by;  // in words: a library's engine, or an own kernel and why
   std::string notes;
   std::int64_t workspace = 0;  // bytes
+  std::int64_t launches = 1;   // kernels and fills that an execution enqueues, as far as can be known
 };
 
 class Backend {
