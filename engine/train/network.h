@@ -50,7 +50,8 @@ struct NamedOperation {
   std::string name;
   std::string type;  // "Conv2d", "Conv2d+ReLU", ...
   OperationPtr operation;
-  std::vector<TensorPtr> gradients;        // that its backward writes
+  std::vector<Variable> inputs;  // that it reads; where they have gradients, its backward writes them
+  std::vector<Variable> parameters = {};   // likewise
   std::vector<TensorPtr> statistics = {};  // that its forward writes in training, beside its output
 };
 
