@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -34,6 +34,16 @@ class CoreInUse {
  private:
   std::counting_semaphore<>& cores_;
 };
+
+/// Where no thread can be had, whoever waits for the result does the work.
+template <typename Work>
+auto in_background(Work work) {
+  try {
+    return std::async(std::launch::async, work).share();
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, work).share();
+  }
+}
 
 void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   std::vector<std::string> notes;
@@ -69,10 +79,10 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
     Entry& fresh = entries_.emplace_back(Entry{
         .graph = std::move(graph), .row = {.operation = name, .realised_by = "not prepared", .notes = {}}});
     // A thread a graph is cheap, but only as many work as there are cores.
-    fresh.candidates = std::async(std::launch::async, [this, &wanted = fresh.graph] {
-                         const CoreInUse core(cores_);
-                         return find_candidates(wanted);
-                       }).share();
+    fresh.candidates = in_background([this, &wanted = fresh.graph] {
+      const CoreInUse core(cores_);
+      return find_candidates(wanted);
+    });
     entry = &fresh;
   }
   const auto bound = std::make_shared<BoundGraph>(entry->row.operation, std::move(bindings));
@@ -93,15 +103,13 @@ PlanStore::Candidates PlanStore::find_candidates(const OperationGraph& graph) {
     }
   }
   const auto start = std::chrono::steady_clock::now();
-  std::exception_ptr failure;
   for (Plan& plan : planner_.plans(graph, options_.autotune ? kCandidates : 1)) {
     try {
       found.plans.push_back(planner_.load(std::move(plan)));
-    } catch (const Error&) {
-      failure = std::current_exception();  // it matters only where no other plan is left
+    } catch (const Error& error) {
+      found.unloaded = error.what();  // it matters only where no other plan is left
     }
   }
-  if (found.plans.empty() && failure) std::rethrow_exception(failure);
   found.milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (!options_.autotune && !found.plans.empty()) cache_.store(key_of(graph), found.plans.front().plan);
@@ -138,7 +146,9 @@ void PlanStore::choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream) 
     say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}", entry.row.operation,
                     options_.plan_cache.string(), found.refused));
   }
-  if (found.plans.empty()) {
+  if (found.plans.empty() && !found.unloaded.empty()) {
+    choose_by(handle, found.unloaded, entry);
+  } else if (found.plans.empty()) {
     entry.row.realised_by = "nothing";
   } else {
     const bool from_cache = found.plans.front().plan.info.from_cache;
@@ -154,6 +164,15 @@ void PlanStore::choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream) 
   }
   entry.candidates = {};
   entry.chosen = true;
+}
+
+void PlanStore::choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry) {
+  // Tests without a GPU have no handle.
+  if (handle) entry.plan = planner_.plan_by(handle, entry.graph);
+  if (!entry.plan) throw Error(fmt::format("{}: {}", entry.row.operation, why));
+  say(fmt::format("cuDNN does not load the plan that it made for {}, so the GPU's handle plans it: {}",
+                  entry.row.operation, why));
+  describe(entry.plan->plan.info, "planned by the handle", entry.row);
 }
 
 Tuned PlanStore::tune(const Entry& entry, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,

@@ -56,6 +56,7 @@ class PlanStore {
         plans;                  // best first; none if cuDNN has none; the one from the cache is alone
     double milliseconds = 0.0;  // that planning took
     std::string refused;        // why the cache's plan is not among them, if it has one
+    std::string unloaded;       // why cuDNN loads none of its plans again, if it has some
   };
   struct Entry {
     dnn::OperationGraph graph;
@@ -73,6 +74,7 @@ class PlanStore {
   Candidates find_candidates(const dnn::OperationGraph& graph);  // runs in the background
   static const Candidates& candidates_of(const Entry& entry);    // waits for it
   void choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream);
+  void choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry);
   Tuned tune(const Entry& entry, const std::vector<dnn::LoadedPlan>& plans, cudnnHandle_t handle,
              cudaStream_t stream) const;
   dnn::PlanKey key_of(const dnn::OperationGraph& graph) const;
