@@ -45,7 +45,7 @@ cuda_packages() {
 
 say_without_cuda() {
   has_toolkit && has_cudnn && return
-  echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.8 or newer" \
+  echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.11 or newer" \
        "(and, to test, libboost-context-dev)" >&2
 }
 

@@ -15,6 +15,7 @@
 #include <set>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/plan_cache.h"
 #include "engine/backend/cuda/dnn/planner.h"
 #include "kernels/cuda_error.h"
@@ -23,12 +24,9 @@
 namespace convoy {
 namespace {
 
-std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+using cuda::dnn::library_version;
 
-// cuDNN 9 and cuBLAS encode their versions in the same way.
-std::string library_version(std::size_t version) {
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
-}
+std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
 Finding runtime_finding() {
   int version = 0;
@@ -61,6 +59,8 @@ Finding cudnn_finding() {
                               library_version(CUDNN_VERSION)),
                   ""};
   const std::size_t cudart = cudnnGetCudartVersion();
+  finding.advice = cuda::dnn::cudnn_problem();
+  if (!finding.advice.empty()) return finding;
   if (version < CUDNN_VERSION) {
     finding.advice = fmt::format("it is older than this build's headers: install {} or newer, or build again",
                                  library_version(CUDNN_VERSION));
@@ -69,6 +69,11 @@ Finding cudnn_finding() {
                                  cudart / 1000, CUDART_VERSION / 1000, CUDART_VERSION / 1000);
   }
   return finding;
+}
+
+Finding nvrtc_finding() {
+  const std::string problem = cuda::dnn::load_nvrtc();
+  return {"NVRTC", problem.empty() ? "loaded, for cuDNN" : "missing", problem};
 }
 
 /// cuDNN 9 consists of several libraries. An incomplete upgrade leaves them in different versions.
@@ -188,6 +193,7 @@ std::vector<Finding> cuda_findings() {
   add_one("CUDA driver", driver_finding);
   add_one("cuDNN", cudnn_finding);
   add_one("cuDNN libraries", cudnn_libraries_finding);
+  add_one("NVRTC", nvrtc_finding);
   findings.push_back({"cuBLASLt", library_version(cublasLtGetVersion()), ""});
   add("GPUs", gpu_findings);
   add("kernels", [] {

@@ -36,36 +36,42 @@ TEST(NaiveEngines, AreTheGroupedOnesOfAConvolutionOfOneGroup) {
   EXPECT_FALSE(is_naive(batch_norm_training_graph(kMaps, true, DType::float32), 0)) << "its only engine";
 }
 
-TEST(TensorCopies, AreKnownByAWorkspaceOfTheTensorsTogether) {
+TEST(TransposedTensors, AreKnownByAWorkspaceOfTheTensorsTogether) {
   for (const OperationGraph& graph : directions(kSecond, kMaps)) {
     const std::int64_t all = 4 * (100 * 16 * 14 * 14 + 100 * 32 * 14 * 14 + 32 * 16 * 5 * 5);
-    EXPECT_EQ(tensor_copies(graph, all + 16), 3) << graph.str();
-    EXPECT_EQ(tensor_copies(graph, all), 3);
-    EXPECT_EQ(tensor_copies(graph, all - 1), 0);
-    EXPECT_EQ(tensor_copies(graph, all + 17), 0);
-    EXPECT_EQ(tensor_copies(graph, all + 16 + 4 * 16 * 5 * 5), 3) << "and a table of offsets";
-    EXPECT_EQ(tensor_copies(graph, 0), 0);
+    EXPECT_EQ(transposed_tensors(graph, all + 16), 3) << graph.str();
+    EXPECT_EQ(transposed_tensors(graph, all), 3);
+    EXPECT_EQ(transposed_tensors(graph, all - 1), 0);
+    EXPECT_EQ(transposed_tensors(graph, all + 20000), 0);
+    EXPECT_EQ(transposed_tensors(graph, all - 4 * 32 * 16 * 5 * 5 + 16), 2) << "all but the weight";
+    EXPECT_EQ(transposed_tensors(graph, 4 * 32 * 16 * 5 * 5 + 16), 1);
+    EXPECT_EQ(transposed_tensors(graph, all + 16 + 4 * 16 * 5 * 5), 3) << "and a table of offsets";
+    EXPECT_EQ(transposed_tensors(graph, all + 16 + 3456), 3) << "engine 8 of dgrad on a T4";
+    EXPECT_EQ(transposed_tensors(graph, 0), 0);
   }
   for (const OperationGraph& graph : directions(kSecond, kMaps, DType::bfloat16)) {
-    EXPECT_EQ(tensor_copies(graph, 3814400 / 2 + 16), 3) << graph.str();
+    EXPECT_EQ(transposed_tensors(graph, 3814400 / 2 + 16), 3) << graph.str();
   }
 }
 
-TEST(TensorCopies, LeaveOutActivationsThatAreTheSameInBothOrders) {
+TEST(TransposedTensors, LeaveOutActivationsThatAreTheSameInBothOrders) {
   const auto graph = conv2d_forward_graph(kFirst, false, kImages, DType::float32);
-  EXPECT_EQ(tensor_copies(graph, 5019216), 2) << "x has one channel";
+  EXPECT_EQ(transposed_tensors(graph, 5019216), 2) << "x has one channel";
+  EXPECT_EQ(transposed_tensors(conv2d_forward_graph(kSecond, false, {1, 16, 2, 2}, DType::float32), 6000), 0)
+      << "of small tensors a workspace tells nothing";
   const Conv2d pointwise{.in_channels = 8, .out_channels = 4};
-  EXPECT_EQ(tensor_copies(conv2d_forward_graph(pointwise, false, {5, 8, 1, 1}, DType::float32), 4 * 32), 1);
-  EXPECT_EQ(tensor_copies(batch_norm_training_graph(kMaps, true, DType::float32), 3814416), 0);
+  EXPECT_EQ(transposed_tensors(conv2d_forward_graph(pointwise, false, {5, 8, 1, 1}, DType::float32), 4 * 32),
+            1);
+  EXPECT_EQ(transposed_tensors(batch_norm_training_graph(kMaps, true, DType::float32), 3814416), 0);
 }
 
-TEST(TensorCopies, MayBeOfMoreChannels) {
+TEST(PaddedTensors, AreKnownByAWorkspaceOfWholeVectors) {
   const auto first = conv2d_backward_weight_graph(kFirst, kImages, DType::float32);
-  EXPECT_EQ(tensor_copies(first, 1260816), 2) << "x and dw of four channels";
+  EXPECT_EQ(padded_tensors(first, 1260816), 2) << "x and dw of four channels";
   const Conv2d lenet{.in_channels = 6, .out_channels = 16, .kernel_size = {5, 5}};
   const auto second = conv2d_backward_weight_graph(lenet, {100, 6, 14, 14}, DType::float32);
-  EXPECT_EQ(tensor_copies(second, 640016), 2) << "x and dw of eight";
-  EXPECT_EQ(tensor_copies(second, 640017), 0);
+  EXPECT_EQ(padded_tensors(second, 640016), 2) << "x and dw of eight";
+  EXPECT_EQ(padded_tensors(second, 640017), 0);
 }
 
 TEST(Launches, AreCountedFromThePlansText) {

@@ -215,11 +215,26 @@ TEST(DoctorCuda, FindsMixedLibraries) {
   EXPECT_THAT(doctor({{"SOFTWARE_GPU_FAIL", "cudnnCnnVersionCheck:1:1002"}}),
               AllOf(HasSubstr("libcudnn_cnn: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"),
                     HasSubstr("  cuDNN libraries: they are of different versions")));
-  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "90801"}}),
-              AllOf(HasSubstr("9.8.1 (built with the headers of "),
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "91001"}}),
+              AllOf(HasSubstr("9.10.1 (built with the headers of "),
+                    HasSubstr("  cuDNN: cuDNN 9.10.1 is older than 9.11.0: install libcudnn9-cuda-13"),
+                    HasSubstr("unknown without a usable GPU")));
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "91100"}}),
+              AllOf(HasSubstr("9.11.0 (built with the headers of "),
                     HasSubstr("it is older than this build's headers")));
   EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_CUDA", "12090"}}),
               HasSubstr("  cuDNN: it was made for CUDA 12, this build for 13: install libcudnn9-cuda-13"));
+}
+
+// cuDNN of a CUDA for which no machine has a compiler yet.
+TEST(DoctorCuda, FindsThatTheCompilerIsMissing) {
+  EXPECT_THAT(doctor({}), HasSubstr("NVRTC            loaded, for cuDNN"));
+  EXPECT_THAT(
+      doctor({{"SOFTWARE_GPU_CUDNN_CUDA", "99000"}}),
+      AllOf(HasSubstr("NVRTC            missing"),
+            HasSubstr("  NVRTC: libnvrtc.so.99 cannot be loaded, and without it cuDNN has no plan for "
+                      "pooling and batch norm: install cuda-nvrtc-99"),
+            HasSubstr("in /")));
 }
 
 TEST(DoctorCuda, FindsNoPlaceForPlans) {

@@ -4,6 +4,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/planner.h"
 #include "engine/backend/cuda/runtime/event_mark.h"
 #include "kernels/cuda_error.h"
@@ -11,8 +12,6 @@
 
 namespace convoy {
 namespace {
-
-constexpr std::size_t kOldestCudnn = 90800;  // plans are made from a described device since then
 
 std::string architecture_problem() {
   const int sm = cuda::device_architecture();
@@ -109,7 +108,7 @@ std::string cuda_backend_missing() {
     return "the NVIDIA driver reports no GPU: see nvidia-smi and CUDA_VISIBLE_DEVICES";
   }
   if (status != cudaSuccess) return fmt::format("CUDA does not start: {}", cudaGetErrorString(status));
-  if (cudnnGetVersion() < kOldestCudnn) return "cuDNN is older than 9.8: install libcudnn9-cuda-13";
+  if (const std::string problem = cuda::dnn::cudnn_problem(); !problem.empty()) return problem;
   try {
     return architecture_problem();
   } catch (const Error& error) {

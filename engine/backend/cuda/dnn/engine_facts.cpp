@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 namespace convoy::cuda::dnn {
@@ -10,6 +11,21 @@ namespace {
 bool is_convolution(const Node& node) {
   return node.op == Operator::convolve || node.op == Operator::convolve_backward_data ||
          node.op == Operator::convolve_backward_weight;
+}
+
+std::optional<Node> convolution_of(const OperationGraph& graph) {
+  const auto found = std::ranges::find_if(graph.nodes(), is_convolution);
+  return found == graph.nodes().end() ? std::nullopt : std::optional(*found);
+}
+
+std::vector<Value> operands_of(const Node& convolution) {
+  return {convolution.inputs[0], convolution.inputs[1], convolution.outputs[0]};
+}
+
+// Bytes of a number in each operand: an output that a bias is added to is fp32 in the graph, but not in
+// memory.
+std::int64_t element_of(const OperationGraph& graph, const Node& convolution) {
+  return static_cast<std::int64_t>(bytes_of(graph.tensors().at(convolution.inputs[0].index).type));
 }
 
 bool is_batch_norm(const Node& node) {
@@ -38,8 +54,9 @@ struct Copies {
     ++count;
     bytes += tensor;
   }
-  bool fit(std::int64_t workspace) const {
-    return count > 0 && workspace >= bytes && workspace <= bytes + kVector;
+  /// Whether they and no more than `rest` besides make up a workspace.
+  bool fit(std::int64_t workspace, std::int64_t rest) const {
+    return count > 0 && workspace >= bytes && workspace <= bytes + kVector + rest;
   }
 };
 
@@ -48,35 +65,50 @@ struct Copies {
 bool is_naive(const OperationGraph& graph, std::int64_t engine) {
   // Convolution{Forward,BackwardData,BackwardFilter}GroupedDirect of 9.13 and 9.19, with bias and ReLU, too.
   constexpr std::int64_t kGroupedDirect = 0;
-  const auto convolution = std::ranges::find_if(graph.nodes(), is_convolution);
-  return convolution != graph.nodes().end() && !has_groups(graph, *convolution) && engine == kGroupedDirect;
+  const auto convolution = convolution_of(graph);
+  return convolution && !has_groups(graph, *convolution) && engine == kGroupedDirect;
 }
 
-std::int64_t tensor_copies(const OperationGraph& graph, std::int64_t workspace) {
-  const auto convolution = std::ranges::find_if(graph.nodes(), is_convolution);
-  if (convolution == graph.nodes().end()) return 0;
-  std::vector<Value> operands = convolution->inputs;
-  operands.push_back(convolution->outputs[0]);
-  // Of all three tensors: an output that a bias is added to has the type of its kernel's sum in the graph.
-  const auto element =
-      static_cast<std::int64_t>(bytes_of(graph.tensors().at(convolution->inputs[0].index).type));
-  Copies transposed, padded;
-  for (const Value operand : operands) {
-    const GraphTensor& tensor = graph.tensors().at(operand.index);
-    const Shape& shape = tensor.shape;
-    const std::int64_t bytes = shape.count() * element;
-    const bool weight = operand.index == weight_of(*convolution).index;
+std::int64_t transposed_tensors(const OperationGraph& graph, std::int64_t workspace) {
+  const auto convolution = convolution_of(graph);
+  if (!convolution) return 0;
+  const Value weight = weight_of(*convolution);
+  std::vector<std::int64_t> tensors;  // in bytes
+  for (const Value operand : operands_of(*convolution)) {
+    const Shape& shape = graph.tensors().at(operand.index).shape;
     // Activations of one channel or one pixel are the same in both orders; cuDNN copies such weights, too.
-    if (weight || (shape[1] > 1 && shape[2] * shape[3] > 1)) transposed.add(bytes);
-    const std::int64_t channels =
-        (shape[1] + kVector / element - 1) / (kVector / element) * (kVector / element);
-    if (channels != shape[1]) padded.add(bytes / shape[1] * channels);
+    const bool differs = shape[1] > 1 && shape[2] * shape[3] > 1;
+    if (differs || operand.index == weight.index) {
+      tensors.push_back(shape.count() * element_of(graph, *convolution));
+    }
   }
-  // A ready-made engine for N,C,H,W may keep a table of 32-bit offsets beside its copies.
-  const Shape& window = graph.tensors().at(weight_of(*convolution).index).shape;
-  const std::int64_t table = 4 * window[1] * window[2] * window[3];
-  if (transposed.fit(workspace) || transposed.fit(workspace - table)) return transposed.count;
-  return padded.fit(workspace) ? padded.count : 0;
+  // An engine may keep 32-bit offsets beside its copies, and a few kilobytes more (3456 and 4736 were seen).
+  // Of small tensors anything might be the sum: there it must be exact.
+  const Shape& window = graph.tensors().at(weight.index).shape;
+  const std::int64_t table = 4 * std::max(window[0], window[1]) * window[2] * window[3] + 8192;
+  std::int64_t most = 0;
+  for (std::size_t chosen = 1; chosen < std::size_t{1} << tensors.size(); ++chosen) {
+    Copies copies;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (chosen >> i & 1) copies.add(tensors[i]);
+    }
+    if (copies.fit(workspace, std::min(table, copies.bytes / 8))) most = std::max(most, copies.count);
+  }
+  return most;
+}
+
+std::int64_t padded_tensors(const OperationGraph& graph, std::int64_t workspace) {
+  const auto convolution = convolution_of(graph);
+  if (!convolution) return 0;
+  const std::int64_t element = element_of(graph, *convolution);
+  const std::int64_t lanes = kVector / element;
+  Copies copies;
+  for (const Value operand : operands_of(*convolution)) {
+    const Shape& shape = graph.tensors().at(operand.index).shape;
+    const std::int64_t channels = (shape[1] + lanes - 1) / lanes * lanes;
+    if (channels != shape[1]) copies.add(shape.count() / shape[1] * channels * element);
+  }
+  return copies.fit(workspace, 0) ? copies.count : 0;
 }
 
 std::int64_t launches_of(const OperationGraph& graph, std::int64_t workspace, const std::string& json) {
@@ -84,7 +116,8 @@ std::int64_t launches_of(const OperationGraph& graph, std::int64_t workspace, co
   const auto kernels = nlohmann::json::json_pointer("/engine/payload/kernels");
   if (!text.is_object() || !text.contains(kernels)) {
     // A workspace that no copies explain holds what another kernel writes or reads: offsets, partial sums.
-    const std::int64_t copies = tensor_copies(graph, workspace);
+    const std::int64_t copies =
+        std::max(transposed_tensors(graph, workspace), padded_tensors(graph, workspace));
     return 1 + (copies > 0 ? copies : workspace > 0 ? 1 : 0);
   }
   const auto listed = static_cast<std::int64_t>(text.at(kernels).size());

@@ -15,9 +15,12 @@ namespace convoy::cuda::dnn {
 /// group; for grouped convolutions, which it was made for, it is as good as others.
 bool is_naive(const OperationGraph& graph, std::int64_t engine);
 
-/// How many of a convolution's tensors a plan copies, by the workspace that it wants in bytes: into N,C,H,W,
-/// or into more channels, and an output back again. 0 if it computes on N,H,W,C as it is.
-std::int64_t tensor_copies(const OperationGraph& graph, std::int64_t workspace);
+/// How many of a convolution's tensors a plan copies into N,C,H,W (an output back again), by the workspace
+/// that it wants in bytes: 0 if it computes on N,H,W,C as it is, 1 is the weight as a rule.
+std::int64_t transposed_tensors(const OperationGraph& graph, std::int64_t workspace);
+
+/// The same of copies that have more channels, so that each pixel is whole vectors of 16 bytes.
+std::int64_t padded_tensors(const OperationGraph& graph, std::int64_t workspace);
 
 /// How many kernels and fills an execution of a plan enqueues: exact where its text lists kernels (compiled
 /// at run time), elsewhere at least so many.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/backend/cuda/dnn/engine_facts.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/lower.h"
 
 namespace convoy::cuda::dnn {
@@ -43,9 +45,15 @@ bool multiplies(const OperationGraph& graph) {
   });
 }
 
-template <typename T, typename Value, typename Projection = std::identity>
-bool contains(const std::vector<T>& values, const Value& value, Projection projection = {}) {
-  return std::ranges::find(values, value, projection) != values.end();
+// Tensor cores are worth it.
+bool copies_activations(const LoadedPlan& loaded, const OperationGraph& graph) {
+  const PlanInfo& info = loaded.plan.info;
+  return !info.tensor_core && transposed_tensors(graph, info.workspace) > 1;
+}
+
+template <typename T>
+bool contains(const std::vector<T>& values, T value) {
+  return std::ranges::find(values, value) != values.end();
 }
 
 }  // namespace
@@ -72,11 +80,11 @@ Planner::Planner(const std::string& device, Policy policy)
   }
 }
 
-std::vector<Descriptor> Planner::configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const {
+std::vector<Descriptor> Planner::configurations(const Descriptor& lowered, cudnnBackendHeurMode_t mode,
+                                                cudnnHandle_t handle) const {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
-      .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode)
-      .set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, lowered).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (!handle) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
   try {
     heuristics.finalize();
   } catch (const CudnnError& error) {
@@ -111,10 +119,24 @@ std::optional<Planner::Proposal> Planner::propose(const Descriptor& configuratio
   return Proposal{configuration, std::move(info)};
 }
 
-std::optional<Plan> Planner::finish(const Proposal& proposal, const OperationGraph& graph) const {
+std::vector<Planner::Proposal> Planner::proposals(const OperationGraph& graph, const Descriptor& lowered,
+                                                  cudnnBackendHeurMode_t mode, cudnnHandle_t handle) const {
+  std::vector<Proposal> proposals;
+  for (const Descriptor& configuration : configurations(lowered, mode, handle)) {
+    if (auto proposal = propose(configuration, graph)) proposals.push_back(std::move(*proposal));
+  }
+  return proposals;
+}
+
+std::optional<LoadedPlan> Planner::finish(const Proposal& proposal, const OperationGraph& graph,
+                                          cudnnHandle_t handle) const {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, proposal.configuration)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, proposal.configuration);
+  if (handle) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+  } else {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  }
   try {
     plan.finalize();
   } catch (const CudnnError&) {
@@ -125,35 +147,60 @@ std::optional<Plan> Planner::finish(const Proposal& proposal, const OperationGra
   if (result.info.workspace > policy_.workspace_limit) return std::nullopt;
   result.json = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
   result.info.launches = launches_of(graph, result.info.workspace, result.json);
-  return result;
+  return LoadedPlan{std::move(result), std::move(plan)};
 }
 
-std::vector<Plan> Planner::plans(const OperationGraph& graph, std::size_t limit) const {
-  const Descriptor lowered = lower(graph);
-  std::vector<Plan> plans;
+std::vector<LoadedPlan> Planner::find(const OperationGraph& graph, std::size_t limit,
+                                      cudnnHandle_t handle) const {
+  const Descriptor lowered = lower(graph, handle);
+  std::vector<LoadedPlan> best, copying, last;
+  std::set<std::string> known;  // the fallback proposes what the better mode proposed, too
   const auto add = [&](const Proposal& proposal) {
-    if (plans.size() >= limit) return;
-    auto plan = finish(proposal, graph);
-    // The fallback proposes what the better mode proposed, too.
-    if (plan && !contains(plans, plan->json, &Plan::json)) plans.push_back(std::move(*plan));
+    auto plan = finish(proposal, graph, handle);
+    if (!plan || !known.insert(plan->plan.json).second) return;
+    const bool copies = copies_activations(*plan, graph);
+    (proposal.info.naive ? last : copies ? copying : best).push_back(std::move(*plan));
   };
   std::vector<Proposal> naive;
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    if (plans.size() >= limit) break;
-    for (const Descriptor& configuration : configurations(lowered, mode)) {
-      auto proposal = propose(configuration, graph);
-      if (!proposal) continue;
-      proposal->info.naive ? naive.push_back(std::move(*proposal)) : add(*proposal);
+    if (best.size() >= limit) break;
+    for (Proposal& proposal : proposals(graph, lowered, mode, handle)) {
+      if (proposal.info.naive) {
+        naive.push_back(std::move(proposal));
+      } else if (best.size() < limit) {
+        add(proposal);
+      }
     }
   }
-  for (const Proposal& proposal : naive) add(proposal);
+  for (const Proposal& proposal : naive) {
+    if (best.size() + copying.size() + last.size() < limit) add(proposal);
+  }
+  for (std::vector<LoadedPlan>* worse : {&copying, &last}) {
+    for (LoadedPlan& plan : *worse) {
+      if (best.size() < limit) best.push_back(std::move(plan));
+    }
+  }
+  return best;
+}
+
+std::vector<Plan> Planner::plans(const OperationGraph& graph, std::size_t limit) const {
+  load_nvrtc();  // before cuDNN looks for it
+  std::vector<Plan> plans;
+  for (LoadedPlan& found : find(graph, limit, nullptr)) plans.push_back(std::move(found.plan));
   return plans;
+}
+
+std::optional<LoadedPlan> Planner::plan_by(cudnnHandle_t handle, const OperationGraph& graph) const {
+  std::vector<LoadedPlan> found = find(graph, 1, handle);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
 }
 
 LoadedPlan Planner::load(Plan plan) const {
   Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+  // In the order of NVIDIA's front end: the text first.
+  loaded.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+      .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
       .finalize();
   const auto workspace = loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   if (workspace != plan.info.workspace) {  // an engine would write behind one that is too small
@@ -163,8 +210,9 @@ LoadedPlan Planner::load(Plan plan) const {
 }
 
 std::string Planner::no_plan(const OperationGraph& graph) const {
-  return fmt::format("cuDNN has no plan for {} on {} ({}), and no own kernel stands in", graph.str(),
-                     device_name_, describe(policy_));
+  const std::string nvrtc = load_nvrtc();
+  return fmt::format("cuDNN has no plan for {} on {} ({}), and no own kernel stands in{}{}", graph.str(),
+                     device_name_, describe(policy_), nvrtc.empty() ? "" : ": ", nvrtc);
 }
 
 }  // namespace convoy::cuda::dnn

@@ -45,14 +45,14 @@ struct PlanInfo {
 };
 
 /// A finished plan as text: `json` is cuDNN's serialised form of it, which any GPU of the same properties
-/// loads (cuDNN's "deviceless ahead-of-time compilation", since 9.8). Empty for an own kernel.
+/// loads (cuDNN's "deviceless ahead-of-time compilation"). Empty for an own kernel.
 struct Plan {
   PlanInfo info;
   std::string json;
 };
 
-/// A plan that cuDNN has made again from its text. A handle on a GPU of the planner's description executes
-/// it.
+/// A plan that cuDNN has made again from its text, or by a handle. A handle on a GPU of the planner's
+/// description executes it.
 struct LoadedPlan {
   Plan plan;
   Descriptor descriptor;
@@ -68,10 +68,15 @@ class Planner {
   /// policy is bf16 and that GPU knows none.
   Planner(const std::string& device, Policy policy);
 
-  /// Distinct plans that the policy allows, in the order of cuDNN's heuristics but naive ones last, no more
-  /// than `limit`; none if an own kernel has to stand in. So the first is naive only where all are. Throws
-  /// CudnnError if the graph itself is refused.
+  /// Distinct plans that the policy allows, no more than `limit`; none if an own kernel has to stand in. They
+  /// are in the order of cuDNN's heuristics, but plans without tensor cores that copy tensors into another
+  /// order of memory come behind the others, and naive ones last: the first is naive only where all are.
+  /// Throws CudnnError if the graph itself is refused.
   std::vector<Plan> plans(const OperationGraph& graph, std::size_t limit) const;
+
+  /// The first of them, made by a handle and by nothing that is described or written down: for where the text
+  /// of a plan cannot be loaded. The handle's thread alone may call it.
+  std::optional<LoadedPlan> plan_by(cudnnHandle_t handle, const OperationGraph& graph) const;
 
   /// Needs no device and no handle: cuDNN lets threads that share one description load at the same time.
   /// Throws CudnnError if cuDNN does not load the plan for this GPU, Error if its workspace is not what the
@@ -90,9 +95,15 @@ class Planner {
     PlanInfo info;
   };
 
-  std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
+  // A null handle means the described device.
+  std::vector<LoadedPlan> find(const OperationGraph& graph, std::size_t limit, cudnnHandle_t handle) const;
+  std::vector<Proposal> proposals(const OperationGraph& graph, const Descriptor& lowered,
+                                  cudnnBackendHeurMode_t mode, cudnnHandle_t handle) const;
+  std::vector<Descriptor> configurations(const Descriptor& lowered, cudnnBackendHeurMode_t mode,
+                                         cudnnHandle_t handle) const;
   std::optional<Proposal> propose(const Descriptor& configuration, const OperationGraph& graph) const;
-  std::optional<Plan> finish(const Proposal& proposal, const OperationGraph& graph) const;
+  std::optional<LoadedPlan> finish(const Proposal& proposal, const OperationGraph& graph,
+                                   cudnnHandle_t handle) const;
 
   Descriptor properties_;
   std::string device_name_;

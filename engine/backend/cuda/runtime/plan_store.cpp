@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -37,6 +37,16 @@ class CoreInUse {
  private:
   std::counting_semaphore<>& cores_;
 };
+
+/// Where no thread can be had, whoever waits for the result does the work.
+template <typename Work>
+auto in_background(Work work) {
+  try {
+    return std::async(std::launch::async, work).share();
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, work).share();
+  }
+}
 
 void describe_plan(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   std::vector<std::string> notes;
@@ -94,10 +104,10 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
                                     .row = {.operation = name, .realised_by = "not prepared", .notes = {}}});
     fresh.own.make = {};  // it is of this request alone
     // A thread a graph is cheap, but only as many work as there are cores.
-    fresh.found = std::async(std::launch::async, [this, &graph = fresh.graph, &own = fresh.own] {
-                    const CoreInUse core(cores_);
-                    return find(graph, own);
-                  }).share();
+    fresh.found = in_background([this, &graph = fresh.graph, &own = fresh.own] {
+      const CoreInUse core(cores_);
+      return find(graph, own);
+    });
     entry = &fresh;
   }
   const auto bound = std::make_shared<BoundGraph>(entry->row.operation, std::move(bindings));
@@ -124,16 +134,14 @@ PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& o
     }
   }
   const auto start = std::chrono::steady_clock::now();
-  std::exception_ptr failure;
   for (Plan& plan : planner_.plans(graph, options_.autotune ? kCandidates : 1)) {
     try {
       found.plans.push_back(planner_.load(std::move(plan)));
-    } catch (const Error&) {
-      failure = std::current_exception();  // it matters only where nothing else is left
+    } catch (const Error& error) {
+      found.unloaded = error.what();  // it matters only where nothing else is left
     }
   }
   const std::vector<Candidate> candidates = ranked(found.plans, own);
-  if (candidates.empty() && failure) std::rethrow_exception(failure);
   found.milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (!options_.autotune && !candidates.empty()) store(graph, candidates.front());
@@ -190,7 +198,9 @@ void PlanStore::choose(Entry& entry, const Queue& queue) {
   // A plan from the cache was chosen before: it is not ranked again.
   const bool is_decided = found.from_cache && !found.plans.empty();
   const std::vector<Candidate> candidates = ranked(found.plans, is_decided ? OwnKernel{} : entry.own);
-  if (candidates.empty()) {
+  if (candidates.empty() && !found.unloaded.empty()) {
+    choose_by(queue.handle, found.unloaded, entry);
+  } else if (candidates.empty()) {
     entry.row.realised_by = "nothing";
   } else {
     Tuned tuned{.candidate = candidates.front()};
@@ -200,6 +210,17 @@ void PlanStore::choose(Entry& entry, const Queue& queue) {
   }
   entry.found = {};
   entry.is_chosen = true;
+}
+
+void PlanStore::choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry) {
+  // Tests without a GPU have no handle.
+  std::optional<LoadedPlan> plan;
+  if (handle) plan = planner_.plan_by(handle, entry.graph);
+  if (!plan) throw Error(fmt::format("{}: {}", entry.row.operation, why));
+  say(fmt::format("cuDNN does not load the plan that it made for {}, so the GPU's handle plans it: {}",
+                  entry.row.operation, why));
+  describe_plan(plan->plan.info, "planned by the handle", entry.row);
+  entry.chosen = std::move(*plan);
 }
 
 void PlanStore::describe(Entry& entry, const Found& found, const Tuned& tuned) {

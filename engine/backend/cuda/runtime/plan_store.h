@@ -58,6 +58,7 @@ class PlanStore {
     bool from_cache = false;             // it says what to take: a plan, which is alone, or the own kernel
     double milliseconds = 0.0;           // that planning took
     std::string refused;                 // why the cache's plan is not among them, if it has one
+    std::string unloaded;                // why cuDNN loads none of its plans again, if it has some
   };
   struct Entry {
     dnn::OperationGraph graph;
@@ -77,6 +78,7 @@ class PlanStore {
   Found find(const dnn::OperationGraph& graph, const dnn::OwnKernel& own) const;  // runs in the background
   static const Found& found_for(const Entry& entry);                              // waits for it
   void choose(Entry& entry, const dnn::Queue& queue);
+  void choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry);
   Tuned tune(const Entry& entry, const std::vector<dnn::Candidate>& candidates,
              const dnn::Queue& queue) const;
   static void describe(Entry& entry, const Found& found, const Tuned& tuned);
