@@ -163,7 +163,7 @@ enum class Realisation {
   planned,     // a library's plan, made for this run
   from_cache,  // a library's plan, made by an earlier run
   chosen,      // a library's algorithm, which takes no time to find
-  own_kernel,  // what the library lacks, all of it or the rest
+  own_kernel,  // what the library lacks, all of it or the rest, or does worse
 };
 
 /// How a backend does what was made with it: a row of the table of plans.

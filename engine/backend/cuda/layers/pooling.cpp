@@ -64,9 +64,10 @@ namespace {
 
 template <typename Pool>
 kernels::PoolShape pool_shape(const Pool& layer, const Shape& x, DType type) {
+  const Shape y = output_shape(layer, x);  // first: it refuses what does not fit
   return {.images = x[0],
           .in = plane_of(x),
-          .out = plane_of(output_shape(layer, x)),
+          .out = plane_of(y),
           .channels = narrowed(x[1]),
           .window = image_window(window_of(layer)),
           .dtype = type};
