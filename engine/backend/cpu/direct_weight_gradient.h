@@ -13,7 +13,7 @@ namespace convoy::cpu {
 class DirectWeightGradient {
  public:
   /// Whether this is faster than oneDNN for a layer with that gradient of its output: a fixed rule, so that a
-  /// machine's bits stay the same. README.md has what was measured.
+  /// machine's bits stay the same. docs/measurements.md has what was measured.
   static bool suits(const WeightedLayer& layer, const CpuTensor& dy);
 
   /// For a layer that it suits. `dy` is the gradient in front of a fused ReLU.
