@@ -86,7 +86,7 @@ void print_json(const BenchResult& result) {
         {"ms_per_step_p90", result.timing.step_ms.quantile(0.9)},
         {"images_per_second", result.images_per_second},
         {"gflops", result.gflops},
-        {"peak_gflops", result.roofline.peak.gflops},
+        {"peak_gflops", result.peak_of.empty() ? Json() : Json(result.roofline.peak.gflops)},
         {"peak_gigabytes_per_second", result.roofline.peak.gigabytes_per_second},
         {"roofline_ms", roofline_ms(timing.passes, result.roofline)},
         {"convolutions_ms", result.convolutions_ms()},
@@ -119,8 +119,12 @@ void print_text(const BenchResult& result) {
              at_once == 1 ? "steps" : fmt::format("launches of {} steps", at_once));
   fmt::print("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second);
   const DevicePeak& peak = result.roofline.peak;
-  fmt::print("{}  {:.1f} GFLOP/s, {:.0f} % of the peak of {:.0f} GFLOP/s ({})\n", bold("work  "),
-             result.gflops, 100.0 * result.gflops / peak.gflops, peak.gflops, result.peak_of);
+  fmt::print("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops);
+  if (peak.gflops > 0.0) {
+    fmt::print(", {:.0f} % of the peak of {:.0f} GFLOP/s ({})", 100.0 * result.gflops / peak.gflops,
+               peak.gflops, result.peak_of);
+  }
+  fmt::print("\n");
   fmt::print("{}  a copy reads and writes {:.0f} GB/s\n", bold("memory"), peak.gigabytes_per_second);
   print_device(result.timing);
   fmt::print("\n{}", roofline_table(result.timing.passes, result.roofline));
@@ -130,15 +134,16 @@ void print_text(const BenchResult& result) {
 
 void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (result.device == "cuda") {
-    const Precision precision = flags.cuda.precision;
-    if (precision == Precision::bf16) result.roofline.activation_bytes = 2;
-    result.roofline.peak = measure_cuda_peak(precision);
+    if (flags.cuda.precision == Precision::bf16) result.roofline.activation_bytes = 2;
+    result.roofline.peak = measure_cuda_peak(flags.cuda.precision);
     result.peak_of = "cuBLASLt's largest product";
     return;
   }
-  const FmaPeak fma = measure_fma_peak();
-  result.roofline.peak = {.gflops = fma.gflops, .gigabytes_per_second = measure_copy_peak()};
-  result.peak_of = fmt::format("FMA, {}, {} threads", fma.instructions, fma.threads);
+  result.roofline.peak.gigabytes_per_second = measure_copy_peak();
+  const std::optional<FmaPeak> fma = measure_fma_peak();
+  if (!fma) return;
+  result.roofline.peak.gflops = fma->gflops;
+  result.peak_of = fmt::format("FMA, {}, {} threads", fma->instructions, fma->threads);
 }
 
 double step_gflop(const Model& model, std::int64_t batch) {

@@ -18,8 +18,6 @@
 namespace convoy {
 namespace {
 
-constexpr const char* kPrecisions[] = {"fp32", "tf32", "bf16"};  // in the order of Precision
-
 /// A pass of an operation, and what would do it.
 struct PlannedPass {
   PassTiming pass;  // without a time
@@ -132,16 +130,16 @@ int plan_bench(const PlanBench& bench) {
   const Model model = resolve_model(bench.model, image_format(dataset));
   const auto backend = make_described_backend(bench.described, options);
   PlannedStep step = plan_step(*backend, model, bench.batch);
-  step.roofline = {.peak = described_device(bench.described).peak(options.precision),
-                   .activation_bytes = options.precision == Precision::bf16 ? 2 : 4};
+  const DescribedDevice& device = described_device(bench.described);
+  const Precision precision = precision_on(device, options.precision);
+  step.roofline = {.peak = device.peak(precision), .activation_bytes = precision == Precision::bf16 ? 2 : 4};
   report_plans(bench.device, *backend);
-  const char* precision = kPrecisions[static_cast<std::size_t>(options.precision)];
   const DevicePeak& peak = step.roofline.peak;
   if (bench.json) {
     emit({{"event", "plan"},
           {"described", bench.described},
           {"model", model.name},
-          {"precision", precision},
+          {"precision", name_of(precision)},
           {"batch_size", bench.batch},
           {"launches", step.launches()},
           {"roofline_us", step.microseconds()},
@@ -151,7 +149,7 @@ int plan_bench(const PlanBench& bench) {
     return 0;
   }
   fmt::print("model   {}, batch {}, {}\ndevice  {}, described: nothing is executed\n\n{}", model.name,
-             bench.batch, precision, bench.described, plan_text(step));
+             bench.batch, name_of(precision), bench.described, plan_text(step));
   fmt::print(
       "\nAn estimate, a lower bound on paper: {:.1f} us a step if every pass ran at the {:.0f} GFLOP/s and "
       "{:.0f} GB/s\nof NVIDIA's data sheet, with each tensor read and written in the GPU's memory once. "

@@ -81,7 +81,7 @@ Work& Work::operator+=(const Work& other) {
 }
 
 double roofline_ms(const Work& work, std::int64_t bytes_of_an_activation, const DevicePeak& peak) {
-  const double arithmetic = static_cast<double>(work.flops) / peak.gflops;
+  const double arithmetic = peak.gflops > 0.0 ? static_cast<double>(work.flops) / peak.gflops : 0.0;
   const double memory = static_cast<double>(work.bytes(bytes_of_an_activation)) / peak.gigabytes_per_second;
   return std::max(arithmetic, memory) / 1e6;
 }

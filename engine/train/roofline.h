@@ -29,7 +29,7 @@ struct Work {
   Work& operator+=(const Work& other);
 };
 
-/// Milliseconds in which `peak` cannot be beaten: the longer of arithmetic and memory.
+/// Milliseconds in which `peak` cannot be beaten: the longer of arithmetic (if its peak is known) and memory.
 double roofline_ms(const Work& work, std::int64_t bytes_of_an_activation, const DevicePeak& peak);
 
 /// Of an operation's forward in training, and of its backward. Throws Error for a type that it does not know.

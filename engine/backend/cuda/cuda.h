@@ -20,8 +20,8 @@ std::string cuda_backend_missing();
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options);
 
 /// What this machine's GPU does, measured within a second: cuBLASLt's product of two square matrices of
-/// random numbers in that precision, and a copy in its memory (which reads and writes). Throws what
-/// make_cuda_backend throws.
-DevicePeak measure_cuda_peak(Precision precision);
+/// random numbers in that precision (see CudaOptions), and a copy in its memory (which reads and writes).
+/// Throws what make_cuda_backend throws.
+DevicePeak measure_cuda_peak(std::optional<Precision> precision);
 
 }  // namespace convoy

@@ -50,7 +50,9 @@ double product_gflops(Context& context, std::int64_t side, double& milliseconds)
   for (int i = 0; i < 3; ++i) tensors.push_back(context.make_tensor({side, side}, type));
   const auto matrix = [&](std::size_t i) { return Matrix{tensors[i]->data(), type, side, side}; };
   for (std::size_t i = 0; i < 2; ++i) fill(*tensors[i], bytes, context.stream());
-  Gemm product(context, {.a = matrix(0), .b = matrix(1), .c = matrix(2)});
+  Gemm product(
+      context,
+      {.a = matrix(0), .b = matrix(1), .c = matrix(2), .tf32 = context.precision() == Precision::tf32});
   context.prepare();
   milliseconds = fastest_ms(context.stream(), [&] { product.execute(); });
   const auto n = static_cast<double>(side);
@@ -87,7 +89,7 @@ double grown(Size smallest, Size largest, Measure measure) {
 
 namespace convoy {
 
-DevicePeak measure_cuda_peak(Precision precision) {
+DevicePeak measure_cuda_peak(std::optional<Precision> precision) {
   const std::string missing = cuda_backend_missing();
   if (!missing.empty()) throw Error(missing);
   cuda::Context context({.precision = precision});

@@ -118,7 +118,7 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* desc, cublasComputeType_t compute,
                                         cudaDataType_t scale) {
   CUBLAS_CALL();
-  if (scale != CUDA_R_32F || compute != CUBLAS_COMPUTE_32F) {
+  if (scale != CUDA_R_32F || (compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32)) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   *desc = reinterpret_cast<cublasLtMatmulDesc_t>(new MatmulSettings{.compute = compute});

@@ -38,14 +38,15 @@ std::int64_t columns_of(const MatrixView& m, cublasOperation_t op) {
 }
 
 // op(m), packed column by column.
-std::vector<double> packed(const MatrixView& m, cublasOperation_t op) {
+std::vector<double> packed(const MatrixView& m, cublasOperation_t op, bool tf32) {
   const std::int64_t rows = rows_of(m, op);
   const std::int64_t columns = columns_of(m, op);
   std::vector<double> values;
   values.reserve(static_cast<std::size_t>(rows * columns));
   for (std::int64_t column = 0; column < columns; ++column) {
     for (std::int64_t row = 0; row < rows; ++row) {
-      values.push_back(op == CUBLAS_OP_N ? load(m, row, column) : load(m, column, row));
+      const double value = op == CUBLAS_OP_N ? load(m, row, column) : load(m, column, row);
+      values.push_back(tf32 ? round_to_tf32(static_cast<float>(value)) : value);
     }
   }
   return values;
@@ -54,8 +55,9 @@ std::vector<double> packed(const MatrixView& m, cublasOperation_t op) {
 void multiply(const Product& p) {
   const MatmulSettings& s = p.settings;
   std::memset(p.workspace, 0xFF, p.workspace_bytes);
-  const std::vector<double> a = packed(p.a, s.transpose_a);
-  const std::vector<double> b = packed(p.b, s.transpose_b);
+  const bool tf32 = s.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  const std::vector<double> a = packed(p.a, s.transpose_a, tf32);
+  const std::vector<double> b = packed(p.b, s.transpose_b, tf32);
   const std::int64_t inner = columns_of(p.a, s.transpose_a);
   const std::int64_t m = p.d.rows;
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,9 @@ class DescribedBackend : public Backend {
   /// What was executed since the last call, in order; a row is what one plan, product or own kernel does.
   virtual std::vector<PlanRow> take_executed() = 0;
 };
+
+/// What the CUDA backend takes there if nothing is asked for.
+Precision precision_on(const DescribedDevice& device, std::optional<Precision> asked);
 
 /// Throws Error without cuDNN in this build, or if that GPU does not know the precision; UsageError for an
 /// unknown name.

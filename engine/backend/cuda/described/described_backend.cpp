@@ -9,6 +9,7 @@
 #include "engine/backend/cuda/described/described.h"
 #include "engine/backend/cuda/described/driver.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
+#include "engine/backend/cuda/layers/own_kernels.h"
 #include "engine/backend/cuda/runtime/plan_store.h"
 #include "engine/model/layer_rules.h"
 
@@ -152,8 +153,8 @@ class PlanningBackend final : public DescribedBackend {
   OperationPtr make_group_norm(const GroupNorm& layer, const Variable& x, const Variable& weight,
                                const Variable& bias) override;
   OperationPtr make_relu(const Variable& x) override;
-  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override { return pool(layer, x); }
-  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override { return pool(layer, x); }
+  OperationPtr make_max_pool(const MaxPool2d& layer, const Variable& x) override;
+  OperationPtr make_avg_pool(const AvgPool2d& layer, const Variable& x) override;
   OperationPtr make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                            const Variable& bias) override;
   OperationPtr make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
@@ -178,7 +179,7 @@ class PlanningBackend final : public DescribedBackend {
   }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { refuse("weights to average"); }
 
-  void prepare() override { store_.choose(nullptr, nullptr); }
+  void prepare() override { store_.choose({}); }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
   std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}
@@ -190,14 +191,18 @@ class PlanningBackend final : public DescribedBackend {
  private:
   DType type() const { return options_.precision == Precision::bf16 ? DType::bfloat16 : DType::float32; }
 
-  /// Asks for a plan. `instead` is what the CUDA backend does without one, and `make` adds to it what only
-  /// then has to be planned.
-  Piece planned(OperationGraph graph, std::shared_ptr<Pieces> instead = {}, std::function<void()> make = {}) {
+  /// Asks for a plan beside an own kernel, if there is one that suffices.
+  Piece planned(OperationGraph graph, dnn::OwnKernel own = {}, std::shared_ptr<Pieces> instead = {}) {
     const std::size_t row = rows_.try_emplace(graph.signature(), rows_.size()).first->second;
-    StandIn stand_in;
-    if (instead) stand_in = {.realised_by = "own kernel", .make = std::move(make)};
-    bound_.push_back(store_.request(std::move(graph), {}, std::move(stand_in)));
+    bound_.push_back(store_.request(std::move(graph), {}, std::move(own)));
     return {.row = {}, .graph = row, .instead = std::move(instead)};
+  }
+  /// `instead` is what the CUDA backend does without a plan, and `make` adds to it what only then has to be
+  /// planned.
+  Piece planned_or(OperationGraph graph, std::shared_ptr<Pieces> instead, std::function<void()> make = {}) {
+    dnn::OwnKernel own;
+    if (instead) own = {.name = instead->front().row.operation, .make = std::move(make)};
+    return planned(std::move(graph), std::move(own), std::move(instead));
   }
   static std::shared_ptr<Pieces> or_else(Piece piece) {
     return std::make_shared<Pieces>(Pieces{std::move(piece)});
@@ -214,7 +219,7 @@ class PlanningBackend final : public DescribedBackend {
         continue;
       }
       const PlanRow row = store_.rows().at(*piece.graph);
-      if (row.realisation == Realisation::own_kernel) {
+      if (row.realisation == Realisation::own_kernel && piece.instead) {
         say(*piece.instead);
       } else {
         executed_.push_back(row);
@@ -224,14 +229,6 @@ class PlanningBackend final : public DescribedBackend {
 
   OperationPtr operation(Sayer::Passes passes, Variable output) {
     return std::make_unique<Sayer>(sayer(), std::move(passes), std::move(output));
-  }
-
-  template <typename Pool>
-  OperationPtr pool(const Pool& layer, const Variable& x) {
-    const Shape& shape = x.value->shape();
-    Sayer::Passes passes = {{planned(pool_forward_graph(layer, shape, type()))}, {}};
-    if (x.grad) passes.backward.push_back(planned(pool_backward_graph(layer, shape, type())));
-    return operation(std::move(passes), variable(output_shape(layer, shape), x.grad != nullptr));
   }
 
   const DescribedDevice& device_;
@@ -250,7 +247,7 @@ OperationPtr PlanningBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, c
   std::shared_ptr<Pieces> by_parts;
   if (fuse_relu || layer.bias) by_parts = or_else(own_kernel("bias and ReLU", y));
   passes.forward.push_back(
-      planned(conv2d_forward_graph(layer, fuse_relu, shape, type()), by_parts, [=, this] {
+      planned_or(conv2d_forward_graph(layer, fuse_relu, shape, type()), by_parts, [=, this] {
         Conv2d alone = layer;
         alone.bias = false;
         by_parts->insert(by_parts->begin(), planned(conv2d_forward_graph(alone, false, shape, type())));
@@ -258,7 +255,8 @@ OperationPtr PlanningBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, c
   const bool trained = x.grad || weight.grad || bias.grad;
   if (fuse_relu && trained) passes.backward.push_back(own_kernel("mask of the gradient", y));
   if (weight.grad) {
-    passes.backward.push_back(planned(conv2d_backward_weight_graph(layer, shape, type())));
+    passes.backward.push_back(planned(conv2d_backward_weight_graph(layer, shape, type()),
+                                      conv2d_backward_weight_kernel(layer, shape, *options_.precision)));
     if (type() == DType::bfloat16) passes.backward.push_back(own_kernel("cast", weight_shape(layer)));
   }
   if (bias.grad) passes.backward.push_back(own_kernel("bias gradient", y));
@@ -272,11 +270,11 @@ OperationPtr PlanningBackend::make_batch_norm(const BatchNorm2d&, bool relu, con
   if (!x.grad && !tensors.weight.grad) {
     return operation({{own_kernel("batch norm evaluation", shape)}, {}}, variable(shape, false));
   }
-  return operation(
-      {{planned(batch_norm_training_graph(shape, relu, type()), or_else(own_kernel("batch norm", shape, 2)))},
-       {planned(batch_norm_backward_graph(shape, relu, type()),
-                or_else(own_kernel("batch norm gradient", shape, x.grad ? 2 : 1)))}},
-      variable(shape, true));
+  return operation({{planned_or(batch_norm_training_graph(shape, relu, type()),
+                                or_else(own_kernel("batch norm", shape, 2)))},
+                    {planned_or(batch_norm_backward_graph(shape, relu, type()),
+                                or_else(own_kernel("batch norm gradient", shape, x.grad ? 2 : 1)))}},
+                   variable(shape, true));
 }
 
 OperationPtr PlanningBackend::make_group_norm(const GroupNorm&, const Variable& x, const Variable& weight,
@@ -297,6 +295,28 @@ OperationPtr PlanningBackend::make_relu(const Variable& x) {
   Sayer::Passes passes = {{own_kernel("ReLU", shape)}, {}};
   if (x.grad) passes.backward.push_back(own_kernel("ReLU gradient", shape));
   return operation(std::move(passes), variable(shape, x.grad != nullptr));
+}
+
+OperationPtr PlanningBackend::make_max_pool(const MaxPool2d& layer, const Variable& x) {
+  const Shape& shape = x.value->shape();
+  Sayer::Passes passes = {
+      {planned_or(pool_forward_graph(layer, shape, type()), or_else(own_kernel("max pool", shape)))}, {}};
+  if (x.grad) {
+    passes.backward.push_back(planned_or(pool_backward_graph(layer, shape, type()),
+                                         or_else(own_kernel("max pool gradient", shape))));
+  }
+  return operation(std::move(passes), variable(output_shape(layer, shape), x.grad != nullptr));
+}
+
+OperationPtr PlanningBackend::make_avg_pool(const AvgPool2d& layer, const Variable& x) {
+  const Shape& shape = x.value->shape();
+  Sayer::Passes passes = {
+      {planned(pool_forward_graph(layer, shape, type()), avg_pool_forward_kernel(layer, shape, type()))}, {}};
+  if (x.grad) {
+    passes.backward.push_back(
+        planned(pool_backward_graph(layer, shape, type()), avg_pool_backward_kernel(layer, shape, type())));
+  }
+  return operation(std::move(passes), variable(output_shape(layer, shape), x.grad != nullptr));
 }
 
 OperationPtr PlanningBackend::make_linear(const Linear& layer, const Variable& x, const Variable& weight,
@@ -348,13 +368,15 @@ namespace convoy {
 std::unique_ptr<DescribedBackend> make_described_backend(const std::string& device,
                                                          const CudaOptions& options) {
   const DescribedDevice& description = described_device(device);
-  if (options.precision != Precision::fp32 && description.peak(options.precision).gflops == 0.0) {
+  CudaOptions resolved = options;
+  resolved.precision = precision_on(description, options.precision);
+  if (description.peak(*resolved.precision).gflops == 0.0) {
     throw Error(fmt::format("{} knows no tf32 and no bf16: take fp32", device));
   }
   if (!cuda::load_a_driver() && options.say) {
     options.say("there is no libcuda.so.1, so cuDNN plans no batch norm and no pooling", Remedy::none);
   }
-  return std::make_unique<cuda::PlanningBackend>(description, options);
+  return std::make_unique<cuda::PlanningBackend>(description, resolved);
 }
 
 }  // namespace convoy

@@ -13,10 +13,10 @@ constexpr std::uint32_t kAlignment = 16;
 
 cudaDataType_t type_of(DType dtype) { return dtype == DType::bfloat16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// Never in TF32: that is of convolutions alone, as in PyTorch by default.
-cublasLtMatmulDesc_t make_operation() {
+cublasLtMatmulDesc_t make_operation(bool tf32) {
+  const cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   cublasLtMatmulDesc_t operation = nullptr;
-  CONVOY_CUBLAS(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  CONVOY_CUBLAS(cublasLtMatmulDescCreate(&operation, compute, CUDA_R_32F));
   return operation;
 }
 
@@ -37,7 +37,7 @@ std::string describe(const Product& product) {
 // transposition at all. So b comes first, and rows and columns change places.
 Gemm::Gemm(Context& context, const Product& product)
     : context_(context),
-      operation_(make_operation()),
+      operation_(make_operation(product.tf32)),
       product_(product),
       name_(describe(product)),
       a_layout_(layout_of(product.a)),
