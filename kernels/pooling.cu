@@ -104,7 +104,8 @@ __device__ void for_each_window(const PoolShape& s, std::int32_t row, std::int32
 }
 
 template <typename T, int kLanes>
-__global__ void __launch_bounds__(kPoolThreads) max_pool_forward_kernel(PoolShape s, MaxPoolForward t) {
+__global__ void __launch_bounds__(kPoolThreads, kMapBlocks)
+    max_pool_forward_kernel(PoolShape s, MaxPoolForward t) {
   const PixelPack<kLanes> out(s.out, s.channels);
   if (out.element >= s.out_count()) return;
   const Patch patch(s, out.row, out.column);
@@ -136,7 +137,8 @@ __global__ void __launch_bounds__(kPoolThreads) max_pool_forward_kernel(PoolShap
 }
 
 template <typename T, int kLanes>
-__global__ void __launch_bounds__(kPoolThreads) max_pool_backward_kernel(PoolShape s, MaxPoolBackward t) {
+__global__ void __launch_bounds__(kPoolThreads, kMapBlocks)
+    max_pool_backward_kernel(PoolShape s, MaxPoolBackward t) {
   const PixelPack<kLanes> in(s.in, s.channels);
   if (in.element >= s.in_count()) return;
   const ImageWindow& w = s.window;
@@ -154,12 +156,13 @@ __global__ void __launch_bounds__(kPoolThreads) max_pool_backward_kernel(PoolSha
 }
 
 template <typename T, int kLanes>
-__global__ void __launch_bounds__(kPoolThreads) avg_pool_forward_kernel(PoolShape s, AvgPool t) {
+__global__ void __launch_bounds__(kPoolThreads, kMapBlocks) avg_pool_forward_kernel(PoolShape s, AvgPool t) {
   const PixelPack<kLanes> out(s.out, s.channels);
   if (out.element >= s.out_count()) return;
   const Patch patch(s, out.row, out.column);
   float sum[kLanes] = {};
   for (std::int32_t r = patch.rows.begin; r < patch.rows.end; ++r) {
+#pragma unroll 2  // by four it spills on sm_100
     for (std::int32_t c = patch.columns.begin; c < patch.columns.end; ++c) {
       const auto pack = pack_at<kLanes>(static_cast<const T*>(t.from), out.at(s.in, s.channels, r, c));
       for (int lane = 0; lane < kLanes; ++lane) sum[lane] += to_float(pack.value[lane]);
@@ -171,7 +174,7 @@ __global__ void __launch_bounds__(kPoolThreads) avg_pool_forward_kernel(PoolShap
 }
 
 template <typename T, int kLanes>
-__global__ void __launch_bounds__(kPoolThreads) avg_pool_backward_kernel(PoolShape s, AvgPool t) {
+__global__ void __launch_bounds__(kPoolThreads, kMapBlocks) avg_pool_backward_kernel(PoolShape s, AvgPool t) {
   const PixelPack<kLanes> in(s.in, s.channels);
   if (in.element >= s.in_count()) return;
   float sum[kLanes] = {};

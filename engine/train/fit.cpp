@@ -61,12 +61,17 @@ void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
   if (state_.finite_check) state_.finite_check->reset();  // of an earlier training, which ended there
   while (position_.epoch <= options_.epochs) {
     if (position_.step < steps_) {
-      const auto epoch = static_cast<std::uint32_t>(position_.epoch);
-      resident.set_order(shuffled_order(count_, options_.seed, epoch), position_.step * options_.batch_size);
+      if (next_order_.empty()) next_order_ = order_of(position_.epoch);
+      resident.set_order(next_order_, position_.step * options_.batch_size);
+      next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);
     run_epoch(observer);
   }
+}
+
+std::vector<std::uint32_t> Fit::order_of(std::int64_t epoch) const {
+  return shuffled_order(count_, options_.seed, static_cast<std::uint32_t>(epoch));
 }
 
 // What is left of the epoch. Before an observer is called everything is as a snapshot may find it.
@@ -85,6 +90,8 @@ void Fit::run_epoch(const TrainObserver& observer) {
     }
     if (observer.progress) observer.progress(progress());
   }
+  // Before the device is waited for, which has up to a launch of steps to do.
+  if (position_.epoch < options_.epochs) next_order_ = order_of(position_.epoch + 1);
   throw_if_not_finite();
   EpochReport report;
   if (observer.epoch) {

@@ -35,6 +35,7 @@ class Fit {
   void run_epoch(const TrainObserver& observer);
   void run_some(const TrainObserver& observer);
   std::int64_t steps_at_once() const;
+  std::vector<std::uint32_t> order_of(std::int64_t epoch) const;
   std::int64_t done() const { return (position_.epoch - 1) * steps_ + position_.step; }  // of the training
   std::int64_t ran() const { return done() - begin_; }                                   // by this Fit
   bool profiles(std::int64_t step) const;
@@ -51,8 +52,9 @@ class Fit {
   std::int64_t full_steps_;  // an epoch
   std::int64_t steps_;       // the same with the rest
   TrainingPosition& position_;
-  std::int64_t begin_;            // steps of the training that had been done before
-  std::int64_t epoch_begin_ = 0;  // and of the running epoch
+  std::int64_t begin_;                     // steps of the training that had been done before
+  std::int64_t epoch_begin_ = 0;           // and of the running epoch
+  std::vector<std::uint32_t> next_order_;  // of the epoch behind it, once all its steps are launched
   AverageSchedule average_;
   std::optional<StepProfiler> profiler_;
   std::optional<trace::Range> profile_range_;

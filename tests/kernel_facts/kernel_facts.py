@@ -69,7 +69,7 @@ def problems_of(one, expectations):
     found = []
     if one.stack or one.count(LOCAL):
         found.append(f"uses {one.stack} bytes of local memory: index no array by a variable, see kernels/pack.h")
-    wide = expectations["wide"].get(one.name)
+    wide = expectations["wide"].get(one.kernel, expectations["wide"].get(one.name))
     if wide is None:
         found.append(f"has no entry in [wide] of {EXPECTATIONS.name}: say how many 16-byte accesses it should have")
     else:
@@ -104,7 +104,7 @@ def check(kernels, expectations, resources, nvcc):
         key = (one.kernel, one.architecture)
         sentences += worse(now[key], before.get(key), nvcc == its_nvcc)
         found += [f"{one.kernel} on sm_{one.architecture} {sentence}" for sentence in sentences]
-    names = {one.name for one in kernels}
+    names = {name for one in kernels for name in (one.name, one.kernel)}
     for table in ("wide", "double"):
         found += [f"[{table}] of {EXPECTATIONS.name} has {name}, which is no kernel" for name in expectations[table] if name not in names]
     instances = {one.kernel for one in kernels}
