@@ -35,7 +35,9 @@ std::vector<Finding> data_findings() {
       // If CONVOY_DATA is set, data is looked for nowhere else.
       const std::string folder = data_search({}).environment.string();
       const std::string out = folder.empty() ? "" : fmt::format(" --out {}/{}", folder, dataset);
-      findings.push_back({dataset, "not here", fmt::format("run: convoy fetch {}{}", dataset, out)});
+      findings.push_back({dataset, "not here",
+                          can_fetch() ? fmt::format("run: convoy fetch {}{}", dataset, out)
+                                      : "this build cannot download: name its folder in CONVOY_DATA"});
     }
   }
   return findings;
