@@ -1,8 +1,6 @@
 // What `convoy doctor` reports about CUDA. The findings are independent: if one fails, the others are still
 // made.
-#include "apps/convoy/doctor_cuda.h"
-
-#include "apps/convoy/remedy.h"
+#include "engine/backend/cuda/finding.h"
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -164,10 +162,9 @@ Finding plan_cache_finding() {
     return {"plan cache", "none",
             wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
-  std::string problem = cuda::dnn::PlanCache::problem(folder);
-  if (!problem.empty()) problem += in_flags(Remedy::another_plan_cache);
+  const std::string problem = cuda::dnn::PlanCache::problem(folder);
   return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::dnn::PlanCache::count(folder)),
-          problem};
+          problem, problem.empty() ? Remedy::none : Remedy::another_plan_cache};
 }
 
 }  // namespace
