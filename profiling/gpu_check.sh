@@ -87,8 +87,9 @@ changes=$([[ -z $(git status --porcelain 2>/dev/null) ]] || echo ' with local ch
   echo "built with $("$(cache_value CMAKE_CXX_COMPILER)" --version | head -n 1)"
   architectures=$(cache_value CMAKE_CUDA_ARCHITECTURES)
   echo "kernels for ${architectures:-$(cache_value CONVOY_CUDA_ARCHITECTURES)}"
-  glibc=$(find "$folder/bin" "$folder/lib" -type f -exec objdump -T {} + 2>/dev/null | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
-  echo "needs ${glibc/_/ } or newer"
+  symbols=$(find "$folder/bin" "$folder/lib" -type f -exec objdump -T {} + 2>/dev/null)
+  newest() { grep -o "$1_[0-9.]*" <<<"$symbols" | sort -uV | tail -n 1; }
+  echo "needs $(newest GLIBC) and $(newest GLIBCXX) (libstdc++) or newer"
 } >"$folder/manifest.txt"
 kib=$(du -sk --apparent-size "$folder" | cut -f 1)
 echo "gpu_check: $folder, $((kib / 1024)) MiB, $(wc -l <"$folder/tests.tsv") tests"

@@ -51,11 +51,12 @@ std::vector<Finding> data_findings() {
 /// CUDA's libraries, then what the backend's module, which needs them, finds.
 std::vector<Finding> cuda_findings_of_all() {
   std::vector<Finding> findings;
-  const auto missing = [](const CudaLibrary& library) { return library.file.empty(); };
+  const auto missing = [](const CudaLibrary& library) { return !library.problem.empty(); };
   for (const CudaLibrary& library : cuda_libraries()) {
     const std::string name = library.soname.substr(0, library.soname.find('.'));  // "libcudnn"
-    findings.push_back({name, missing(library) ? fmt::format("no {} found", library.soname) : library.file,
-                        missing(library) ? "install " + library.need : ""});
+    findings.push_back(
+        {name, missing(library) ? fmt::format("{}: {}", library.soname, library.problem) : library.file,
+         missing(library) ? "install " + library.need : ""});
   }
   for (Finding& finding : cuda_module().findings()) findings.push_back(std::move(finding));
   if (std::ranges::any_of(cuda_libraries(), missing)) {

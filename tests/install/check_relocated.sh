@@ -16,7 +16,6 @@ system='^(linux-vdso|ld-linux-[^ ]*|lib(c|m|mvec|dl|pthread|rt|resolv|util|stdc\
 works() {
   local program=$1/bin/convoy
   env -i "$program" --version >/dev/null || fail "$program does not start"
-  env -i "$program" gradcheck --device reference >"$work/log" || { cat "$work/log"; fail "$program gradcheck"; }
   env -i HOME="$work" "$program" doctor >"$work/log" || { cat "$work/log"; fail "$program doctor"; }
 }
 # complete PREFIX: the program's libraries lie in it.
@@ -32,6 +31,7 @@ mkdir "$work/elsewhere"
 mv "$work/prefix" "$work/elsewhere/moved"
 moved=$work/elsewhere/moved
 works "$moved"
+env -i "$moved/bin/convoy" gradcheck --device reference >"$work/log" || { cat "$work/log"; fail "gradcheck"; }
 complete "$moved"
 for file in "$moved/bin/convoy" "$moved"/lib*/convoy/*.so*; do
   ! readelf -d "$file" | grep -E 'R(UN)?PATH' | grep -F "$build" || fail "$file is looked for in the build folder"
@@ -43,7 +43,8 @@ if [[ -n $stand_ins ]]; then
   ln -s "$stand_ins"/libcu{dart,blasLt}.so.13 "$packages/cu13/lib/"
   ln -s "$stand_ins"/libcudnn.so.9 "$packages/cudnn/lib/"
   env -i VIRTUAL_ENV="$work/venv" CONVOY_CUDA_LIBS="$packages/cu13/lib:$packages/cudnn/lib" "$moved/bin/convoy" \
-    gradcheck --device cuda >"$work/log" || { cat "$work/log"; fail "CUDA's libraries by CONVOY_CUDA_LIBS"; }
+    doctor >"$work/log"
+  grep -q 'cuda *usable: ' "$work/log" || { cat "$work/log"; fail "CUDA's libraries by CONVOY_CUDA_LIBS"; }
   [[ $(env -i CONVOY_CUDA_LIBS="$packages/cu13/lib:$packages/cudnn/lib" "$moved/bin/convoy" doctor --library-path) == \
     "$packages/cu13/lib:$packages/cudnn/lib"* ]] || fail "doctor --library-path does not name the folders"
 
@@ -54,10 +55,18 @@ if [[ -n $stand_ins ]]; then
   if unshare -rm true 2>/dev/null; then
     env -i PATH="$PATH" unshare -rm bash -c "$without env -i \"\$program\" doctor" _ "$moved/bin/convoy" \
       "${folders[@]}" >"$work/log" || { cat "$work/log"; fail "doctor without CUDA's libraries"; }
-    for text in 'libcudnn *no libcudnn.so.9 found' 'install cuDNN 9 for CUDA 13' 'looked in: .*site-packages/nvidia' \
+    for text in 'libcudnn *libcudnn.so.9: not found' 'install cuDNN 9 for CUDA 13' 'looked in: .*site-packages/nvidia' \
       'reference *usable'; do
       grep -q "$text" "$work/log" || { cat "$work/log"; fail "doctor does not say: $text"; }
     done
+    # A library that is there and is none.
+    mkdir "$work/broken"
+    echo "no library" >"$work/broken/libcudnn.so.9"
+    env -i PATH="$PATH" CONVOY_CUDA_LIBS="$work/broken" unshare -rm bash -c \
+      "$without env -i CONVOY_CUDA_LIBS='$work/broken' \"\$program\" doctor" _ "$moved/bin/convoy" "${folders[@]}" \
+      >"$work/log" || { cat "$work/log"; fail "doctor with a broken cuDNN"; }
+    grep -q "libcudnn.so.9: $work/broken/libcudnn.so.9 cannot be loaded: " "$work/log" ||
+      { cat "$work/log"; fail "doctor does not say why cuDNN cannot be loaded"; }
     # The same machine with Python's packages.
     env -i PATH="$PATH" VIRTUAL_ENV="$work/venv" unshare -rm bash -c "$without \"\$program\" gradcheck --device cuda" _ \
       "$moved/bin/convoy" "${folders[@]}" >"$work/log" || { cat "$work/log"; fail "CUDA in Python's packages"; }
@@ -72,7 +81,10 @@ mkdir "$work/tar" "$work/deb"
 tar -C "$work/tar" --strip-components=1 -xzf "$work"/packages/*.tar.gz
 works "$work/tar"
 complete "$work/tar"
-command -v dpkg-shlibdeps >/dev/null || exit 0  # elsewhere cpack cannot name the .deb's dependencies
+if ! command -v dpkg-shlibdeps >/dev/null || ! command -v file >/dev/null; then
+  echo "check_relocated: the .deb was not tried: its dependencies need dpkg-dev and file"
+  exit 0
+fi
 dpkg-deb -x "$work"/packages/*.deb "$work/deb"
 works "$work/deb/usr"
 depends=$(dpkg-deb -f "$work"/packages/*.deb Depends)

@@ -23,9 +23,10 @@ struct CudaModule {
 
 /// One of CUDA's libraries, as it was looked for.
 struct CudaLibrary {
-  std::string soname;  // "libcudart.so.13"
-  std::string file;    // empty if it was not found
-  std::string need;    // what it is for, and what to install
+  std::string soname;        // "libcudart.so.13"
+  std::string need;          // what to install for it
+  std::string file = {};     // what was loaded; empty if nothing was
+  std::string problem = {};  // "not found", or a file and why it cannot be loaded; empty if it is
 };
 
 /// The module, loaded by the first call with CUDA's libraries, wherever they were found. Without them its

@@ -8,7 +8,7 @@
 #include <link.h>
 
 #include <cstdlib>
-#include <mutex>
+#include <string_view>
 
 #include "convoy/error.h"
 #include "engine/backend/cuda/loading/library_search.h"
@@ -17,17 +17,18 @@
 namespace convoy {
 namespace {
 
+constexpr std::string_view kNotFound = "not found";
 constexpr const char* kModuleFile = "libconvoy_cuda.so";
 
 // The libraries that the module cannot do without, and in the last place the one that cuDNN's
 // runtime-compiled engines need. Before cuDNN those that it needs itself.
 std::vector<CudaLibrary> wanted_libraries() {
-  return {
-      {"libcudart.so.13", "", "the CUDA 13 runtime (a toolkit, or pip install nvidia-cuda-runtime)"},
-      {"libcublasLt.so.13", "", "cuBLAS of CUDA 13 (a toolkit, or pip install nvidia-cublas)"},
-      {"libcudnn.so.9", "", "cuDNN 9 for CUDA 13 (libcudnn9-cuda-13, or pip install nvidia-cudnn-cu13)"},
-      {"libnvrtc.so.13", "",
-       "for cuDNN's engines that are compiled at run time (a toolkit, or pip install nvidia-cuda-nvrtc)"}};
+  return {{"libcudart.so.13", "the CUDA 13 runtime (a toolkit, or pip install nvidia-cuda-runtime)"},
+          {"libcublasLt.so.13", "cuBLAS of CUDA 13 (a toolkit, or pip install nvidia-cublas)"},
+          {"libcudnn.so.9", "cuDNN 9 for CUDA 13 (libcudnn9-cuda-13, or pip install nvidia-cudnn-cu13)"},
+          {"libnvrtc.so.13",
+           "nvrtc of CUDA 13, which compiles cuDNN's engines at run time (a toolkit, or pip install "
+           "nvidia-cuda-nvrtc)"}};
 }
 
 bool is_required(const CudaLibrary& library) { return !library.soname.starts_with("libnvrtc"); }
@@ -45,7 +46,13 @@ void load(CudaLibrary& library, const std::vector<std::string>& patterns) {
     return;
   }
   const std::string file = find_library(library.soname, patterns);
-  if (!file.empty() && dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr) library.file = file;
+  if (file.empty()) {
+    library.problem = kNotFound;
+  } else if (dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL) == nullptr) {
+    library.problem = fmt::format("{} cannot be loaded: {}", file, dlerror());
+  } else {
+    library.file = file;
+  }
 }
 
 const char* environment(const char* name) { return std::getenv(name); }
@@ -83,7 +90,9 @@ class Loader {
   std::string reason(const char* error) const {
     std::vector<std::string> missing;
     for (const CudaLibrary& library : libraries_) {
-      if (library.file.empty() && is_required(library)) missing.push_back(library.soname);
+      if (library.problem.empty() || !is_required(library)) continue;
+      if (library.problem != kNotFound) return library.problem;
+      missing.push_back(library.soname);
     }
     if (missing.empty()) return fmt::format("the CUDA module cannot be loaded: {}", error);
     return fmt::format(
