@@ -2,18 +2,21 @@
 # there, too), or CONVOY_CUDA_MISSING: what to install. The toolkit's headers alone (CUDAToolkit_FOUND) are enough for
 # the tests that run kernels on the host.
 option(CONVOY_CUDA "Build the CUDA kernels and backend where a CUDA 13 toolkit is found" ON)
-set(CONVOY_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120"
+# Every GPU of CUDA 13: machine code runs within a major number, PTX on what is newer.
+set(CONVOY_RELEASE_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 110-real 120)
+set(CONVOY_CUDA_ARCHITECTURES "${CONVOY_RELEASE_ARCHITECTURES}"
     CACHE STRING "GPU architectures to compile for; the last one brings PTX for newer GPUs. native: this machine's")
+set(CONVOY_OLDEST_CUDNN 9.11)  # below it NVIDIA's own tests leave out plans that are made without a device
 set(CONVOY_HAVE_CUDA OFF)
 set(CONVOY_HAS_CUDA_BACKEND OFF)
 
 find_package(CUDAToolkit 13 QUIET)
-find_package(CUDNN 9.8 QUIET)
+find_package(CUDNN ${CONVOY_OLDEST_CUDNN} QUIET)
 find_package(Python3 QUIET COMPONENTS Interpreter)  # reads what ptxas says of every kernel
 if(NOT CONVOY_CUDA)
   set(CONVOY_CUDA_MISSING "CONVOY_CUDA is off")
 elseif(NOT CUDAToolkit_NVCC_EXECUTABLE)
-  set(CONVOY_CUDA_MISSING "install the CUDA toolkit 13 and cuDNN 9.8 or newer")
+  set(CONVOY_CUDA_MISSING "install the CUDA toolkit 13 and cuDNN ${CONVOY_OLDEST_CUDNN} or newer")
 elseif(NOT Python3_FOUND)
   set(CONVOY_CUDA_MISSING "install python3")
 else()
@@ -55,8 +58,8 @@ if(CONVOY_HAVE_CUDA)
   if(CUDNN_FOUND)
     set(CONVOY_HAS_CUDA_BACKEND ON)
   elseif(CUDNN_VERSION)
-    set(CONVOY_CUDA_MISSING "cuDNN ${CUDNN_VERSION} is older than 9.8")
+    set(CONVOY_CUDA_MISSING "cuDNN ${CUDNN_VERSION} is older than ${CONVOY_OLDEST_CUDNN}")
   else()
-    set(CONVOY_CUDA_MISSING "install cuDNN 9.8 or newer for CUDA 13")
+    set(CONVOY_CUDA_MISSING "install cuDNN ${CONVOY_OLDEST_CUDNN} or newer for CUDA 13")
   endif()
 endif()

@@ -20,6 +20,8 @@ if(TARGET convoy_cuda_module)
   set_target_properties(convoy_cuda_module PROPERTIES INSTALL_RPATH $ORIGIN)
   install(TARGETS convoy_cuda_module RUNTIME_DEPENDENCY_SET convoy_needs
     LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR} COMPONENT program)
+  install(TARGETS no_device_driver
+    LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR}/no_device_driver COMPONENT program NAMELINK_SKIP)
 endif()
 set(CONVOY_NOT_BUNDLED
   "^ld-linux" "^linux-vdso" "^lib(c|m|mvec|dl|pthread|rt|resolv|util|anl|nsl)\\.so"
@@ -33,5 +35,5 @@ configure_package_config_file(cmake/convoyConfig.cmake.in ${PROJECT_BINARY_DIR}/
   INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/convoyConfig.cmake ${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake
-              cmake/FindOneDNN.cmake
+              cmake/FindOneDNN.cmake cmake/FindHighway.cmake
   DESTINATION ${config_dir} COMPONENT library)

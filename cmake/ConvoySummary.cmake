@@ -1,9 +1,9 @@
 # What was found, and what its absence costs.
 message(STATUS "Convoy ${PROJECT_VERSION}, ${CMAKE_BUILD_TYPE}")
 if(CONVOY_HAS_CPU_BACKEND)
-  message(STATUS "  CPU backend:   oneDNN ${dnnl_VERSION}")
+  message(STATUS "  CPU backend:   oneDNN ${dnnl_VERSION}, Highway ${Highway_VERSION}")
 else()
-  message(STATUS "  CPU backend:   none (install libdnnl-dev and an OpenMP compiler); the reference backend remains")
+  message(STATUS "  CPU backend:   none (install libdnnl-dev, libhwy-dev and an OpenMP compiler); the reference backend remains")
 endif()
 if(CONVOY_HAS_CUDA_BACKEND)
   message(STATUS "  CUDA backend:  CUDA ${CUDAToolkit_VERSION}, cuDNN ${CUDNN_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")

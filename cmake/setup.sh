@@ -8,7 +8,7 @@ set -euo pipefail
 needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libcurl4-openssl-dev
         libssl-dev libzip-dev zlib1g-dev libarchive-dev libstb-dev)
 # Their absence costs a feature, not the build: the fast CPU backend, the data set that stands in for MNIST, CUDA.
-wanted=(libdnnl-dev dataset-fashion-mnist python3)
+wanted=(libdnnl-dev libhwy-dev dataset-fashion-mnist python3)
 case "${1:-}" in
   test | coverage)
     needed+=(libgtest-dev libgmock-dev)
@@ -47,7 +47,7 @@ cuda_packages() {
 
 say_without_cuda() {
   has_toolkit && has_cudnn && return
-  echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.8 or newer" \
+  echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.11 or newer" \
        "(and, to test, libboost-context-dev)" >&2
 }
 

@@ -79,7 +79,7 @@ __device__ inline float pixel_at(const BatchSource& source, const Sample& sample
 // A thread makes one 16-byte pack of the output, which may reach into the next sample: packs are aligned
 // whatever the size of an image.
 template <typename T>
-__global__ void __launch_bounds__(kMapThreads)
+__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation) {
   constexpr int kLanes = map_lanes<T, T>();
   const OrderPlace order = {source.cursor->position, source.cursor->length};
@@ -94,12 +94,12 @@ __global__ void __launch_bounds__(kMapThreads)
     PixelPlace place(begin, source);
     Sample sample = sample_at(source, order, place.row, augmentation);
     Pack<T> pack;
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for_each_lane<kLanes>([&](int lane) {
       pack.value[lane] = from_float<T>(pixel_at(source, sample, place));
       if (place.advance(source) && place.row < rows) {
         sample = sample_at(source, order, place.row, augmentation);
       }
-    }
+    });
     if (begin <= count - kLanes) {
       reinterpret_cast<Pack<T>*>(images)[thread] = pack;
     } else {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <utility>
 
 #include "convoy/dtype.h"
 #include "engine/core/host_device.h"
@@ -60,12 +61,21 @@ LaunchShape map_shape(std::int64_t count, std::source_location where = std::sour
           .where = where};
 }
 
+/// Calls body(0), ... body(kCount - 1), each compiled by itself: an array that they index stays in registers.
+template <int kCount, typename Body>
+__device__ void for_each_lane(Body body) {
+  [&]<int... kLane>(std::integer_sequence<int, kLane...>) { (body(kLane), ...); }
+  (std::make_integer_sequence<int, kCount>{});
+}
+
 __device__ inline std::int64_t global_thread() {
   return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
 
+// `from` is taken by value: a copy of a whole pack is one load, while of a reference each lane is loaded by
+// itself.
 template <int kLanes, typename Out, typename Map, typename... Packs>
-__device__ Pack<Out, kLanes> mapped(std::int64_t begin, Map map, const Packs&... from) {
+__device__ Pack<Out, kLanes> mapped(std::int64_t begin, Map map, Packs... from) {
   Pack<Out, kLanes> to;
   for (int lane = 0; lane < kLanes; ++lane) {
     to.value[lane] = from_float<Out>(map(begin + lane, to_float(from.value[lane])...));

@@ -16,4 +16,10 @@ inline std::vector<std::string> usable_backends() {
   return names;
 }
 
+/// The backend of that name in strict fp32, whatever CUDA's default on this GPU is.
+inline BackendChoice make_exact_backend(const std::string& name, CudaOptions cuda = {}) {
+  cuda.precision = Precision::fp32;
+  return make_backend(name, cuda);
+}
+
 }  // namespace convoy

@@ -7,13 +7,17 @@
 #include <memory>
 #include <numeric>
 
+#include "apps/convoy/bench_plan.h"
 #include "apps/convoy/commands.h"
+#include "apps/convoy/copy_peak.h"
 #include "apps/convoy/fma_peak.h"
+#include "apps/convoy/roofline_table.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
+#include "engine/backend/cuda/module.h"
 #include "engine/core/philox.h"
 
 namespace convoy {
@@ -24,6 +28,7 @@ struct BenchFlags {
   DeviceFlags device;
   std::string model = "convnet";
   StepTimingOptions timing;
+  std::string plan;  // the described device to plan for; empty: time on this machine's
   bool json = false;
 };
 
@@ -53,7 +58,8 @@ struct BenchResult {
   StepTiming timing;
   double images_per_second = 0.0;
   double gflops = 0.0;
-  std::optional<FmaPeak> peak = std::nullopt;  // of the CPU; not measured for a GPU
+  Roofline roofline = {};
+  std::string peak_of = {};  // what was measured to find the peak of arithmetic
 
   double convolutions_ms() const {
     double sum = 0.0;
@@ -80,13 +86,16 @@ void print_json(const BenchResult& result) {
         {"ms_per_step_p90", result.timing.step_ms.quantile(0.9)},
         {"images_per_second", result.images_per_second},
         {"gflops", result.gflops},
-        {"peak_gflops", result.peak ? Json(result.peak->gflops) : Json(nullptr)},
+        {"peak_gflops", result.peak_of.empty() ? Json() : Json(result.roofline.peak.gflops)},
+        {"peak_gigabytes_per_second", result.roofline.peak.gigabytes_per_second},
+        {"roofline_ms", roofline_ms(timing.passes, result.roofline)},
         {"convolutions_ms", result.convolutions_ms()},
         {"steps_per_launch", timing.steps_per_launch},
         {"graph", graph},
         {"device_bytes", timing.memory.allocated},
         {"workspace_bytes", timing.memory.workspace},
-        {"layers", to_json(timing.layers)}});
+        {"layers", to_json(timing.layers)},
+        {"passes", to_json(timing.passes, result.roofline)}});
 }
 
 /// Prints the size of the CUDA graph and the device memory. Prints nothing for a CPU, which has neither.
@@ -109,17 +118,32 @@ void print_text(const BenchResult& result) {
              step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
              at_once == 1 ? "steps" : fmt::format("launches of {} steps", at_once));
   fmt::print("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second);
+  const DevicePeak& peak = result.roofline.peak;
   fmt::print("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops);
-  if (result.peak) {
-    fmt::print(", {:.0f} % of the FMA peak of {:.0f} GFLOP/s ({}, {} threads)",
-               100.0 * result.gflops / result.peak->gflops, result.peak->gflops, result.peak->instructions,
-               result.peak->threads);
+  if (peak.gflops > 0.0) {
+    fmt::print(", {:.0f} % of the peak of {:.0f} GFLOP/s ({})", 100.0 * result.gflops / peak.gflops,
+               peak.gflops, result.peak_of);
   }
   fmt::print("\n");
+  fmt::print("{}  a copy reads and writes {:.0f} GB/s\n", bold("memory"), peak.gigabytes_per_second);
   print_device(result.timing);
-  fmt::print("\n{}", layer_table(result.timing.layers));
+  fmt::print("\n{}", roofline_table(result.timing.passes, result.roofline));
   fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock, without a graph.\n",
              result.convolutions_ms());
+}
+
+void measure_peak(const DeviceFlags& flags, BenchResult& result) {
+  if (result.device == "cuda") {
+    if (flags.cuda.precision == Precision::bf16) result.roofline.activation_bytes = 2;
+    result.roofline.peak = cuda_module().measure_peak(flags.cuda.precision);
+    result.peak_of = "cuBLASLt's largest product";
+    return;
+  }
+  result.roofline.peak.gigabytes_per_second = measure_copy_peak();
+  const std::optional<FmaPeak> fma = measure_fma_peak();
+  if (!fma) return;
+  result.roofline.peak.gflops = fma->gflops;
+  result.peak_of = fmt::format("FMA, {}, {} threads", fma->instructions, fma->threads);
 }
 
 double step_gflop(const Model& model, std::int64_t batch) {
@@ -132,6 +156,8 @@ double step_gflop(const Model& model, std::int64_t batch) {
 
 int run_bench(const BenchFlags& flags) {
   const std::int64_t batch = flags.timing.batch_size;
+  if (!flags.plan.empty())
+    return plan_bench({flags.plan, flags.model, flags.data, flags.device, batch, flags.json});
   const bool real = !flags.data.folder.empty();
   const std::string dataset_name = flags.data.dataset.empty() ? "mnist" : flags.data.dataset;
   const BackendChoice device = make_backend(flags.device);
@@ -157,7 +183,7 @@ int run_bench(const BenchFlags& flags) {
                      .batch = batch,
                      .timing = time_step(*device.backend, model, dataset, flags.timing)};
   report_plans(flags.device, *device.backend);
-  if (result.device != "cuda") result.peak = measure_fma_peak();
+  measure_peak(flags.device, result);
   const double seconds = result.timing.step_ms.quantile(0.5) / 1e3;
   result.images_per_second = static_cast<double>(batch) / seconds;
   result.gflops = step_gflop(model, batch) / seconds;
@@ -185,10 +211,12 @@ Command add_bench(CLI::App& program) {
       ->capture_default_str();
   add_data_flags(command, flags->data);
   command.get_option("--data")->description("Folder of the data set; without it noise of the same shape");
+  add_plan_flag(command, flags->plan);
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy bench\n"
-             "  convoy bench --model resnet9 --dataset cifar10 --batch-size 64 --json\n");
+             "  convoy bench --model resnet9 --dataset cifar10 --batch-size 64 --json\n"
+             "  convoy bench --plan h100 --precision tf32   # needs cuDNN, but no GPU\n");
   return {&command, [flags] { return run_bench(*flags); }};
 }
 

@@ -42,15 +42,17 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
     };
     command.add_flag_callback(name, take, help)->group("CUDA");
   };
-  option("--precision", "TEXT",
-         "fp32 (without it; no TF32), tf32 (products with 10 bits of mantissa on tensor cores), or bf16 "
-         "(activations in bf16, parameters in fp32)",
-         [&flags](const std::string& value) {
-           flags.cuda.precision = value == "tf32"   ? Precision::tf32
-                                  : value == "bf16" ? Precision::bf16
-                                                    : Precision::fp32;
-           return flags.cuda.precision != Precision::fp32;
-         })
+  option(
+      "--precision", "TEXT",
+      "tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default; taken without the flag "
+      "on GPUs of sm_80 and newer), fp32 (strict; without the flag on older ones), or bf16 (activations in "
+      "bf16, parameters in fp32)",
+      [&flags](const std::string& value) {
+        flags.cuda.precision = value == "tf32"   ? Precision::tf32
+                               : value == "bf16" ? Precision::bf16
+                                                 : Precision::fp32;
+        return value != "fp32";  // in which every other backend computes, too
+      })
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   flag("--no-graph", "Launch the kernels of a step one by one instead of as a CUDA graph",
        [](CudaOptions& cuda) { cuda.use_cuda_graphs = false; });

@@ -1,6 +1,7 @@
 // The machine's peak in fused multiply-adds, to which `convoy bench` compares a step.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace convoy {
@@ -8,11 +9,11 @@ namespace convoy {
 struct FmaPeak {
   double gflops = 0.0;  // two operations per fused multiply-add
   int threads = 1;
-  std::string instructions;  // "AVX-512", "AVX2", ...
+  std::string instructions;  // Highway's target and its width: "AVX3, 512-bit registers" (AVX-512)
 };
 
-/// Measures every vector width that the CPU has and takes the fastest, for about 0.1 s in all. Uses as many
-/// threads as OpenMP gives.
-FmaPeak measure_fma_peak();
+/// Measured in the widest registers that the CPU has and oneDNN may use (ONEDNN_MAX_CPU_ISA), for some 0.05
+/// s, on as many threads as OpenMP gives. Nothing in a build without the CPU backend.
+std::optional<FmaPeak> measure_fma_peak();
 
 }  // namespace convoy

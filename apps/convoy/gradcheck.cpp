@@ -39,6 +39,7 @@ BackendChoice make(const std::string& name, const GradcheckFlags& flags, bool cu
   DeviceFlags device = flags.device;
   device.device = name;
   if (cuda_is_among_all && name != "cuda") device.cuda_flags.clear();
+  if (!device.cuda.precision) device.cuda.precision = Precision::fp32;  // what shows a wrong gradient best
   return make_backend(device);
 }
 

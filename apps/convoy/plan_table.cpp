@@ -19,10 +19,11 @@ std::string plan_summary(std::span<const PlanRow> rows) {
 
 std::string plan_table(const std::string& backend, std::span<const PlanRow> rows) {
   if (rows.empty()) return fmt::format("Nothing was planned: the {} backend needs no plans here.\n", backend);
-  Table table({"operation", "realised by", "notes", "workspace"});
+  Table table({"operation", "realised by", "notes", "launches", "workspace"});
   for (const std::size_t column : {1, 2}) table.left(column);
   for (const PlanRow& row : rows) {
-    table.add({row.operation, row.realised_by, row.notes, std::to_string(row.workspace)});
+    table.add({row.operation, row.realised_by, row.notes, std::to_string(row.launches),
+               std::to_string(row.workspace)});
   }
   return table.str() + plan_summary(rows) + "\n";
 }

@@ -14,6 +14,31 @@ namespace {
 
 constexpr std::uint64_t kSeed = 1;
 
+/// What one execution of a part enqueues; nothing where it cannot be captured into a CUDA graph.
+std::optional<std::int64_t> launches_of(Backend& backend, const StepPart& part) {
+  const auto recording = backend.record(part.run);
+  recording->run(1);      // plain
+  recording->run(1);      // captured
+  backend.synchronize();  // before the CUDA graph goes
+  const auto size = recording->cuda_graph();
+  return size ? std::optional(size->nodes) : std::nullopt;
+}
+
+std::vector<PassTiming> pass_timings(Backend& backend, const Step& step, const StepProfile& profile,
+                                     bool with_launches) {
+  std::vector<PassTiming> passes;
+  for (std::size_t i = 0; i < step.parts().size(); ++i) {
+    const StepPart& part = step.parts()[i];
+    passes.push_back({.name = part.name,
+                      .type = part.type,
+                      .pass = part.pass,
+                      .ms = profile.parts[i].duration_ms.quantile(0.5),
+                      .work = part.work,
+                      .launches = with_launches ? launches_of(backend, part) : std::nullopt});
+  }
+  return passes;
+}
+
 }  // namespace
 
 std::vector<LayerTiming> layer_timings(const StepProfile& profile) {
@@ -82,9 +107,11 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
     rewind(at_once);
     step->run(at_once);
   }
+  const bool on_the_host = backend.memory().allocated == 0;
   for (std::int64_t i = 0; i < options.steps; i += at_once) {
-    rewind(at_once);
+    rewind(on_the_host ? at_once : 2 * at_once);
     backend.synchronize();
+    if (!on_the_host) step->run(at_once);
     const auto begin = backend.mark();
     step->run(at_once);
     timing.step_ms.add(backend.mark()->milliseconds_since(*begin) / static_cast<double>(at_once));
@@ -102,7 +129,9 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
     if (ahead > 0) step->run(ahead);
     profiler.run_step();
   }
-  timing.layers = layer_timings(profiler.result());
+  const StepProfile profile = profiler.result();
+  timing.layers = layer_timings(profile);
+  timing.passes = pass_timings(backend, *step, profile, timing.cuda_graph.has_value());
   return timing;
 }
 

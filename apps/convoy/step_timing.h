@@ -11,6 +11,7 @@
 #include "convoy/model.h"
 #include "engine/backend/backend.h"
 #include "engine/train/profiler.h"
+#include "engine/train/roofline.h"
 
 namespace convoy {
 
@@ -29,6 +30,16 @@ struct LayerTiming {
   bool has_backward = true;
 };
 
+/// One pass of an operation: its median time, and what it had to do.
+struct PassTiming {
+  std::string name;
+  std::string type;
+  Pass pass = Pass::forward;
+  double ms = 0.0;
+  Work work;
+  std::optional<std::int64_t> launches;  // nodes of its CUDA graph; nothing where there are no CUDA graphs
+};
+
 /// The rows of a profile's table, in forward order: batch assembly, the layers, the loss and the optimizer.
 std::vector<LayerTiming> layer_timings(const StepProfile& profile);
 
@@ -39,15 +50,17 @@ Json to_json(const std::vector<LayerTiming>& layers);
 struct StepTiming {
   Samples step_ms;  // one sample per launch: the mean time of its steps
   std::vector<LayerTiming> layers;
+  std::vector<PassTiming> passes;  // in the order of their execution
   std::int64_t steps_per_launch = 1;
   std::optional<CudaGraphSize> cuda_graph;  // of one step
   MemoryUse memory;
 };
 
 /// Trains for `warmup` steps, then for `steps` steps that are timed. Both are rounded up to whole launches.
-/// Then does as many launches again, each followed by one step whose operations are timed one by one. (Where
-/// a launch is a single step, those launches are left out.) The data set must have at least one batch. Throws
-/// what the engine throws.
+/// On a GPU an untimed launch runs in front of each timed one, so that none waits for the host. Then does as
+/// many launches again, each followed by one step whose operations are timed one by one. (Where a launch is a
+/// single step, those launches are left out.) The data set must have at least one batch. Throws what the
+/// engine throws.
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,
                      const StepTimingOptions& options);
 

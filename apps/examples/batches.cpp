@@ -13,11 +13,12 @@ using namespace convoy;
 
 void run(const char* folder) {
   const char* environment = std::getenv("CONVOY_DATA");
-  DataSearch search;
-  search.explicit_folder = folder;
-  search.environment = environment ? environment : "";
-  search.project_data = "data";
-  const DataLocation found = locate("mnist", search);
+  const DataLocation found =
+      locate("mnist", {.explicit_folder = folder,
+                       .environment = environment ? environment : "",
+                       .environment_name = "CONVOY_DATA",
+                       .project_data = "data",
+                       .say = [](const std::string& line) { std::puts(line.c_str()); }});
   const auto [train, test] = load(found.dataset, found.folder);
   const BackendChoice device = make_backend("auto");
   const Model model = builtin_model("convnet", train.image, train.classes);
@@ -41,7 +42,6 @@ void run(const char* folder) {
     net.step();
     if (step % 100 == 0) std::printf("Step [%zu/%zu], Loss: %.4f\n", step, steps, loss);
   }
-
   int correct = 0;
   for (std::size_t begin = 0; begin < test.labels.size(); begin += batch) {
     const auto logits = net.evaluate(std::span(test.pixels).subspan(begin * size, batch * size));

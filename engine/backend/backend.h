@@ -1,6 +1,6 @@
 // What a device can do. Every method is pure virtual, so a backend that lacks an operation does not compile.
 //
-// An operation is made once, from a layer and the tensors it connects: planned, allocated and bound. After
+// An operation is made once, from a layer and the tensors it connects. `prepare` plans what was made; after
 // that it is only executed: forward, backward. Tensors have a logical shape (N,C,H,W or N,F); their memory
 // order is the backend's own business, and `read` and `write` convert.
 #pragma once
@@ -41,8 +41,6 @@ class Tensor {
  private:
   Shape shape_;
 };
-
-using TensorPtr = std::shared_ptr<Tensor>;
 
 /// A value and the gradient of the loss with respect to it. `grad` is null where nobody needs it: an
 /// operation does not compute it, and an output has one if any of the operation's inputs or parameters does.
@@ -124,6 +122,8 @@ class FiniteCheck {
   virtual void look(const Tensor& tensor, std::int32_t part) = 0;
   /// What was found first, in the order of execution, if anything was; synchronises.
   virtual std::optional<NonFinite> read() const = 0;
+  /// Forgets it.
+  virtual void reset() = 0;
 };
 
 /// A point in the device's work, on the device's own clock.
@@ -163,7 +163,7 @@ enum class Realisation {
   planned,     // a library's plan, made for this run
   from_cache,  // a library's plan, made by an earlier run
   chosen,      // a library's algorithm, which takes no time to find
-  own_kernel,  // what the library lacks, all of it or the rest
+  own_kernel,  // what the library lacks, all of it or the rest, or does worse
 };
 
 /// How a backend does what was made with it: a row of the table of plans.
@@ -173,6 +173,7 @@ struct PlanRow {
   std::string realised_by;  // in words: a library's engine, or an own kernel and why
   std::string notes;
   std::int64_t workspace = 0;  // bytes
+  std::int64_t launches = 1;   // kernels and fills that an execution enqueues, as far as can be known
 };
 
 class Backend {

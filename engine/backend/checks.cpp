@@ -35,12 +35,28 @@ void require_count(const Shape& shape, std::size_t values) {
   throw UsageError(fmt::format("{} values written to a tensor of shape {}", values, shape.str()));
 }
 
+namespace {
+
+// `name` is "bias" or "weight".
+void require_optional(const std::string& layer, const char* name, bool wanted, const Variable& vector,
+                      std::int64_t size) {
+  if (wanted && !vector.value) throw UsageError(fmt::format("{}: {} is missing", layer, name));
+  if (wanted) return require_shape(fmt::format("{}: {}", layer, name), vector.value->shape(), {size});
+  if (!vector.value) return;
+  throw UsageError(fmt::format("{}: a {} of shape {} for a layer without {}", layer, name,
+                               vector.value->shape().str(), name));
+}
+
+}  // namespace
+
 void require_bias(const std::string& layer, bool has_bias, const Variable& bias, std::int64_t outputs) {
-  if (has_bias && !bias.value) throw UsageError(fmt::format("{}: bias is missing", layer));
-  if (has_bias) return require_shape(layer + ": bias", bias.value->shape(), {outputs});
-  if (!bias.value) return;
-  throw UsageError(
-      fmt::format("{}: a bias of shape {} for a layer without bias", layer, bias.value->shape().str()));
+  require_optional(layer, "bias", has_bias, bias, outputs);
+}
+
+void require_affine(const std::string& layer, bool affine, const Variable& weight, const Variable& bias,
+                    std::int64_t channels) {
+  require_optional(layer, "weight", affine, weight, channels);
+  require_optional(layer, "bias", affine, bias, channels);
 }
 
 void require_shape(const std::string& what, const Shape& actual, const Shape& expected) {

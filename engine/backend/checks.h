@@ -46,6 +46,10 @@ void require_count(const Shape& shape, std::size_t values);
 /// Throws unless there is a bias of shape [outputs] exactly if the layer has one.
 void require_bias(const std::string& layer, bool has_bias, const Variable& bias, std::int64_t outputs);
 
+/// The same for the weight and the bias of a norm, both [channels].
+void require_affine(const std::string& layer, bool affine, const Variable& weight, const Variable& bias,
+                    std::int64_t channels);
+
 /// Throws unless `actual` is `expected`; `what` is the layer and the tensor, "Conv2d: weight".
 void require_shape(const std::string& what, const Shape& actual, const Shape& expected);
 

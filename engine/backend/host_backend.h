@@ -86,6 +86,7 @@ class HostFiniteCheck final : public FiniteCheck {
       : backend_(backend), counter_(counter) {}
   void look(const Tensor& tensor, std::int32_t part) override;
   std::optional<NonFinite> read() const override { return found_; }
+  void reset() override { found_.reset(); }
 
  private:
   const Backend& backend_;

@@ -36,6 +36,14 @@ HOST_DEVICE inline float uniform_float(std::uint32_t draw) {
   return static_cast<float>(draw >> 8) * 0x1p-24f;
 }
 
+/// One of the four words, `index` from 0 to 3. By comparisons: a GPU would put an array that is indexed by a
+/// variable into local memory.
+HOST_DEVICE inline std::uint32_t word_at(const Philox4& draw, unsigned index) {
+  const std::uint32_t low = index % 2 == 0 ? draw.word[0] : draw.word[1];
+  const std::uint32_t high = index % 2 == 0 ? draw.word[2] : draw.word[3];
+  return index < 2 ? low : high;
+}
+
 /// Each user of random numbers has its own stream. Streams of one seed are independent of each other.
 struct RandomStream {
   std::uint64_t seed = 0;
@@ -47,7 +55,7 @@ HOST_DEVICE inline float uniform_at(RandomStream random, std::uint32_t step, std
   const std::uint64_t block = index / 4;
   const Philox4 draw = philox(random.seed, {{static_cast<std::uint32_t>(block),
                                              static_cast<std::uint32_t>(block >> 32), step, random.stream}});
-  return uniform_float(draw.word[index % 4]);
+  return uniform_float(word_at(draw, static_cast<unsigned>(index % 4)));
 }
 
 /// The numbers of one (seed, stream, step) one after another: for initialisation and shuffling on the host.

@@ -26,8 +26,22 @@ void check_known(const std::string& dataset) {
                                dataset, fmt::join(kNames, ", ")));
 }
 
+std::string_view title(const std::string& dataset) {
+  if (dataset == "mnist") return "MNIST";
+  if (dataset == "fashion-mnist") return "Fashion-MNIST";
+  return dataset == "cifar10" ? "CIFAR-10" : "IDX";
+}
+
 FolderContent find_files(const std::string& dataset, const fs::path& folder) {
-  return dataset == "cifar10" ? find_cifar10(folder) : find_idx(folder);
+  if (dataset == "cifar10") return find_cifar10(folder);
+  FolderContent content = find_idx(folder);
+  if (dataset == kAnyIdx || !content.problem.empty()) return content;
+  // The files of both have the same names.
+  const std::string known = known_idx(content);
+  if (!known.empty() && known != dataset) {
+    content.problem = fmt::format("{} holds {}, not {}", folder.string(), title(known), title(dataset));
+  }
+  return content;
 }
 
 /// One search for a data set. Collects a phrase for every place where it was not found.
@@ -135,12 +149,6 @@ void count_classes(DatasetPair& pair) {
         std::max(classes, 1 + std::int64_t{*std::max_element(half->labels.begin(), half->labels.end())});
   }
   pair.train.classes = pair.test.classes = classes;
-}
-
-std::string_view title(const std::string& dataset) {
-  if (dataset == "mnist") return "MNIST";
-  if (dataset == "fashion-mnist") return "Fashion-MNIST";
-  return dataset == "cifar10" ? "CIFAR-10" : "IDX";
 }
 
 }  // namespace

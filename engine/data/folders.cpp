@@ -2,14 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <system_error>
+
+#include "convoy/error.h"
+#include "engine/data/byte_reader.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
+
+// By their first labels of test images: these are never the same by chance.
+constexpr std::size_t kIdxHeader = 8, kKnownLabels = 16;
+struct KnownIdx {
+  std::string_view name;
+  std::array<std::uint8_t, kKnownLabels> labels;
+};
+constexpr KnownIdx kKnown[] = {{"mnist", {7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5}},
+                               {"fashion-mnist", {9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4, 5, 7, 3, 4, 1}}};
 
 bool is_file(const fs::path& path) {
   std::error_code code;
@@ -69,6 +84,19 @@ FolderContent find_idx(const fs::path& folder) {
   add(content.test, "t10k-images", "34");
   add(content.test, "t10k-labels", "1");
   return content;
+}
+
+std::string known_idx(const FolderContent& idx) {
+  std::array<std::uint8_t, kIdxHeader + kKnownLabels> bytes;
+  try {
+    if (ByteReader(idx.test.at(1)).read(bytes) != bytes.size()) return {};
+  } catch (const Error&) {
+    return {};
+  }
+  for (const auto& [name, labels] : kKnown) {
+    if (std::equal(labels.begin(), labels.end(), bytes.begin() + kIdxHeader)) return std::string(name);
+  }
+  return {};
 }
 
 FolderContent find_cifar10(const fs::path& folder) {

@@ -19,6 +19,10 @@ struct FolderContent {
 /// Looks for the four IDX files, under the names that copies of MNIST have.
 FolderContent find_idx(const std::filesystem::path& folder);
 
+/// Which data set's test labels these files have: "mnist", "fashion-mnist", or empty for any other and for
+/// files that cannot be read.
+std::string known_idx(const FolderContent& idx);
+
 /// Looks for the six files of CIFAR-10's binary version, in `folder` and in its cifar-10-batches-bin.
 FolderContent find_cifar10(const std::filesystem::path& folder);
 

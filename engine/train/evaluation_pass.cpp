@@ -15,6 +15,27 @@ struct SizedStep {
   std::int64_t times;
 };
 
+// Lends a training's metrics to an evaluation, and puts them back however that ends.
+class BorrowedMetrics {
+ public:
+  explicit BorrowedMetrics(Metrics& metrics) : metrics_(metrics), training_(metrics.read()) {
+    metrics_.reset();
+  }
+  ~BorrowedMetrics() {
+    try {
+      metrics_.write(training_);
+    } catch (const std::exception&) {
+      // The device failed: an earlier error is on its way, or the next call reports this one.
+    }
+  }
+  BorrowedMetrics(const BorrowedMetrics&) = delete;  // of one scope
+  BorrowedMetrics& operator=(const BorrowedMetrics&) = delete;
+
+ private:
+  Metrics& metrics_;
+  MetricsReading training_;
+};
+
 class EvaluationPass final : public Evaluator {
  public:
   EvaluationPass(const EvaluatedModel& evaluated, const Dataset& dataset)
@@ -34,17 +55,15 @@ class EvaluationPass final : public Evaluator {
   }
 
   Evaluation evaluate() override {
-    const MetricsReading training = metrics_.read();
-    metrics_.reset();
+    const BorrowedMetrics borrowed(metrics_);
     run([](SizedStep& sized) { sized.step->run(sized.times); });
     const MetricsReading reading = metrics_.read();
-    metrics_.write(training);
     const auto samples = static_cast<double>(reading.samples);
     return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
   }
 
   std::vector<double> predict() override {
-    const MetricsReading training = metrics_.read();
+    const BorrowedMetrics borrowed(metrics_);
     std::vector<double> logits;
     logits.reserve(static_cast<std::size_t>(count_ * classes_));
     run([&](SizedStep& sized) {
@@ -54,7 +73,6 @@ class EvaluationPass final : public Evaluator {
         logits.insert(logits.end(), output.begin(), output.end());
       }
     });
-    metrics_.write(training);
     return logits;
   }
 

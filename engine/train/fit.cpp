@@ -58,6 +58,7 @@ void Fit::check_profile() const {
 
 void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
   start_ = Clock::now();
+  if (state_.finite_check) state_.finite_check->reset();  // of an earlier training, which ended there
   while (position_.epoch <= options_.epochs) {
     if (position_.step < steps_) {
       const auto epoch = static_cast<std::uint32_t>(position_.epoch);

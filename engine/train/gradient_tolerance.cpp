@@ -39,6 +39,8 @@ Depth depth_of(const Model& model, std::int64_t batch) {
       terms = std::max(terms, taps * channels);
     } else if (std::holds_alternative<Linear>(*info.layer)) {
       terms = std::max({terms, x[1], y[1]});
+    } else if (const auto* norm = std::get_if<GroupNorm>(info.layer)) {
+      terms = std::max(terms, x.count() / x[0] / norm->num_groups);
     }
     depth.longest_sum = std::max(depth.longest_sum, terms);
   }

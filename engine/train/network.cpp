@@ -46,14 +46,8 @@ class NetworkBuilder {
   }
 
  private:
-  // `inputs` are what the operation reads: where they have gradients, its backward writes them.
-  Variable keep(const std::string& name, const std::string& type, std::initializer_list<Variable> inputs,
-                OperationPtr operation) {
-    std::vector<TensorPtr> gradients;
-    for (const Variable& input : inputs) {
-      if (input.grad) gradients.push_back(input.grad);
-    }
-    network_.operations_.push_back({name, type, std::move(operation), std::move(gradients)});
+  Variable keep(NamedOperation operation) {
+    network_.operations_.push_back(std::move(operation));
     return network_.operations_.back().operation->output();
   }
 
@@ -68,8 +62,11 @@ class NetworkBuilder {
   Variable convolution(const Conv2d& layer, bool fuse_relu, const std::string& name, const Variable& x,
                        const Variable& bias) {
     const Variable& weight = parameters_.at(name + ".weight");
-    return keep(name, fuse_relu ? "Conv2d+ReLU" : "Conv2d", {x, weight, bias},
-                backend_.make_conv2d(layer, fuse_relu, x, weight, bias));
+    return keep({.name = name,
+                 .type = fuse_relu ? "Conv2d+ReLU" : "Conv2d",
+                 .operation = backend_.make_conv2d(layer, fuse_relu, x, weight, bias),
+                 .inputs = {x},
+                 .parameters = {weight, bias}});
   }
 
   // The norm cancels the bias, so the bias's gradient is zero. What a backend would sum up instead is
@@ -85,11 +82,12 @@ class NetworkBuilder {
         .running_mean = parameters_.at(name + ".running_mean").value,
         .running_var = parameters_.at(name + ".running_var").value,
     };
-    const Variable y =
-        keep(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d", {x, tensors.weight, tensors.bias},
-             backend_.make_batch_norm(layer, fuse_relu, x, tensors));
-    network_.operations_.back().statistics = {tensors.running_mean, tensors.running_var};
-    return y;
+    return keep({.name = name,
+                 .type = fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d",
+                 .operation = backend_.make_batch_norm(layer, fuse_relu, x, tensors),
+                 .inputs = {x},
+                 .parameters = {tensors.weight, tensors.bias},
+                 .statistics = {tensors.running_mean, tensors.running_var}});
   }
 
   Variable add(const BatchNorm2d& layer, const std::string& name, const Variable& x) {
@@ -99,25 +97,25 @@ class NetworkBuilder {
   Variable add(const GroupNorm& layer, const std::string& name, const Variable& x) {
     const Variable weight = layer.affine ? parameters_.at(name + ".weight") : Variable{};
     const Variable bias = bias_of(name, layer.affine);
-    return keep(name, "GroupNorm", {x, weight, bias}, backend_.make_group_norm(layer, x, weight, bias));
+    return keep({name, "GroupNorm", backend_.make_group_norm(layer, x, weight, bias), {x}, {weight, bias}});
   }
 
   Variable add(const ReLU&, const std::string& name, const Variable& x) {
-    return keep(name, "ReLU", {x}, backend_.make_relu(x));
+    return keep({name, "ReLU", backend_.make_relu(x), {x}});
   }
 
   Variable add(const MaxPool2d& layer, const std::string& name, const Variable& x) {
-    return keep(name, "MaxPool2d", {x}, backend_.make_max_pool(layer, x));
+    return keep({name, "MaxPool2d", backend_.make_max_pool(layer, x), {x}});
   }
 
   Variable add(const AvgPool2d& layer, const std::string& name, const Variable& x) {
-    return keep(name, "AvgPool2d", {x}, backend_.make_avg_pool(layer, x));
+    return keep({name, "AvgPool2d", backend_.make_avg_pool(layer, x), {x}});
   }
 
   Variable add(const GlobalAvgPool2d&, const std::string& name, const Variable& x) {
     const Shape& shape = x.value->shape();
     const AvgPool2d whole_plane{.kernel_size = {shape[2], shape[3]}};
-    return keep(name, "GlobalAvgPool2d", {x}, backend_.make_avg_pool(whole_plane, x));
+    return keep({name, "GlobalAvgPool2d", backend_.make_avg_pool(whole_plane, x), {x}});
   }
 
   Variable add(const Flatten&, const std::string&, const Variable& x) { return backend_.flatten(x); }
@@ -125,13 +123,13 @@ class NetworkBuilder {
   Variable add(const Linear& layer, const std::string& name, const Variable& x) {
     const Variable& weight = parameters_.at(name + ".weight");
     const Variable bias = bias_of(name, layer.bias);
-    return keep(name, "Linear", {x, weight, bias}, backend_.make_linear(layer, x, weight, bias));
+    return keep({name, "Linear", backend_.make_linear(layer, x, weight, bias), {x}, {weight, bias}});
   }
 
   Variable add(const Dropout& layer, const std::string& name, const Variable& x) {
     if (!dropout_.counter) throw Error(fmt::format("layer '{}': Dropout needs a step counter", name));
     const RandomStream random{dropout_.seed, random_streams::kDropout + dropouts_++};
-    return keep(name, "Dropout", {x}, backend_.make_dropout(layer, x, random, *dropout_.counter));
+    return keep({name, "Dropout", backend_.make_dropout(layer, x, random, *dropout_.counter), {x}});
   }
 
   Variable add(const Residual& layer, const std::string& name, const Variable& x) {
@@ -140,11 +138,11 @@ class NetworkBuilder {
     if (x.grad) {  // two consumers, so two gradients, added on the way back
       auto fork = backend_.make_fork(x);
       second = fork->second();
-      first = keep(name + ".fork", "Fork", {x}, std::move(fork));
+      first = keep({name + ".fork", "Fork", std::move(fork), {x}});
     }
     const Variable body = sequence(layer.body, name + ".", first);
     const Variable shortcut = sequence(layer.shortcut, name + ".", second);
-    return keep(name, "Add", {body, shortcut}, backend_.make_add(body, shortcut));
+    return keep({name, "Add", backend_.make_add(body, shortcut), {body, shortcut}});
   }
 
   Network& network_;

@@ -37,9 +37,6 @@ class Parameters {
   /// be told of. The state must have passed check_state.
   void load(const StateDict& state, std::int64_t training_steps);
 
-  /// Overwrites a tensor's values.
-  void write(const std::string& name, std::span<const double> values);
-
  private:
   Backend& backend_;
   std::vector<TensorSpec> specs_;
@@ -53,7 +50,8 @@ struct NamedOperation {
   std::string name;
   std::string type;  // "Conv2d", "Conv2d+ReLU", ...
   OperationPtr operation;
-  std::vector<TensorPtr> gradients;        // that its backward writes
+  std::vector<Variable> inputs;  // that it reads; where they have gradients, its backward writes them
+  std::vector<Variable> parameters = {};   // likewise
   std::vector<TensorPtr> statistics = {};  // that its forward writes in training, beside its output
 };
 

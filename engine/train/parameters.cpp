@@ -68,8 +68,4 @@ const Variable& Parameters::at(const std::string& name) const {
   throw Error(fmt::format("the model has no tensor '{}'", name));
 }
 
-void Parameters::write(const std::string& name, std::span<const double> values) {
-  backend_.write(*at(name).value, values);
-}
-
 }  // namespace convoy

@@ -28,12 +28,20 @@ StepPart forward_of(const NamedOperation& named, Phase phase) {
   StepPart part{named.name, named.type, Pass::forward, [operation, phase] { operation->forward(phase); }, {}};
   if (operation->output().value) part.writes.push_back(operation->output().value);
   part.writes.insert(part.writes.end(), named.statistics.begin(), named.statistics.end());
+  part.work = forward_work(named);
   return part;
 }
 
 StepPart backward_of(const NamedOperation& named) {
   Operation* operation = named.operation.get();
-  return {named.name, named.type, Pass::backward, [operation] { operation->backward(); }, named.gradients};
+  StepPart part{named.name, named.type, Pass::backward, [operation] { operation->backward(); }, {}};
+  for (const std::vector<Variable>& variables : {named.inputs, named.parameters}) {
+    for (const Variable& variable : variables) {
+      if (variable.grad) part.writes.push_back(variable.grad);
+    }
+  }
+  part.work = backward_work(named);
+  return part;
 }
 
 std::string optimizer_type(const OptimizerOptions& options) {
@@ -123,14 +131,14 @@ BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t
       loss_{"loss",
             "CrossEntropy",
             state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics),
-            {}} {
-  if (network_.output().grad) loss_.gradients.push_back(network_.output().grad);
-}
+            {network_.output()}} {}
 
 StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
                                   Phase phase) {
   std::shared_ptr<Operation> batch = backend_.make_batch(dataset, images_, labels_, augmentation);
-  return {"batch", "Batch", Pass::input, [batch, phase] { batch->forward(phase); }, {images_}};
+  return {"batch",     "Batch",
+          Pass::input, [batch, phase] { batch->forward(phase); },
+          {images_},   batch_work(images_->shape())};
 }
 
 void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
@@ -170,7 +178,8 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   for (const Variable& parameter : state_.parameters.arena().variables())
     parameters.push_back(parameter.value);
   parts.push_back({"optimizer", optimizer_type(state_.options.optimizer), Pass::update,
-                   [this] { state_.optimizer->step(); }, std::move(parameters)});
+                   [this] { state_.optimizer->step(); }, std::move(parameters),
+                   optimizer_work(state_.parameters.arena(), *state_.optimizer)});
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
 }
 

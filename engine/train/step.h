@@ -13,6 +13,7 @@
 #include "engine/backend/backend.h"
 #include "engine/core/trace.h"
 #include "engine/train/network.h"
+#include "engine/train/roofline.h"
 
 namespace convoy {
 
@@ -23,6 +24,7 @@ struct StepPart {
   Pass pass = Pass::forward;
   std::function<void()> run;
   std::vector<TensorPtr> writes;  // where a NaN of its making shows
+  Work work = {};                 // that it takes at least
 
   /// "layer1.0.fprop", "layer1.0.bprop", "optimizer": what profilers and errors call it.
   std::string label() const;

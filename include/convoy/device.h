@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +21,28 @@ class Backend;
 /// In which precision the CUDA backend computes.
 enum class Precision {
   fp32,  ///< fp32 throughout, without the TF32 that cuDNN allows by default
-  tf32,  ///< fp32 in memory, products on tensor cores with 10 bits of mantissa
+  tf32,  ///< as PyTorch by default: convolutions round their factors to TF32 (10 bits), linear layers do not
   bf16,  ///< activations and their gradients in bf16, parameters and statistics in fp32
 };
 
+/// "fp32", "tf32" or "bf16".
+constexpr const char* name_of(Precision precision) {
+  switch (precision) {
+    case Precision::tf32:
+      return "tf32";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::fp32:
+      break;
+  }
+  return "fp32";
+}
+
 /// How the CUDA backend works.
 struct CudaOptions {
-  Precision precision = Precision::fp32;  ///< of products, and of activations in memory
+  /// Of products, and of activations in memory. Empty: tf32 on a GPU that has it (sm_80 and newer), else
+  /// fp32.
+  std::optional<Precision> precision;
   /// Take only algorithms that give the same bits in every run. As torch.use_deterministic_algorithms.
   bool deterministic = true;
   bool use_cuda_graphs = true;         ///< launch steps as CUDA graphs; false: kernel by kernel

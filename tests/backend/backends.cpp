@@ -14,8 +14,9 @@ std::vector<BackendFactory> available_backends() {
                                           {"reference-double", make_double_reference_backend}};
   if (cpu_backend_missing().empty()) backends.push_back({"cpu", make_cpu_backend});
   if (cuda_backend_missing().empty()) {
-    backends.push_back(
-        {.name = "cuda", .make = [] { return make_cuda_backend({}); }, .sees_device_data = false});
+    backends.push_back({.name = "cuda",
+                        .make = [] { return make_cuda_backend({.precision = Precision::fp32}); },
+                        .sees_device_data = false});
   }
   return backends;
 }

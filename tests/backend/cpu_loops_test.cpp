@@ -1,10 +1,10 @@
-// Batch norm's and max pooling's loops in registers of every width that the processor has, against loops over
-// single numbers. CMakeLists.txt compiles both without fused multiplication and addition.
+// Batch norm's and max pooling's loops on every one of Highway's targets that the processor has, against
+// loops over single numbers. CMakeLists.txt compiles both without fused multiplication and addition.
 #include <gtest/gtest.h>
+#include <hwy/tests/hwy_gtest.h>
 
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "engine/backend/cpu/batch_norm_loops.h"
@@ -18,15 +18,8 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-class CpuLoops : public testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    if (GetParam() > widest_registers()) GTEST_SKIP() << "no registers of " << GetParam() << " bytes";
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(BytesOf, CpuLoops, testing::Values(16, 32, 64),
-                         [](const auto& instance) { return std::to_string(instance.param); });
+class CpuLoops : public hwy::TestWithParamTarget {};
+HWY_TARGET_INSTANTIATE_TEST_SUITE_P(CpuLoops);
 
 void expect_same(const float* actual, const std::vector<float>& expected, const char* what) {
   for (std::size_t i = 0; i < expected.size(); ++i)
@@ -89,8 +82,7 @@ TEST_P(CpuLoops, AddDeviations) {
       expected_sum[NormPlane::lane(i)] += d;
       expected_squares[NormPlane::lane(i)] += d * d;
     }
-    add_deviations({.x = &plane.x[1], .size = size, .pivot = plane.mean, .sum = sum, .squares = squares},
-                   GetParam());
+    add_deviations({.x = &plane.x[1], .size = size, .pivot = plane.mean, .sum = sum, .squares = squares});
     expect_same(sum, expected_sum, "sum");
     expect_same(squares, expected_squares, "squares");
   }
@@ -114,8 +106,7 @@ TEST_P(CpuLoops, Normalize) {
                  .mean = plane.mean,
                  .scale = plane.scale,
                  .shift = plane.shift,
-                 .relu = relu},
-                GetParam());
+                 .relu = relu});
       expect_same(&y[1], expected, "y");
       EXPECT_EQ(y.front(), 7.0f);
       EXPECT_EQ(y.back(), 7.0f) << "written past the end";
@@ -143,8 +134,7 @@ TEST_P(CpuLoops, AddGradients) {
                      .shift = plane.shift,
                      .relu = relu,
                      .sum = sum,
-                     .products = products},
-                    GetParam());
+                     .products = products});
       expect_same(sum, expected_sum, "sum");
       expect_same(products, expected_products, "products");
     }
@@ -172,8 +162,7 @@ TEST_P(CpuLoops, Differentiate) {
                      .shift = plane.shift,
                      .slope = plane.slope,
                      .constant = plane.constant,
-                     .relu = relu},
-                    GetParam());
+                     .relu = relu});
       expect_same(&dx[1], expected, "dx");
       EXPECT_EQ(dx.front(), 7.0f);
       EXPECT_EQ(dx.back(), 7.0f) << "written past the end";
@@ -223,7 +212,7 @@ TEST_P(CpuLoops, MaxPoolTakesTheFirstMaximumAndTheFirstNan) {
                           .output_width = count};
     std::vector<float> y(expected.size());
     std::vector<std::int32_t> tap(expected.size());
-    max_pool(plane, x.data(), y.data(), tap.data(), GetParam());
+    max_pool(plane, x.data(), y.data(), tap.data());
     expect_same(y.data(), expected, "y");
     EXPECT_EQ(tap, taps);
   }
@@ -275,10 +264,10 @@ TEST_P(CpuLoops, MaxPoolInPaddingAndItsGradient) {
                           .output_width = kOutputWidth};
     std::vector<float> y(dy.size()), dx(x.size(), 7.0f);
     std::vector<std::int32_t> tap(dy.size());
-    max_pool(plane, x.data(), y.data(), tap.data(), GetParam());
+    max_pool(plane, x.data(), y.data(), tap.data());
     expect_same(y.data(), expected_y, "y");
     EXPECT_EQ(tap, expected_tap);
-    max_pool_backward(plane, dy.data(), tap.data(), dx.data(), GetParam());
+    max_pool_backward(plane, dy.data(), tap.data(), dx.data());
     expect_same(dx.data(), expected_dx, "dx");
   }
 }

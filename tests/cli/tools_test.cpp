@@ -90,8 +90,8 @@ TEST(Bench, TimesAStepAndItsOperations) {
   EXPECT_EQ(bench["event"], "bench");
   EXPECT_EQ(bench["model"], "convnet");
   EXPECT_EQ(bench["batch_size"], 16);
-  for (const char* field :
-       {"ms_per_step_min", "images_per_second", "gflops", "peak_gflops", "convolutions_ms"}) {
+  for (const char* field : {"ms_per_step_min", "images_per_second", "gflops", "peak_gflops",
+                            "peak_gigabytes_per_second", "roofline_ms", "convolutions_ms"}) {
     EXPECT_GT(bench[field].get<double>(), 0.0) << field;
   }
   EXPECT_EQ(bench["steps_per_launch"], 1);
@@ -99,6 +99,8 @@ TEST(Bench, TimesAStepAndItsOperations) {
   EXPECT_LE(bench["ms_per_step_min"], bench["ms_per_step_p10"]);
   EXPECT_LE(bench["ms_per_step_p10"], bench["ms_per_step_median"]);
   EXPECT_LE(bench["ms_per_step_median"], bench["ms_per_step_p90"]);
+  EXPECT_EQ(bench["passes"].size(), 19u) << "step, batch, 8 forward, 8 backward, optimizer";
+  EXPECT_TRUE(bench["passes"][0]["launches"].is_null());
   std::vector<std::string> types;
   for (const auto& layer : bench["layers"]) types.push_back(layer["type"]);
   EXPECT_EQ(types, (std::vector<std::string>{"StepCounter", "Batch", "Conv2d", "BatchNorm2d+ReLU",
@@ -112,7 +114,8 @@ TEST(Bench, TakesRealDataToo) {
   const Outcome outcome = run(
       {"bench", "--data", "digits", "--dataset", "idx", "--steps", "8", "--warmup", "0"}, {folder.path()});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* text : {"median", "images/s", "% of the FMA peak", "layer2.0", "Convolutions alone"}) {
+  for (const char* text :
+       {"median", "images/s", "% of the peak of", "of roofline", "layer2.0", "Convolutions alone"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
 }

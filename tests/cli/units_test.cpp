@@ -144,10 +144,11 @@ TEST(ResolveModel, RefusesWhatIsNeitherModelNorFile) {
 }
 
 TEST(FmaPeak, IsMeasured) {
-  const FmaPeak peak = measure_fma_peak();
-  EXPECT_GT(peak.gflops, 0.0);
-  EXPECT_GE(peak.threads, 1);
-  EXPECT_NE(peak.instructions, "");
+  const auto peak = measure_fma_peak();
+  if (!peak) GTEST_SKIP() << "this build has no CPU backend";
+  EXPECT_GT(peak->gflops, 0.0);
+  EXPECT_GE(peak->threads, 1);
+  EXPECT_THAT(peak->instructions, testing::EndsWith("-bit registers"));
 }
 
 }  // namespace

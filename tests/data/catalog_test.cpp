@@ -74,6 +74,29 @@ TEST_F(CatalogTest, ProjectComesBeforeThePackage) {
   EXPECT_TRUE(said_.empty());
 }
 
+TEST_F(CatalogTest, KnowsMnistAndFashionMnistApart) {
+  const auto write = [&](const std::string& name, const std::string& content) {
+    folder_.write("given/" + name, content);
+  };
+  const std::string mnist("\7\2\1\0\4\1\4\11\5\11\0\6\11\0\1\5", 16);  // the first test labels of both
+  const std::string fashion("\11\2\1\1\6\1\4\6\5\7\4\5\7\3\4\1", 16);
+  write("train-images-idx3-ubyte", idx({1, 1, 1}, "a"));
+  write("train-labels-idx1-ubyte", idx({1}, "\1"));
+  write("t10k-images-idx3-ubyte", idx({16, 1, 1}, "abcdefghijklmnop"));
+  search_.explicit_folder = folder_ / "given";
+  const auto expect = [&](const std::string& holds, const std::string& other, const std::string& words) {
+    EXPECT_EQ(locate(holds, search_).folder, folder_ / "given");
+    EXPECT_EQ(load(holds, folder_ / "given").test.count(), 16);
+    EXPECT_THAT(error_of([&] { locate(other, search_); }), HasSubstr("given holds " + words));
+    EXPECT_THAT(error_of([&] { load(other, folder_ / "given"); }), HasSubstr("given holds " + words));
+    EXPECT_EQ(load("idx", folder_ / "given").test.count(), 16);
+  };
+  write("t10k-labels-idx1-ubyte", idx({16}, mnist));
+  expect("mnist", "fashion-mnist", "MNIST, not Fashion-MNIST");
+  write("t10k-labels-idx1-ubyte", idx({16}, fashion));
+  expect("fashion-mnist", "mnist", "Fashion-MNIST, not MNIST");
+}
+
 TEST_F(CatalogTest, FashionMnistStandsInForMnistAndSaysSo) {
   write_idx_dataset(folder_, "packaged", ".gz");
   const DataLocation location = locate("mnist", search_);

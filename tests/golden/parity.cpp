@@ -31,7 +31,8 @@ std::vector<BackendStatus> backends() {
 }
 
 std::shared_ptr<Backend> make(const std::string& name) {
-  return name == kDoubleReference ? make_double_reference_backend() : make_backend(name).backend;
+  return name == kDoubleReference ? make_double_reference_backend()
+                                  : make_backend(name, {.precision = Precision::fp32}).backend;
 }
 
 bool is_slow(const std::string& backend) { return backend.starts_with("reference"); }

@@ -23,6 +23,7 @@ Dataset stripes(std::int64_t count) {
 Trained train_on_stripes(CudaOptions options, TrainOptions training) {
   Trained trained;
   options.say = [&](const std::string& line, Remedy) { trained.said.push_back(line); };
+  if (!options.precision) options.precision = Precision::fp32;
   const auto backend = make_cuda_backend(options);
   const Dataset data = stripes(38);
   const Model model = builtin_model("convnet", {1, 8, 8}, 2);
@@ -35,16 +36,6 @@ Trained train_on_stripes(CudaOptions options, TrainOptions training) {
   return trained;
 }
 
-std::string precision_name(const testing::TestParamInfo<Precision>& info) {
-  switch (info.param) {
-    case Precision::tf32:
-      return "tf32";
-    case Precision::bf16:
-      return "bf16";
-    case Precision::fp32:
-      break;
-  }
-  return "fp32";
-}
+std::string precision_name(const testing::TestParamInfo<Precision>& info) { return name_of(info.param); }
 
 }  // namespace convoy::test

@@ -22,7 +22,8 @@ struct Trained {
   std::vector<std::string> said;
 };
 
-/// The ConvNet on CUDA: three epochs of three full batches of 10 and a ragged one.
+/// The ConvNet on CUDA: three epochs of three full batches of 10 and a ragged one. In fp32, unless the
+/// options name a precision.
 Trained train_on_stripes(CudaOptions options, TrainOptions training = {});
 
 /// "fp32": the suffix of a test's name.

@@ -1,5 +1,6 @@
 // Whole trainings on whatever device CUDA finds: with and without graphs, in every precision, and on real
 // MNIST. CTest runs them over the software GPU and, under the label `gpu`, on a real one.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,6 +16,8 @@
 
 namespace convoy::test {
 namespace {
+
+using testing::Each;
 
 // Skips without a GPU.
 class Training : public testing::Test {
@@ -90,23 +93,38 @@ TEST_F(Training, ALaterNetworkDoesNotDisturbACapture) {
   std::vector<std::string> said;
   const auto backend =
       make_cuda_backend({.say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+  // All of 1 but for the biases, so that every sum is exact.
   const auto linear = [&](std::int64_t features) {
     const Shape shapes[] = {{features, features}, {features}};
     const auto arena = backend->make_parameters(shapes, false);
     const Variable x{backend->make_activation({4, features}), nullptr};
+    const auto fill = [&](const TensorPtr& tensor, double value) {
+      backend->write(*tensor, std::vector(static_cast<std::size_t>(tensor->shape().count()), value));
+    };
+    fill(x.value, 1.0);
+    fill(arena->variables()[0].value, 1.0);
+    fill(arena->variables()[1].value, 0.5);
     return backend->make_linear({.in_features = features, .out_features = features}, x, arena->variables()[0],
                                 arena->variables()[1]);
+  };
+  const auto expect_output = [&](const Operation& operation, double value) {
+    const TensorPtr& y = operation.output().value;
+    EXPECT_THAT(backend->read(*y), Each(value));
+    backend->write(*y, std::vector(static_cast<std::size_t>(y->shape().count()), -1.0));  // for the next run
   };
   const OperationPtr small = linear(8);
   backend->prepare();
   const auto step = backend->record([&] { small->forward(Phase::evaluation); });
   step->run(1);
+  expect_output(*small, 8.5);
   const OperationPtr large = linear(256);
   step->run(1);
+  expect_output(*small, 8.5);
   backend->prepare();
   step->run(1);
   large->forward(Phase::evaluation);
-  backend->synchronize();
+  expect_output(*small, 8.5);
+  expect_output(*large, 256.5);
   EXPECT_TRUE(said.empty()) << said.front();
 }
 

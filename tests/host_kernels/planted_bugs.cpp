@@ -62,6 +62,23 @@ void reused_without_barrier_kernel(float* d) {
   d[threadIdx.x] = first + slot[0];
 }
 
+// Stages that pass through shared memory, summed: with two buffers a barrier a stage will do. With one, a
+// thread stores the next stage where others have yet to read this one.
+void staged_kernel(float* d, int buffers) {
+  SHARED_ARRAY(float, stages, 2 * 64);
+  float sum = 0.0f;
+  stages[threadIdx.x] = 0.0f;
+  __syncthreads();
+  for (int stage = 0; stage < 4; ++stage) {
+    const int buffer = stage % buffers * 64;
+    const int next = (stage + 1) % buffers * 64;
+    sum += stages[buffer + 63 - static_cast<int>(threadIdx.x)];
+    stages[next + static_cast<int>(threadIdx.x)] = static_cast<float>(stage + 1);
+    __syncthreads();
+  }
+  d[threadIdx.x] = sum;
+}
+
 void divergent_barrier_kernel(float* d) {
   if (threadIdx.x < 32) __syncthreads();
   d[threadIdx.x] = 1.0f;
@@ -173,6 +190,7 @@ using Expected = float (*)(int index);
 float one(int) { return 1.0f; }
 float mirrored(int i) { return static_cast<float>(63 - i); }
 float partner(int i) { return static_cast<float>(i ^ 1); }
+float sum_of_stages(int) { return 0.0f + 1.0f + 2.0f + 3.0f; }
 float sum_with_partner(int i) { return static_cast<float>(i + (i ^ 1)); }
 
 /// One block that works on m.d. Without `expected` any result will do: something else has to speak up.
@@ -207,6 +225,8 @@ std::map<std::string, Bug> bugs() {
   return {
       {"no_bug", one_block(64, mirrored, no_bug_kernel)},
       {"with_fences", hand_over(true, true)},
+      {"with_two_buffers", one_block(64, sum_of_stages, staged_kernel, 2)},
+      {"one_buffer_for_two_stages", one_block(64, sum_of_stages, staged_kernel, 1)},
       {"with_syncwarp", one_block(32, partner, with_syncwarp_kernel)},
       {"global_overrun", one_block(256, one, global_overrun_kernel, 128)},
       {"shared_overrun", one_block(32, nullptr, shared_overrun_kernel)},

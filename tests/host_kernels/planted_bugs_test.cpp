@@ -49,6 +49,7 @@ constexpr Bug kBugs[] = {
     {"missing_barrier", kWrong, kWrong, kRace},
     {"missing_barrier_in_reduction", kWrong, kWrong, kRace},
     {"reused_without_barrier", kWrong, kWrong, kRace},
+    {"one_buffer_for_two_stages", kWrong, kWrong, kRace},
     {"warp_synchronous", kWrong, kWrong, kRace},
     {"unwritten_shared", kWrong, kWrong, kWrong},
     {"unwritten_in_template", kWrong, kWrong, kWrong},
@@ -81,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(, PlantedBugs, testing::ValuesIn(kBugs),
                          [](const auto& bug) { return std::string(bug.param.name); });
 
 TEST(NoPlantedBug, IsRightInEveryOrder) {
-  for (const char* name : {"no_bug", "with_fences", "with_syncwarp"}) {
+  for (const char* name : {"no_bug", "with_fences", "with_two_buffers", "with_syncwarp"}) {
     for (const char* order : {"ascending", "descending", "shuffled"}) {
       const ShellResult result = run(name, order);
       EXPECT_EQ(result.output, "right result\n") << name << " " << order;

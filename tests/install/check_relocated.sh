@@ -55,8 +55,8 @@ if [[ -n $stand_ins ]]; then
   if unshare -rm true 2>/dev/null; then
     env -i PATH="$PATH" unshare -rm bash -c "$without env -i \"\$program\" doctor" _ "$moved/bin/convoy" \
       "${folders[@]}" >"$work/log" || { cat "$work/log"; fail "doctor without CUDA's libraries"; }
-    for text in 'libcudnn *libcudnn.so.9: not found' 'install cuDNN 9 for CUDA 13' 'looked in: .*site-packages/nvidia' \
-      'reference *usable'; do
+    for text in 'libcudnn *libcudnn.so.9: not found' 'libnvrtc *libnvrtc.so.13: not found' \
+      'install cuDNN 9 for CUDA 13' 'looked in: .*site-packages/nvidia' 'reference *usable'; do
       grep -q "$text" "$work/log" || { cat "$work/log"; fail "doctor does not say: $text"; }
     done
     # A library that is there and is none.

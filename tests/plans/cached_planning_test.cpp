@@ -29,11 +29,12 @@ class CachedPlanningTest : public testing::Test {
     said_.clear();
     const auto begin = std::chrono::steady_clock::now();
     PlanStore store(device_description("h100"),
-                    {.plan_cache = folder_.path(),
+                    {.precision = Precision::fp32,
+                     .plan_cache = folder_.path(),
                      .say = [&](const std::string& line, Remedy) { said_.push_back(line); }});
     std::vector<std::shared_ptr<BoundGraph>> bound;
     for (LayerGraph& graph : convnet_graphs()) bound.push_back(store.request(std::move(graph.graph), {}));
-    store.choose(/*handle=*/nullptr, /*stream=*/nullptr);  // no device: nothing is timed
+    store.choose({});  // no device: nothing is timed
     const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - begin;
     const auto rows = store.rows();
     fmt::print("{:<28} {:>3} graphs {:>3} planned {:>8.1f} ms\n", title, rows.size(), planned_anew(rows),

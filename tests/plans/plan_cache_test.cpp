@@ -27,6 +27,8 @@ class PlanCacheTest : public testing::Test {
     return {.info = {.graph = "conv2d.fprop",
                      .engine = 7,
                      .workspace = 4096,
+                     .launches = 3,
+                     .naive = true,
                      .tensor_core = true,
                      .deterministic = false,
                      .runtime_compiled = true},
@@ -47,12 +49,26 @@ TEST_F(PlanCacheTest, GivesBackWhatWasStored) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->json, plan().json);
   EXPECT_EQ(found->info.graph, "conv2d.fprop");
+  EXPECT_EQ(found->info.own_kernel, "");
   EXPECT_EQ(found->info.engine, 7);
   EXPECT_EQ(found->info.workspace, 4096);
+  EXPECT_EQ(found->info.launches, 3);
+  EXPECT_TRUE(found->info.naive);
   EXPECT_TRUE(found->info.tensor_core);
   EXPECT_FALSE(found->info.deterministic);
   EXPECT_TRUE(found->info.runtime_compiled);
   EXPECT_EQ(folder_.files(), 1) << "no temporary file stays behind";
+}
+
+TEST_F(PlanCacheTest, KeepsThatAnOwnKernelWon) {
+  cache_.store(key(), {.info = {.graph = "conv2d.wgrad", .own_kernel = "weight gradient", .workspace = 64},
+                       .json = ""});
+  const auto found = cache_.find(key());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->info.own_kernel, "weight gradient");
+  EXPECT_EQ(found->info.engine, -1);
+  EXPECT_EQ(found->info.workspace, 64);
+  EXPECT_EQ(found->json, "");
 }
 
 TEST_F(PlanCacheTest, TheLastStoredPlanWins) {

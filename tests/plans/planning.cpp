@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "convoy/dtype.h"
 #include "convoy/error.h"
 #include "tests/temporary_folder.h"
 
@@ -27,18 +28,6 @@ std::string device_description(const std::string& device) {
   std::string text = read_file(file);
   if (text.empty()) throw Error(fmt::format("{}: no device description", file.string()));
   return text;
-}
-
-std::string name_of(Precision precision) {
-  switch (precision) {
-    case Precision::tf32:
-      return "tf32";
-    case Precision::bf16:
-      return "bf16";
-    case Precision::fp32:
-      break;
-  }
-  return "fp32";
 }
 
 DType activation_type(Precision precision) {
@@ -80,15 +69,24 @@ std::string own_kernel(const cuda::dnn::OperationGraph& graph) {
   const auto is_behind_a_convolution = [](const cuda::dnn::Node& node) {
     return node.op == Operator::add || node.op == Operator::relu;
   };
+  const std::string& name = graph.name();
   const bool bias_or_relu =
-      graph.name().ends_with("fprop") && std::ranges::any_of(graph.nodes(), is_behind_a_convolution);
-  return graph.name().starts_with("batch_norm") || bias_or_relu ? "kernels/batch_norm.h" : "";
+      name.ends_with("fprop") && std::ranges::any_of(graph.nodes(), is_behind_a_convolution);
+  if (name.starts_with("batch_norm") || bias_or_relu) return "kernels/batch_norm.h";
+  if (name.starts_with("max_pool") || name.starts_with("avg_pool")) return "kernels/pooling.h";
+  if (name != "conv2d.wgrad") return "";
+  const cuda::dnn::Node& node = graph.nodes().front();
+  const auto& x = graph.tensors().at(node.inputs.at(0).index);
+  const auto& dweight = graph.tensors().at(node.outputs.at(0).index);
+  const bool one_group = x.shape[1] == dweight.shape[1];
+  return one_group && x.type == DType::float32 ? "kernels/conv_weight_gradient.h" : "";
 }
 
 namespace {
 
 std::string notes_of(const cuda::dnn::PlanInfo& info) {
   std::string notes;
+  if (info.naive) notes += " naive";
   if (info.tensor_core) notes += " tensor-core";
   if (!info.deterministic) notes += " nondeterministic";
   if (info.runtime_compiled) notes += " compiled";
@@ -98,16 +96,17 @@ std::string notes_of(const cuda::dnn::PlanInfo& info) {
 }  // namespace
 
 void print_table(const std::string& title, const std::vector<Planned>& planned) {
-  fmt::print("\n{}\n{:<24} {:<72} {:<24} {:<20} {:>10} {:>6}\n", title, "layer", "graph", "engine", "notes",
-             "workspace", "ms");
+  fmt::print("\n{}\n{:<24} {:<72} {:<24} {:<20} {:>10} {:>8} {:>6}\n", title, "layer", "graph", "engine",
+             "notes", "workspace", "launches", "ms");
   for (const Planned& p : planned) {
     const std::string answer = p.plan                                ? std::to_string(p.plan->info.engine)
                                : !p.error.empty()                    ? "error"
                                : own_kernel(p.request.graph).empty() ? "NONE"
                                                                      : own_kernel(p.request.graph);
-    fmt::print("{:<24} {:<72} {:<24} {:<20} {:>10} {:>6.0f}\n", p.request.layer, p.request.graph.str(),
+    fmt::print("{:<24} {:<72} {:<24} {:<20} {:>10} {:>8} {:>6.0f}\n", p.request.layer, p.request.graph.str(),
                answer, p.plan ? notes_of(p.plan->info) : "",
-               p.plan ? std::to_string(p.plan->info.workspace) : "", p.milliseconds);
+               p.plan ? std::to_string(p.plan->info.workspace) : "",
+               p.plan ? std::to_string(p.plan->info.launches) : "", p.milliseconds);
     if (!p.error.empty()) fmt::print("    {}\n", p.error);
   }
 }

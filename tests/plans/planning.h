@@ -16,8 +16,6 @@ std::vector<std::string> described_devices();
 /// cuDNN's JSON description of one of them. Throws Error if it cannot be read.
 std::string device_description(const std::string& device);
 
-std::string name_of(Precision precision);
-
 /// How activations are stored at that precision.
 DType activation_type(Precision precision);
 
@@ -35,7 +33,8 @@ std::optional<cuda::dnn::Plan> first_plan(const cuda::dnn::Planner& planner,
 /// Plans on two threads; results are in the order of the graphs.
 std::vector<Planned> plan_all(const cuda::dnn::Planner& planner, std::vector<LayerGraph> graphs);
 
-/// The own kernel that stands in for a graph without a plan; "" if there is none.
+/// The own kernel that does a graph's work where there is no plan, or (a weight gradient in strict fp32) a
+/// naive one alone; "" if there is none.
 std::string own_kernel(const cuda::dnn::OperationGraph& graph);
 
 /// A table with a line a graph, under `title`.

@@ -9,6 +9,7 @@
 
 #include "convoy/builtin.h"
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/engine_facts.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
 #include "tests/plans/planning.h"
 #include "tests/temporary_folder.h"
@@ -22,6 +23,7 @@ using cuda::dnn::Policy;
 
 constexpr std::int64_t kBatch = 100;
 constexpr std::int64_t kRaggedBatch = 37;
+constexpr std::size_t kEveryPlan = 1000;
 
 bool plan_everything() {
   const char* all = std::getenv("CONVOY_PLANS_ALL");
@@ -64,6 +66,19 @@ void expect_as_the_policy_says(const Planned& planned, const Policy& policy) {
   EXPECT_LE(info.workspace, policy.workspace_limit);
   if (policy.precision == Precision::fp32 && is_convolution(planned.request.graph)) {
     EXPECT_FALSE(info.tensor_core) << "would round to TF32";
+  }
+}
+
+bool copies(const cuda::dnn::Plan& plan, const OperationGraph& graph) {
+  return !plan.info.tensor_core && cuda::dnn::transposed_tensors(graph, plan.info.workspace) > 1;
+}
+
+/// Naive engines are taken only where there are no others, and copies only where nothing else does without.
+void expect_no_better(const cuda::dnn::Plan& first, const Planner& planner, const OperationGraph& graph) {
+  if (!first.info.naive && !copies(first, graph)) return;
+  for (const cuda::dnn::Plan& plan : planner.plans(graph, kEveryPlan)) {
+    EXPECT_TRUE(plan.info.naive || (!first.info.naive && copies(plan, graph)))
+        << graph.str() << ": engine " << first.info.engine << " was put before " << plan.info.engine;
   }
 }
 
@@ -183,6 +198,7 @@ class PlansTest : public testing::TestWithParam<Target> {
     print_table(fmt::format("{}, {}", device(), name_of(precision())), planned);
     for (const Planned& p : planned) {
       expect_as_the_policy_says(p, policy);
+      if (p.plan) expect_no_better(*p.plan, Planner(description, policy), p.request.graph);
       const bool may_stand_in =
           device() == "t4" || p.request.layer == kAwkwardNorm || p.request.layer == kAwkwardConvolution;
       EXPECT_TRUE(p.plan || may_stand_in) << p.request.graph.str() << " lost its plan to the own kernel";
@@ -224,7 +240,7 @@ TEST(PlannerTest, SaysWhichGraphHasNoPlanWhereAndUnderWhichPolicy) {
 
 TEST(PlannerTest, ObeysItsWorkspaceLimit) {
   const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
-  const OperationGraph graph = cuda::conv2d_forward_graph(layer, false, {100, 16, 14, 14}, DType::float32);
+  const OperationGraph graph = cuda::conv2d_backward_data_graph(layer, {100, 16, 14, 14}, DType::float32);
   const auto workspace = [&](std::int64_t limit) {
     const Planner planner(device_description("h100"), {.workspace_limit = limit});
     return first_plan(planner, graph).value().info.workspace;
@@ -242,6 +258,38 @@ TEST(PlannerTest, RanksSeveralPlansForAutotuning) {
   ASSERT_EQ(plans.size(), 3u);
   EXPECT_EQ(plans[0].json, first_plan(planner, graph).value().json);
   EXPECT_NE(plans[0].json, plans[1].json);
+}
+
+// The heuristics of 9.19 rank the grouped direct engine first here, and engines that copy before one that
+// does not; the fallback proposes some plans twice.
+TEST(PlannerTest, RanksCopyingPlansBehindOthersAndNaiveOnesLast) {
+  const Conv2d layer{.in_channels = 16, .out_channels = 32, .kernel_size = {5, 5}, .padding = {2, 2}};
+  const Shape x{100, 16, 14, 14};
+  const Planner planner(device_description("h100"), Policy{});
+  bool any_naive = false, any_copies = false;
+  for (const OperationGraph& graph : {cuda::conv2d_forward_graph(layer, false, x, DType::float32),
+                                      cuda::conv2d_backward_data_graph(layer, x, DType::float32),
+                                      cuda::conv2d_backward_weight_graph(layer, x, DType::float32)}) {
+    SCOPED_TRACE(graph.str());
+    const auto plans = planner.plans(graph, kEveryPlan);
+    std::set<std::string> texts;
+    int last = 0;
+    for (const cuda::dnn::Plan& plan : plans) {
+      const int rank = plan.info.naive ? 2 : copies(plan, graph) ? 1 : 0;
+      EXPECT_GE(rank, last) << "engine " << plan.info.engine;
+      last = rank;
+      any_naive |= plan.info.naive;
+      any_copies |= rank == 1;
+      texts.insert(plan.json);
+    }
+    EXPECT_EQ(texts.size(), plans.size()) << "a plan is there twice";
+    for (const std::size_t limit : {1u, 2u, 3u}) {
+      const auto few = planner.plans(graph, limit);
+      ASSERT_EQ(few.size(), limit);
+      for (std::size_t i = 0; i < limit; ++i) EXPECT_EQ(few[i].json, plans[i].json);
+    }
+  }
+  EXPECT_TRUE(any_naive && any_copies) << "the graphs show nothing";
 }
 
 TEST(PlannerTest, RefusesWhatIsNoDescription) {

@@ -1,5 +1,6 @@
 // Autotuning: the device decides, its choice is kept, and nothing that lives is touched. The stand-in has two
-// engines for each of these graphs, and SOFTWARE_GPU_ENGINE_MS says how long each takes.
+// engines for each of these graphs, for a convolution a naive one besides, and SOFTWARE_GPU_ENGINE_MS says
+// how long each takes.
 #include "engine/backend/cuda/runtime/autotune.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "convoy/trainer.h"
 #include "engine/backend/cuda/runtime/context.h"
 #include "tests/cli/program.h"
+#include "tests/software_gpu/plan_digest.h"
 #include "tests/software_gpu/support.h"
 
 namespace convoy::cuda {
@@ -22,15 +24,9 @@ using testing::Each;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-// FNV-1a, as a plan's file has it.
-std::uint64_t digest(const std::string& text) {
-  std::uint64_t hash = 0xcbf29ce484222325ull;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  return hash;
-}
-
 constexpr std::int64_t kFirst = 2;   // of the heuristics, for a convolution in fp32
 constexpr std::int64_t kSecond = 5;  // the one behind it
+constexpr std::int64_t kNaive = 0;   // what cuDNN ranks before both
 
 dnn::OperationGraph convolution() {
   dnn::OperationGraph g("conv");
@@ -64,22 +60,30 @@ std::string change_plan(const std::filesystem::path& folder, Change change) {
   const std::string before = read_file(folder / files[0]);
   nlohmann::json entry = nlohmann::json::parse(before);
   change(entry);
-  entry["digest"] = digest(entry["info"].dump() + entry["plan"].get<std::string>());
+  entry["digest"] = test::plan_digest(entry["info"].dump() + entry["plan"].get<std::string>());
   write_file(folder / files[0], entry.dump());
   return before;
 }
 
 TEST(Autotune, TakesTheFastestAndNotTheFirst) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  EXPECT_EQ(chosen({}).realised_by, engine(kFirst));
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond));
+  EXPECT_EQ(chosen({.precision = Precision::fp32}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond));
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:1,5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kFirst));
+}
+
+TEST(Autotune, TakesANaiveEngineOnlyWhereItIsMeasuredFaster) {
+  EXPECT_EQ(chosen({.precision = Precision::fp32}).realised_by, engine(kFirst));
+  setenv("SOFTWARE_GPU_ENGINE_MS", "0:1,2:50,5:50", 1);
+  const PlanRow row = chosen({.precision = Precision::fp32, .autotune = true});
+  EXPECT_EQ(row.realised_by, engine(kNaive));
+  EXPECT_THAT(row.notes, HasSubstr("naive, deterministic"));
 }
 
 TEST(Autotune, SaysWhatItMeasured) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,5:10", 1);
-  Context context({.autotune = true});
+  Context context({.precision = Precision::fp32, .autotune = true});
   chosen(context);
   chosen(context);  // the same graph again is the same row
   const auto rows = context.plans();
@@ -87,7 +91,7 @@ TEST(Autotune, SaysWhatItMeasured) {
   EXPECT_EQ(rows[0].operation, "conv of [2, 4, 5, 5] and [4, 4, 3, 3]");
   EXPECT_EQ(rows[0].realised_by, "cuDNN engine 5");
   // An execution takes 10 ms by the stand-in's clock, and what the host takes for it besides.
-  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 2: 1")));
+  EXPECT_THAT(rows[0].notes, AllOf(HasSubstr("planned in "), HasSubstr("fastest of 3: 1")));
 }
 
 // CTest gives each case a process of its own: the trace and the faults are read when the first call is made.
@@ -104,7 +108,7 @@ class TracedAutotune : public testing::Test {
 
 TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realisation, Realisation::planned);
   EXPECT_GT(calls("cudaEventRecord"), 0);
   const std::ptrdiff_t records = calls("cudaEventRecord");
@@ -117,7 +121,8 @@ TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 4)
       << "two descriptions of the device, the plan from its text, and a variant pack";
   // Who does not tune gets what the heuristics rank first.
-  EXPECT_EQ(chosen({.plan_cache = folder_ / "plans"}).realised_by, engine(kFirst));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .plan_cache = folder_ / "plans"}).realised_by,
+            engine(kFirst));
 }
 
 // What the file says of itself is true, but cuDNN thinks otherwise: an installation that was changed by
@@ -128,7 +133,8 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
   const auto train = [&] {
     said.clear();
     const auto backend =
-        make_cuda_backend({.plan_cache = folder / "plans",
+        make_cuda_backend({.precision = Precision::fp32,
+                           .plan_cache = folder / "plans",
                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const Shape shapes[] = {{4, 4, 3, 3}};
     const auto weights = backend->make_parameters(shapes, /*with_gradients=*/false);
@@ -154,7 +160,8 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
 TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
-  const CudaOptions options{.plan_cache = folder / "plans",
+  const CudaOptions options{.precision = Precision::fp32,
+                            .plan_cache = folder / "plans",
                             .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
   const PlanRow planned = chosen(options);
   change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
@@ -171,7 +178,8 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
   std::vector<std::string> said;
   const auto realised = [&] {
     const auto backend =
-        make_cuda_backend({.plan_cache = folder / "plans",
+        make_cuda_backend({.precision = Precision::fp32,
+                           .plan_cache = folder / "plans",
                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
     const auto tensor = [&](const Shape& shape) { return backend->make_activation(shape); };
     const auto variable = [&](const Shape& shape) { return Variable{tensor(shape), tensor(shape)}; };
@@ -192,7 +200,7 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
     std::string key = entry["key"];
     key.replace(key.find(modern), modern.size(), description());
     entry["key"] = key;
-    write_file(folder / "plans" / fmt::format("{:016x}.plan.json", digest(key)), entry.dump());
+    write_file(folder / "plans" / fmt::format("{:016x}.plan.json", test::plan_digest(key)), entry.dump());
   }
   EXPECT_EQ(realised(), Realisation::own_kernel);
   unsetenv("SOFTWARE_GPU_ARCHITECTURE");
@@ -202,14 +210,14 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
 
 TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.autotune = true, .plan_cache = folder_ / "plans"};
+  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realised_by, engine(kSecond));
   const std::ptrdiff_t records = calls("cudaEventRecord");
   change_plan(folder_ / "plans", [](nlohmann::json& entry) { entry["plan"] = "{}"; });
   Context context(options);
   EXPECT_EQ(chosen(context).realised_by, engine(kSecond));
   EXPECT_GT(calls("cudaEventRecord"), records);
-  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 2"));
+  EXPECT_THAT(context.plans().at(0).notes, HasSubstr("fastest of 3"));
   const PlanRow kept = chosen(options);
   EXPECT_EQ(kept.realisation, Realisation::from_cache);
   EXPECT_EQ(kept.realised_by, engine(kSecond));
@@ -217,7 +225,8 @@ TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
 
 TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
   std::vector<std::pair<std::string, Remedy>> said;
-  Context context({.plan_cache = "/dev/null/plans",
+  Context context({.precision = Precision::fp32,
+                   .plan_cache = "/dev/null/plans",
                    .say = [&](const std::string& line, Remedy remedy) { said.emplace_back(line, remedy); }});
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0].first, HasSubstr("plans cannot be kept in /dev/null/plans"));
@@ -227,23 +236,24 @@ TEST(PlanCache, AFolderThatCannotBeWrittenIsTold) {
 TEST(Autotune, ACandidateThatFailsIsDropped) {
   setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:1:4000", 1);
   setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond)) << "slower, but it runs";
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond))
+      << "slower, but it runs";
 }
 
 TEST(Autotune, ACandidateThatCannotBeCapturedIsDropped) {
   setenv("SOFTWARE_GPU_FAIL", "cudnnBackendExecute:3:4000", 1);  // the second run of the capture
   setenv("SOFTWARE_GPU_ENGINE_MS", "5:50", 1);
-  EXPECT_EQ(chosen({.autotune = true}).realised_by, engine(kSecond));
+  EXPECT_EQ(chosen({.precision = Precision::fp32, .autotune = true}).realised_by, engine(kSecond));
 }
 
 TEST(Autotune, WhereNoneCanBeTimedTheFirstIsTakenAndNotKept) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719", 1);
   const TemporaryFolder folder;
   std::vector<std::string> said;
-  const PlanRow row =
-      chosen({.autotune = true, .plan_cache = folder / "plans", .say = [&](const std::string& line, Remedy) {
-                said.push_back(line);
-              }});
+  const PlanRow row = chosen({.precision = Precision::fp32,
+                              .autotune = true,
+                              .plan_cache = folder / "plans",
+                              .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
   EXPECT_EQ(row.realised_by, engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
   EXPECT_THAT(said[0],
@@ -255,7 +265,9 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
   setenv("SOFTWARE_GPU_FAIL", "cudaMalloc:1:2", 1);
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
   std::vector<std::string> said;
-  EXPECT_EQ(chosen({.autotune = true, .say = [&](const std::string& line, Remedy) { said.push_back(line); }})
+  EXPECT_EQ(chosen({.precision = Precision::fp32,
+                    .autotune = true,
+                    .say = [&](const std::string& line, Remedy) { said.push_back(line); }})
                 .realised_by,
             engine(kFirst));
   ASSERT_THAT(said, SizeIs(1));
@@ -263,7 +275,7 @@ TEST(Autotune, WithoutMemoryToTimeInTheFirstIsTaken) {
 }
 
 TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
-  const auto backend = make_cuda_backend({.autotune = true});
+  const auto backend = make_cuda_backend({.precision = Precision::fp32, .autotune = true});
   const Shape shapes[] = {{4}, {4}};
   const auto parameters = backend->make_parameters(shapes, /*with_gradients=*/true);
   const auto made = [&](const Shape& shape, double value) {
@@ -295,8 +307,10 @@ TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
 }
 
 // The stand-in's engines compute alike, so tuning may change nothing: no weight, no running statistic.
+// (Own kernels have sums of their own.)
 TEST(Autotune, TrainsToTheSameBits) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,10:50", 1);
+  setenv("SOFTWARE_GPU_KERNEL_MS", "conv_weight:1000", 1);
   Dataset data{.name = "ramp", .image = {1, 8, 8}, .classes = 2};
   for (int i = 0; i < 18 * 64; ++i) data.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
   for (int i = 0; i < 18; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 2));
@@ -307,7 +321,7 @@ TEST(Autotune, TrainsToTheSameBits) {
     trainer.fit(data);
     return trainer.state();
   };
-  EXPECT_EQ(train({.autotune = true}), train({}));
+  EXPECT_EQ(train({.precision = Precision::fp32, .autotune = true}), train({.precision = Precision::fp32}));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The program's flags for the CUDA backend, and what `convoy doctor` says of one GPU and another.
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "engine/backend/cuda/dnn/plan_cache.h"
 #include "tests/software_gpu/support.h"
 
@@ -8,6 +10,7 @@ namespace convoy::test {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -24,20 +27,39 @@ class DeviceFlagsTest : public GpuProgram {
 };
 
 TEST_F(DeviceFlagsTest, VerboseListsPlansAndOwnKernels) {
-  const Outcome cold = train_short({"--verbose", "--plan-cache", plans()});
+  const Outcome cold = train_short({"--verbose", "--precision", "fp32", "--plan-cache", plans()});
   for (const char* text :
        {"operation", "conv2d.fprop of [4, 1, 8, 8] and [4, 1, 3, 3]", "cuDNN engine 2", "deterministic",
         "runtime compiled", "batch_norm+relu.training of [4, 4, 8, 8]", "planned in",
-        "batch_norm.training of [4, 3, 2, 2]", "own kernel: cuDNN has no engine for it",
+        "batch_norm.training of [4, 3, 2, 2]", "own kernel: batch norm", "cuDNN has no plan",
         "gemm of [4, 12] and [12, 10] with bias", "cuBLASLt", ", 0 from the cache, 2 own kernels, "}) {
     EXPECT_THAT(cold.err, HasSubstr(text));
   }
   const std::size_t count = cuda::dnn::PlanCache::count(plans());
   EXPECT_GE(count, 8u);
-  const Outcome warm = train_short({"--verbose", "--plan-cache", plans()});
+  const Outcome warm = train_short({"--verbose", "--precision", "fp32", "--plan-cache", plans()});
   EXPECT_THAT(warm.err, AllOf(HasSubstr("\n0 planned, " + std::to_string(count) + " from the cache"),
                               Not(HasSubstr("planned in"))));
   EXPECT_EQ(cuda::dnn::PlanCache::count(plans()), count);
+}
+
+// As on a machine without nvrtc.
+TEST_F(DeviceFlagsTest, OwnKernelsKeepTrainingGoing) {
+  const auto loss = [](const Outcome& outcome) {
+    for (const auto& event : json_lines(outcome.out)) {
+      if (event.contains("loss") && event.contains("checkpoint")) return event["loss"].get<double>();
+    }
+    return std::nan("");
+  };
+  const Outcome usual = train_short({"--precision", "fp32"});
+  const Outcome outcome =
+      train_short({"--verbose", "--precision", "fp32"}, {{"SOFTWARE_GPU_CUDNN_LACKS", "nvrtc,fast_wgrad"}});
+  for (const char* text : {"own kernel: max pool", "own kernel: batch norm", "own kernel: weight gradient, ",
+                           "cuDNN has naive engines only"}) {
+    EXPECT_THAT(outcome.err, HasSubstr(text));
+  }
+  // Two steps in fp32; the losses' sums are hundreds of terms long.
+  EXPECT_NEAR(loss(outcome), loss(usual), 1e-5 * loss(usual));
 }
 
 TEST_F(DeviceFlagsTest, PlansAreKeptUnlessToldOtherwise) {
@@ -65,6 +87,28 @@ TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
   }
 }
 
+// PyTorch's default: TF32 for convolutions, where the GPU has it. The line `device` says so.
+TEST_F(DeviceFlagsTest, ThePrecisionWithoutTheFlagIsPyTorchs) {
+  const auto described = [&](const std::vector<std::string>& flags, const std::string& architecture) {
+    const Outcome outcome = train(flags, {{"SOFTWARE_GPU_ARCHITECTURE", architecture}});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const auto& event : json_lines(outcome.out)) {
+      if (event.at("event") == "run") return event.at("device_description").get<std::string>();
+    }
+    return std::string("no event");
+  };
+  const std::string torch = ", tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default)";
+  EXPECT_THAT(described({}, "90"), testing::EndsWith(torch));
+  EXPECT_THAT(described({}, "75"), testing::EndsWith(", strict fp32"));
+  EXPECT_THAT(described({"--precision", "fp32"}, "90"), testing::EndsWith(", strict fp32"));
+  EXPECT_THAT(described({"--precision", "bf16"}, "90"), testing::EndsWith(", bf16"));
+  const auto rounds = [&](const std::vector<std::string>& flags) {
+    return train_short(flags).err.find("tensor cores") != std::string::npos;
+  };
+  EXPECT_TRUE(rounds({"--verbose"}));
+  EXPECT_FALSE(rounds({"--verbose", "--precision", "fp32"}));
+}
+
 // As a build for sm_90 has no code that an A100 could run.
 TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
   const std::map<std::string, std::string> environment = {
@@ -74,20 +118,21 @@ TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
   EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
   EXPECT_THAT(
       outcome.err,
-      AllOf(testing::ContainsRegex("this build has kernels for sm_[0-9]+( with PTX)?,"),
+      AllOf(ContainsRegex("this build has kernels for sm_[0-9]+( with PTX)?,"),
             HasSubstr(", this GPU is sm_80 (no kernel image is available for execution on the device)"),
             HasSubstr("configure with -DCMAKE_CUDA_ARCHITECTURES=80 and build again")));
 }
 
 TEST_F(DeviceFlagsTest, NondeterminismIsAllowedOnlyWhenAskedFor) {
-  EXPECT_THAT(train_short({"--verbose"}).err, Not(HasSubstr("not deterministic")));
-  EXPECT_THAT(train_short({"--verbose", "--nondeterministic"}).err,
+  EXPECT_THAT(train_short({"--verbose", "--precision", "fp32"}).err, Not(HasSubstr("not deterministic")));
+  EXPECT_THAT(train_short({"--verbose", "--precision", "fp32", "--nondeterministic"}).err,
               AllOf(HasSubstr("cuDNN engine 1 "), HasSubstr("not deterministic")));
 }
 
 TEST_F(DeviceFlagsTest, AutotuneTimes) {
-  const Outcome outcome = train_short({"--verbose", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 2: ")));
+  const Outcome outcome =
+      train_short({"--verbose", "--precision", "fp32", "--autotune"}, {{"SOFTWARE_GPU_ENGINE_MS", "2:50"}});
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cuDNN engine 5"), HasSubstr("fastest of 3: ")));
   EXPECT_THAT(outcome.err, Not(HasSubstr("cuDNN engine 2 ")));
 }
 
@@ -172,11 +217,20 @@ TEST(DoctorCuda, FindsMixedLibraries) {
   EXPECT_THAT(doctor({{"SOFTWARE_GPU_FAIL", "cudnnCnnVersionCheck:1:1002"}}),
               AllOf(HasSubstr("libcudnn_cnn: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"),
                     HasSubstr("  cuDNN libraries: they are of different versions")));
-  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "90801"}}),
-              AllOf(HasSubstr("9.8.1 (built with the headers of "),
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "91001"}}),
+              AllOf(HasSubstr("9.10.1 (built with the headers of "),
+                    HasSubstr("  cuDNN: cuDNN 9.10.1 is older than 9.11.0: install libcudnn9-cuda-13"),
+                    HasSubstr("unknown without a usable GPU")));
+  EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_VERSION", "91100"}}),
+              AllOf(HasSubstr("9.11.0 (built with the headers of "),
                     HasSubstr("it is older than this build's headers")));
   EXPECT_THAT(doctor({{"SOFTWARE_GPU_CUDNN_CUDA", "12090"}}),
               HasSubstr("  cuDNN: it was made for CUDA 12, this build for 13: install libcudnn9-cuda-13"));
+}
+
+// cuDNN compiles its engines with it; tests/install shows a machine without it.
+TEST(DoctorCuda, FindsTheCompiler) {
+  EXPECT_THAT(doctor({}), ContainsRegex("libnvrtc +/[^\n]*libnvrtc\\.so\\.13"));
 }
 
 TEST(DoctorCuda, FindsNoPlaceForPlans) {

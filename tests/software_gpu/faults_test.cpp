@@ -31,8 +31,9 @@ const std::set<std::string> kSurvivable = {
     // A training without graphs.
     "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaLaunchKernelExC",
     "cublasLtMatmul", "cudnnBackendExecute", "cudaGraphGetNodes", "cudaGraphNodeGetType",
-    // The next engine, or an own kernel.
-    "cudnnBackendFinalize",
+    // The next engine, an own kernel, or a plan by the handle for one that is not loaded from its text.
+    "cudnnBackendFinalize", "cudnnBackendCreateDescriptor", "cudnnBackendGetAttribute",
+    "cudnnBackendSetAttribute",
     // A wait at the very end.
     "cudaStreamSynchronize"};
 

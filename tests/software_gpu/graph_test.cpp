@@ -247,16 +247,16 @@ TEST(GraphExecution, PreparesWhatStandsIn) {
   const auto make = [&] {
     made.push_back(context.plan_store().request(relu_graph(), {{Role::x, x->data()}, {Role::y, y->data()}}));
   };
-  const auto bound = context.plan_store().request(g, {}, {.realised_by = "own kernel", .make = make});
-  context.plan_store().request(g, {},
-                               {.realised_by = "dropped", .make = [] { FAIL() << "nobody waits for it"; }});
+  const auto bound = context.plan_store().request(g, {}, {.name = "relu", .make = make});
+  context.plan_store().request(g, {}, {.name = "dropped", .make = [] { FAIL() << "nobody waits for it"; }});
   context.prepare();
   context.prepare();
   ASSERT_EQ(made.size(), 1u);
   made[0]->execute();
   ASSERT_EQ(context.plans().size(), 2u);
   EXPECT_EQ(context.plans()[0].realisation, Realisation::own_kernel);
-  EXPECT_EQ(context.plans()[0].realised_by, "own kernel");
+  EXPECT_EQ(context.plans()[0].realised_by, "own kernel: relu");
+  EXPECT_EQ(context.plans()[0].notes, "cuDNN has no plan");
   EXPECT_EQ(context.plans()[1].realisation, Realisation::planned);
 }
 
@@ -269,12 +269,14 @@ TEST(GraphExecution, PolicyChoosesAmongEngines) {
   const auto engine = [&](const Policy& policy) {
     return Planner(device, policy).plans(g, 1).at(0).info.engine;
   };
-  // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 has tensor cores, 1 is not
-  // deterministic, 3 wants a terabyte, 2 and 5 are plain.
+  // The stand-in's engines in its heuristics' order: 4 does not finalise, 0 is naive, 7 has tensor cores, 1
+  // is not deterministic, 3 wants a terabyte, 2 and 5 are plain.
   EXPECT_EQ(engine({.precision = Precision::fp32}), 2);
   EXPECT_EQ(engine({.precision = Precision::fp32, .deterministic = false}), 1);
-  EXPECT_EQ(engine({.precision = Precision::tf32}), 0);
-  EXPECT_EQ(Planner(device, {.precision = Precision::tf32, .deterministic = false}).plans(g, 9).size(), 4u);
+  EXPECT_EQ(engine({.precision = Precision::tf32}), 7);
+  const auto plans = Planner(device, {.precision = Precision::tf32, .deterministic = false}).plans(g, 9);
+  EXPECT_EQ(plans.size(), 5u);
+  EXPECT_EQ(plans.back().info.engine, 0) << "naive ones come last";
 }
 
 }  // namespace

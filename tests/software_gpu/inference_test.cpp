@@ -37,7 +37,7 @@ double spacing(Precision precision) {
 TEST(SoftwareGpuInference, AnswersAsTheTrainerDoesInEveryPrecision) {
   const Dataset data = noise(23);
   const Model model = builtin_model("convnet", {1, 8, 8}, 2);
-  const auto trained = make_cuda_backend({});
+  const auto trained = make_cuda_backend({.precision = Precision::fp32});
   Trainer trainer(*trained, model, initial_state(model, 3), {.batch_size = 10, .epochs = 1});
   trainer.fit(data);
   const std::vector<double> expected = trainer.predict(data);

@@ -86,6 +86,50 @@ TEST_P(ParameterOrder, OnlyParametersCanBeReordered) {
   EXPECT_NO_THROW(backend_.make_linear(kLinear, rows, loose, {}));
 }
 
+TEST(ParameterTypes, EveryOperandHasTheTypeThatTheOperationReads) {
+  CudaBackend backend(CudaOptions{.precision = Precision::bf16});
+  const auto real = [&](const Shape& shape) {
+    return Variable{backend.make_tensor(shape, DType::float32), nullptr};
+  };
+  const auto stored = [&](const Shape& shape) { return Variable{backend.make_activation(shape), nullptr}; };
+  const auto refused = [](const auto& make, const std::string& what) {
+    try {
+      make();
+      ADD_FAILURE() << what << " was accepted";
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(what));
+    }
+  };
+  const auto parameters = backend.make_parameters(std::vector<Shape>{{2, 12}, {2}}, true);
+  const Variable& weight = parameters->variables()[0];
+  const Variable& bias = parameters->variables()[1];
+  const Linear linear{.in_features = 12, .out_features = 2};
+  EXPECT_NO_THROW(backend.make_linear(linear, stored({3, 12}), weight, bias));
+  refused([&] { backend.make_linear(linear, real({3, 12}), weight, bias); }, "Linear: input [3, 12]");
+  refused(
+      [&] {
+        backend.make_linear(linear, stored({3, 12}), real({2, 12}), bias);
+      },
+      "Linear: weight [2, 12]");
+  refused([&] { backend.make_linear(linear, stored({3, 12}), weight, real({2})); }, "Linear: bias [2]");
+  refused([&] { backend.make_relu(real({3, 12})); }, "ReLU: input [3, 12] is not a tensor of bfloat16");
+  refused([&] { backend.make_add(stored({3, 12}), real({3, 12})); }, "add: second input");
+
+  const BatchNorm2d norm{.num_features = 4};
+  const Variable x = stored({2, 4, 3, 3}), vector = real({4});
+  EXPECT_NO_THROW(backend.make_batch_norm(norm, false, x, {vector, vector, vector.value, vector.value}));
+  refused(
+      [&] {
+        backend.make_batch_norm(norm, false, x, {vector, vector, nullptr, vector.value});
+      },
+      "BatchNorm2d: running mean is missing");
+  refused(
+      [&] {
+        backend.make_batch_norm(norm, false, x, {vector, vector, vector.value, stored({4}).value});
+      },
+      "BatchNorm2d: running variance [4] is not a tensor of float32");
+}
+
 TEST_P(ParameterOrder, AGradientLiesAsItsValue) {
   const Variable x{backend_.make_activation({2, 3, 2, 2}), nullptr};
   const Variable mixed{backend_.flatten(x).value, backend_.make_activation({2, 12})};

@@ -78,6 +78,30 @@ TEST(SoftwareGpuTraining, ASecondEvaluationOnlyLaunches) {
   EXPECT_EQ(count("cudaMemcpyAsync to_device"), 3) << "order, cursor, metrics; and no pixel";
 }
 
+// The epoch's loss is a mean over its own batches, whatever became of an evaluation between two of them.
+TEST(SoftwareGpuTraining, AFailedEvaluationLeavesTheEpochsMetrics) {
+  setenv("SOFTWARE_GPU_FAIL", "cudaGraphLaunch:3:719", 1);  // the first behind those of two training steps
+  const auto backend = make_cuda_backend({});
+  const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+  const Dataset data = stripes(40);
+  const TrainOptions options{.batch_size = 4, .epochs = 1, .log_every = 1};
+  const auto epoch_loss = [&](bool evaluates) {
+    Trainer trainer(*backend, model, initial_state(model, 3), options);
+    const auto evaluator = trainer.evaluator(data);
+    double loss = 0.0;
+    trainer.fit(data, {.step =
+                           [&](const StepReport& report) {
+                             if (evaluates && report.step == 2) {
+                               EXPECT_THROW(evaluator->evaluate(), Error);
+                             }
+                           },
+                       .epoch = [&](const EpochReport& report) { loss = report.loss; }});
+    return loss;
+  };
+  const double disturbed = epoch_loss(true);
+  EXPECT_EQ(disturbed, epoch_loss(false));
+}
+
 TEST(SoftwareGpuTraining, SaysWhyThereIsNoGraph) {
   setenv("SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:1:719", 1);
   // Read when the first call is made, so in a process of its own: CTest gives each case one.

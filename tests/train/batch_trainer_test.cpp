@@ -61,7 +61,7 @@ class BatchTrainerTest : public testing::TestWithParam<std::string> {
   Backend& backend() { return *choice_.backend; }
 
  private:
-  BackendChoice choice_ = make_backend(GetParam());
+  BackendChoice choice_ = make_exact_backend(GetParam());
 };
 
 TEST_P(BatchTrainerTest, DoesWhatTheTrainerDoes) {

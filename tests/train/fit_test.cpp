@@ -48,7 +48,7 @@ class FitTest : public testing::TestWithParam<std::string> {
     return "trained";
   }
 
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam()).backend;
 };
 
 // What a step finds whose parameter `name` has become NaN before it.
@@ -65,7 +65,7 @@ std::string found_after_poisoning(Backend& backend, const std::string& name) {
   EXPECT_FALSE(state.finite_check->read().has_value());
   std::vector<double> values = backend.read(*state.parameters.at(name).value);
   values.at(1) = std::numeric_limits<double>::quiet_NaN();
-  state.parameters.write(name, values);
+  backend.write(*state.parameters.at(name).value, values);
   step->run(1);
   const auto found = state.finite_check->read();
   if (!found) return "nothing";
@@ -126,6 +126,17 @@ TEST_P(FitTest, NamesTheStepAsWell) {
                              .check_finite = true};
   EXPECT_THAT(failure(initial_state(convnet(), 1), options),
               AllOf(HasSubstr("step 2: the first NaN or infinity came out of layer"), HasSubstr(".fprop")));
+}
+
+TEST_P(FitTest, ARestoredTrainingIsRidOfItsNaN) {
+  Trainer trainer(*backend_, convnet(), initial_state(convnet(), 1), {.batch_size = 4, .check_finite = true});
+  const TrainingSnapshot healthy = trainer.snapshot();
+  TrainingSnapshot poisoned = healthy;
+  poisoned.optimizer.at(0).second.values.at(0) = std::numeric_limits<double>::quiet_NaN();
+  trainer.restore(poisoned);
+  EXPECT_THROW(trainer.fit(noise(8)), Error);
+  trainer.restore(healthy);
+  EXPECT_NO_THROW(trainer.fit(noise(8)));
 }
 
 TEST_P(FitTest, ProfilesStepsPartByPart) {

@@ -11,6 +11,7 @@
 
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
+#include "tests/usable_backends.h"
 
 namespace convoy {
 
@@ -35,7 +36,7 @@ TEST_P(Gradcheck, DifferencesAgreeToAMillionth) {
 TEST_P(Gradcheck, EveryBackendAgreesWithTheDoubleReference) {
   for (const BackendStatus& status : backend_statuses()) {
     if (!status.usable) continue;
-    const auto choice = make_backend(status.name);
+    const auto choice = make_exact_backend(status.name);
     const GradcheckResult result = check_against_reference(GetParam(), *choice.backend);
     EXPECT_LE(result.error, result.tolerance) << status.name << " in " << result.worst;
   }

@@ -75,7 +75,7 @@ Model awkward() {
 
 class InferenceTest : public testing::TestWithParam<std::string> {
  protected:
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam()).backend;
 };
 
 double largest(const std::vector<double>& values) {

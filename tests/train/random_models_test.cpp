@@ -105,7 +105,7 @@ class RandomModels : public testing::TestWithParam<std::string> {
     }
   }
 
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam()).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam()).backend;
 };
 
 TEST_P(RandomModels, TrainLikeTheDoubleReference) {

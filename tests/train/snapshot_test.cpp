@@ -67,7 +67,7 @@ class SnapshotTest : public testing::TestWithParam<std::string> {
   }
 
   // On a GPU four steps a launch, which the reports after every third step cut into pieces.
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam(), {.steps_per_launch = 4}).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam(), {.steps_per_launch = 4}).backend;
 };
 
 // Snapshots after step 3 (no multiple of a launch), after the first epoch's last step, between two epochs,

@@ -38,7 +38,7 @@ Model convnet(std::int64_t classes = 3) { return builtin_model("convnet", {1, 8,
 class TrainerTest : public testing::TestWithParam<std::string> {
  protected:
   // One step a launch: these tests look at every step.
-  std::shared_ptr<Backend> backend_ = make_backend(GetParam(), {.steps_per_launch = 1}).backend;
+  std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam(), {.steps_per_launch = 1}).backend;
 };
 
 TEST_P(TrainerTest, LearnsAndGeneralises) {

@@ -1,149 +1,139 @@
 #include "engine/backend/cpu/batch_norm_loops.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/backend/cpu/batch_norm_loops.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
 #include <algorithm>
 
-#include "engine/backend/cpu/loops.h"
-#include "engine/backend/cpu/vectorized.h"
+#include "engine/backend/cpu/relu-inl.h"
 
-namespace convoy::cpu {
-namespace {
+HWY_BEFORE_NAMESPACE();
+namespace convoy::cpu::HWY_NAMESPACE {
 
-template <int kBytes>
-using FloatRow = Wide<float, kRow, kBytes>;
-
-// Floats that are summed in floats before the sum goes on in double: 64 terms in each of 16 sums, so that a
-// plane of any size costs no digit.
+// Floats that are walked together: few enough to stay in the first cache, where a row takes several
+// registers. They are summed in floats before the sum goes on in double: at most 64 terms in each sum, so
+// that a plane of any size costs no digit.
 constexpr std::int64_t kChunk = 64 * kRow;
 
-template <int kBytes>
-[[gnu::always_inline]] inline void fold(DoubleRow& into, const FloatRow<kBytes>& sum) {
-  Row row;
-  sum.store(row.data());
-  for (std::size_t j = 0; j < row.size(); ++j) into[j] += row[j];
-}
-
-// As relu_passes, a row at once.
-template <int kBytes>
-[[gnu::always_inline]] inline FloatRow<kBytes> behind_relu(const FloatRow<kBytes>& value,
-                                                           const FloatRow<kBytes>& y, bool relu) {
-  const FloatRow<kBytes> zero{};
-  return relu ? FloatRow<kBytes>::choose(y <= zero, zero, value) : value;
-}
-
-inline float behind_relu(float value, float y, bool relu) { return !relu || relu_passes(y) ? value : 0.0f; }
-
-template <int kBytes>
-[[gnu::always_inline]] inline void add_deviations_in(const DeviationSums& p) {
-  using Floats = FloatRow<kBytes>;
-  const std::int64_t whole = p.size / kRow * kRow;
-  const Floats pivot = Floats::load(p.pivot.data());
+/// Calls `body(d, begin, end, lane)` for the floats from `begin` on, every row until `end`, of vectors that
+/// begin with that lane of a row. What is left behind the rows comes one by one.
+template <class Body>
+HWY_INLINE void for_each_part(std::int64_t size, Body body) {
+  const hn::CappedTag<float, kRow> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t whole = size / kRow * kRow;
   for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
-    Floats sum = {};
-    Floats squares = {};
-    for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
-      const Floats d = Floats::load(p.x + i) - pivot;
-      sum = sum + d;
-      squares = squares + d * d;
+    for (std::int64_t lane = 0; lane < kRow; lane += lanes) {
+      body(d, begin + lane, std::min(whole, begin + kChunk), lane);
     }
-    fold(p.sum, sum);
-    fold(p.squares, squares);
   }
-  for (std::int64_t i = whole; i < p.size; ++i) {
-    const auto j = static_cast<std::size_t>(i - whole);
-    const float d = p.x[i] - p.pivot[j];
-    p.sum[j] += d;
-    p.squares[j] += d * d;
-  }
+  const hn::CappedTag<float, 1> one;
+  for (std::int64_t i = whole; i < size; ++i) body(one, i, size, i - whole);
 }
 
-template <int kBytes>
-[[gnu::always_inline]] inline void normalize_in(const Normalization16& p) {
-  using Floats = FloatRow<kBytes>;
-  const std::int64_t whole = p.size / kRow * kRow;
-  const Floats mean = Floats::load(p.mean.data());
-  const Floats scale = Floats::load(p.scale.data());
-  const Floats shift = Floats::load(p.shift.data());
-  for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats value = (Floats::load(p.x + i) - mean) * scale + shift;
-    behind_relu(value, value, p.relu).store(p.y + i);
-  }
-  for (std::int64_t i = whole; i < p.size; ++i) {
-    const auto j = static_cast<std::size_t>(i - whole);
-    const float value = (p.x[i] - p.mean[j]) * p.scale[j] + p.shift[j];
-    p.y[i] = behind_relu(value, value, p.relu);
-  }
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const Row& row, std::int64_t lane) {
+  return hn::LoadU(d, row.data() + lane);
 }
 
-template <int kBytes>
-[[gnu::always_inline]] inline void add_gradients_in(const GradientSums& p) {
-  using Floats = FloatRow<kBytes>;
-  const std::int64_t whole = p.size / kRow * kRow;
-  const Floats mean = Floats::load(p.mean.data());
-  const Floats scale = Floats::load(p.scale.data());
-  const Floats shift = Floats::load(p.shift.data());
-  for (std::int64_t begin = 0; begin < whole; begin += kChunk) {
-    Floats sum = {};
-    Floats products = {};
-    for (std::int64_t i = begin; i < std::min(whole, begin + kChunk); i += kRow) {
-      const Floats d = Floats::load(p.x + i) - mean;
-      const Floats g = behind_relu(Floats::load(p.dy + i), d * scale + shift, p.relu);
-      sum = sum + g;
-      products = products + g * d;
+/// into += sum
+template <class D>
+HWY_INLINE void fold(D d, hn::Vec<D> sum, DoubleRow& into, std::int64_t lane) {
+  float terms[kRow];
+  hn::StoreU(sum, d, terms);
+  for (std::size_t j = 0; j < hn::Lanes(d); ++j) into[static_cast<std::size_t>(lane) + j] += terms[j];
+}
+
+/// Adds to two pairs of sums in turn, as one addition would wait for the other: `add(i, sum, sum)`.
+template <class D, class Add>
+HWY_INLINE void sum_rows(D d, std::int64_t begin, std::int64_t end, std::int64_t lane, DoubleRow& first,
+                         DoubleRow& second, Add add) {
+  auto a = hn::Zero(d), b = hn::Zero(d), other_a = hn::Zero(d), other_b = hn::Zero(d);
+  std::int64_t i = begin;
+  for (; i + kRow < end; i += 2 * kRow) {
+    add(i, a, b);
+    add(i + kRow, other_a, other_b);
+  }
+  if (i < end) add(i, a, b);
+  fold(d, hn::Add(a, other_a), first, lane);
+  fold(d, hn::Add(b, other_b), second, lane);
+}
+
+void add_deviations(const DeviationSums& p) {
+  for_each_part(p.size, [&](auto d, std::int64_t begin, std::int64_t end, std::int64_t lane) HWY_ATTR {
+    const auto pivot = load(d, p.pivot, lane);
+    sum_rows(d, begin, end, lane, p.sum, p.squares, [&](std::int64_t i, auto& sum, auto& squares) HWY_ATTR {
+      const auto deviation = hn::Sub(hn::LoadU(d, p.x + i), pivot);
+      sum = hn::Add(sum, deviation);
+      squares = hn::Add(squares, hn::Mul(deviation, deviation));
+    });
+  });
+}
+
+void normalize(const Normalization16& p) {
+  for_each_part(p.size, [&](auto d, std::int64_t begin, std::int64_t end, std::int64_t lane) HWY_ATTR {
+    const auto mean = load(d, p.mean, lane);
+    const auto scale = load(d, p.scale, lane);
+    const auto shift = load(d, p.shift, lane);
+    const auto threshold = relu_threshold(d, p.relu);
+    for (std::int64_t i = begin; i < end; i += kRow) {
+      const auto y = hn::Add(hn::Mul(hn::Sub(hn::LoadU(d, p.x + i), mean), scale), shift);
+      hn::StoreU(behind_relu(y, y, threshold), d, p.y + i);
     }
-    fold(p.sum, sum);
-    fold(p.products, products);
-  }
-  for (std::int64_t i = whole; i < p.size; ++i) {
-    const auto j = static_cast<std::size_t>(i - whole);
-    const float d = p.x[i] - p.mean[j];
-    const float g = behind_relu(p.dy[i], d * p.scale[j] + p.shift[j], p.relu);
-    p.sum[j] += g;
-    p.products[j] += g * d;
-  }
+  });
 }
 
-template <int kBytes>
-[[gnu::always_inline]] inline void differentiate_in(const InputGradient& p) {
-  using Floats = FloatRow<kBytes>;
-  const std::int64_t whole = p.size / kRow * kRow;
-  const Floats mean = Floats::load(p.mean.data());
-  const Floats scale = Floats::load(p.scale.data());
-  const Floats shift = Floats::load(p.shift.data());
-  const Floats slope = Floats::load(p.slope.data());
-  const Floats constant = Floats::load(p.constant.data());
-  for (std::int64_t i = 0; i < whole; i += kRow) {
-    const Floats d = Floats::load(p.x + i) - mean;
-    const Floats g = behind_relu(Floats::load(p.dy + i), d * scale + shift, p.relu);
-    (scale * g + (slope * d + constant)).store(p.dx + i);
-  }
-  for (std::int64_t i = whole; i < p.size; ++i) {
-    const auto j = static_cast<std::size_t>(i - whole);
-    const float d = p.x[i] - p.mean[j];
-    const float g = behind_relu(p.dy[i], d * p.scale[j] + p.shift[j], p.relu);
-    p.dx[i] = p.scale[j] * g + (p.slope[j] * d + p.constant[j]);
-  }
+void add_gradients(const GradientSums& p) {
+  for_each_part(p.size, [&](auto d, std::int64_t begin, std::int64_t end, std::int64_t lane) HWY_ATTR {
+    const auto mean = load(d, p.mean, lane);
+    const auto scale = load(d, p.scale, lane);
+    const auto shift = load(d, p.shift, lane);
+    const auto threshold = relu_threshold(d, p.relu);
+    sum_rows(d, begin, end, lane, p.sum, p.products, [&](std::int64_t i, auto& sum, auto& products) HWY_ATTR {
+      const auto deviation = hn::Sub(hn::LoadU(d, p.x + i), mean);
+      const auto y = hn::Add(hn::Mul(deviation, scale), shift);
+      const auto g = behind_relu(hn::LoadU(d, p.dy + i), y, threshold);
+      sum = hn::Add(sum, g);
+      products = hn::Add(products, hn::Mul(g, deviation));
+    });
+  });
 }
 
-}  // namespace
-
-void add_deviations(const DeviationSums& p, int bytes) {
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) { add_deviations_in<kBytes>(p); });
+void differentiate(const InputGradient& p) {
+  for_each_part(p.size, [&](auto d, std::int64_t begin, std::int64_t end, std::int64_t lane) HWY_ATTR {
+    const auto mean = load(d, p.mean, lane);
+    const auto scale = load(d, p.scale, lane);
+    const auto shift = load(d, p.shift, lane);
+    const auto slope = load(d, p.slope, lane);
+    const auto constant = load(d, p.constant, lane);
+    const auto threshold = relu_threshold(d, p.relu);
+    for (std::int64_t i = begin; i < end; i += kRow) {
+      const auto deviation = hn::Sub(hn::LoadU(d, p.x + i), mean);
+      const auto y = hn::Add(hn::Mul(deviation, scale), shift);
+      const auto g = behind_relu(hn::LoadU(d, p.dy + i), y, threshold);
+      const auto rest = hn::Add(hn::Mul(slope, deviation), constant);
+      hn::StoreU(hn::Add(hn::Mul(scale, g), rest), d, p.dx + i);
+    }
+  });
 }
 
-void normalize(const Normalization16& p, int bytes) {
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) { normalize_in<kBytes>(p); });
-}
+}  // namespace convoy::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
 
-void add_gradients(const GradientSums& p, int bytes) {
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) { add_gradients_in<kBytes>(p); });
-}
+#if HWY_ONCE
+namespace convoy::cpu {
 
-void differentiate(const InputGradient& p, int bytes) {
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) { differentiate_in<kBytes>(p); });
-}
+HWY_EXPORT(add_deviations);
+HWY_EXPORT(normalize);
+HWY_EXPORT(add_gradients);
+HWY_EXPORT(differentiate);
+
+void add_deviations(const DeviationSums& plane) { HWY_DYNAMIC_DISPATCH(add_deviations)(plane); }
+void normalize(const Normalization16& plane) { HWY_DYNAMIC_DISPATCH(normalize)(plane); }
+void add_gradients(const GradientSums& plane) { HWY_DYNAMIC_DISPATCH(add_gradients)(plane); }
+void differentiate(const InputGradient& plane) { HWY_DYNAMIC_DISPATCH(differentiate)(plane); }
 
 }  // namespace convoy::cpu
+#endif

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "engine/backend/cpu/registers.h"
 #include "engine/backend/cpu/row.h"
 
 namespace convoy::cpu {
@@ -17,7 +16,7 @@ struct DeviationSums {
   DoubleRow& sum;
   DoubleRow& squares;
 };
-void add_deviations(const DeviationSums& plane, int bytes = widest_registers());
+void add_deviations(const DeviationSums& plane);
 
 /// y = (x - mean) scale + shift, behind a ReLU if `relu`. Not folded into x scale + shift', where the two
 /// terms cancel if the mean is large.
@@ -30,7 +29,7 @@ struct Normalization16 {
   const Row& shift;
   bool relu;
 };
-void normalize(const Normalization16& plane, int bytes = widest_registers());
+void normalize(const Normalization16& plane);
 
 /// sum += g, products += g (x - mean), where g is dy, behind a ReLU only where it let y through. That is made
 /// again from x: a few operations cost less than reading y.
@@ -45,7 +44,7 @@ struct GradientSums {
   DoubleRow& sum;
   DoubleRow& products;
 };
-void add_gradients(const GradientSums& plane, int bytes = widest_registers());
+void add_gradients(const GradientSums& plane);
 
 /// dx = scale g + slope (x - mean) + constant
 struct InputGradient {
@@ -60,6 +59,6 @@ struct InputGradient {
   const Row& constant;
   bool relu;
 };
-void differentiate(const InputGradient& plane, int bytes = widest_registers());
+void differentiate(const InputGradient& plane);
 
 }  // namespace convoy::cpu

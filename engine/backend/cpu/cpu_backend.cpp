@@ -7,6 +7,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
+#include "engine/backend/cpu/simd.h"
 
 namespace convoy {
 namespace {
@@ -50,8 +51,8 @@ std::string instruction_set() {
 
 std::string cpu::CpuBackend::description() const {
   const dnnl_version_t& version = *dnnl_version();
-  return fmt::format("{}, {} threads, oneDNN {}.{}.{} ({})", cpu_model(), omp_get_max_threads(),
-                     version.major, version.minor, version.patch, instruction_set());
+  return fmt::format("{}, {} threads, oneDNN {}.{}.{} ({}), Highway {}", cpu_model(), omp_get_max_threads(),
+                     version.major, version.minor, version.patch, instruction_set(), simd_target());
 }
 
 std::string cpu_backend_missing() { return {}; }

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "convoy/error.h"
+#include "engine/backend/cpu/simd.h"
 
 namespace convoy::cpu {
 namespace {
@@ -27,7 +28,9 @@ Buffer::Buffer(std::size_t bytes)
 
 void Buffer::Free::operator()(void* bytes) const { std::free(bytes); }
 
-Device::Device() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), scratchpad_(0) {}
+Device::Device() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), scratchpad_(0) {
+  limit_simd_to_onednn();
+}
 
 void Device::reserve_scratchpad(std::size_t bytes) {
   if (bytes > scratchpad_.size()) scratchpad_ = Buffer(bytes);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/elementwise_loops.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/model/layer_rules.h"
@@ -30,11 +31,11 @@ class DropoutOperation final : public Operation {
       return;
     }
     draw();
-    multiply(x_.value->floats(), y_.value->floats());
+    combine_all(multiply, x_.value->floats(), mask_.floats(), y_.value->floats());
   }
 
   void backward() override {
-    if (x_.grad) multiply(y_.grad->floats(), x_.grad->floats());
+    if (x_.grad) combine_all(multiply, y_.grad->floats(), mask_.floats(), x_.grad->floats());
   }
 
  private:
@@ -49,15 +50,6 @@ class DropoutOperation final : public Operation {
       mask[i] = draw >= p_ ? scale_ : 0.0f;
     }
     drawn_.copy();
-  }
-
-  void multiply(std::span<const float> from, std::span<float> to) const {
-    const auto count = static_cast<std::int64_t>(to.size());
-    const float* a = from.data();
-    const float* mask = mask_.floats().data();
-    float* out = to.data();
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
-    for (std::int64_t i = 0; i < count; ++i) out[i] = a[i] * mask[i];
   }
 
   double p_;

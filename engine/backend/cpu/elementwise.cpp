@@ -1,25 +1,12 @@
-// ReLU, addition and fork: loops over memory in whatever order it is. A blocked layout's padding is zero and
-// stays zero.
+// ReLU, addition and fork: elementwise_loops.h.
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/elementwise_loops.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 
 namespace convoy::cpu {
 namespace {
-
-/// destination[i] = value(i)
-template <typename Value>
-void fill(std::span<float> destination, Value value) {
-  const auto count = static_cast<std::int64_t>(destination.size());
-  float* to = destination.data();
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) to[i] = value(i);
-}
-
-void add(std::span<const float> a, std::span<const float> b, std::span<float> sum) {
-  fill(sum, [p = a.data(), q = b.data()](std::int64_t i) { return p[i] + q[i]; });
-}
 
 class ReluOperation final : public Operation {
  public:
@@ -29,15 +16,11 @@ class ReluOperation final : public Operation {
            output_ = make_variable(device, x_.shape(), x_.value->layout(), x_.grad != nullptr)) {}
 
   void forward(Phase) override {
-    fill(y_.value->floats(),
-         [x = x_.value->floats().data()](std::int64_t i) { return relu_passes(x[i]) ? x[i] : 0.0f; });
+    combine_all(mask_by_relu, x_.value->floats(), x_.value->floats(), y_.value->floats());
   }
 
   void backward() override {
-    if (!x_.grad) return;
-    fill(x_.grad->floats(), [x = x_.value->floats().data(), dy = y_.grad->floats().data()](std::int64_t i) {
-      return relu_passes(x[i]) ? dy[i] : 0.0f;
-    });
+    if (x_.grad) combine_all(mask_by_relu, x_.value->floats(), y_.grad->floats(), x_.grad->floats());
   }
 
  private:
@@ -67,7 +50,7 @@ class AddOperation final : public Operation {
     b_like_a_.copy();
     const auto* b = static_cast<const float*>(b_like_a_.memory().get_data_handle());
     const std::span<float> y = y_.value->floats();
-    add(a_.value->floats(), {b, y.size()}, y);
+    combine_all(add, a_.value->floats(), {b, y.size()}, y);
   }
 
   void backward() override {
@@ -98,7 +81,7 @@ class ForkOperation final : public Fork {
   void forward(Phase) override {}  // both branches read x itself
 
   void backward() override {
-    if (x_.grad) add(first_grad_->floats(), second_grad_->floats(), x_.grad->floats());
+    if (x_.grad) combine_all(add, first_grad_->floats(), second_grad_->floats(), x_.grad->floats());
   }
 
  private:

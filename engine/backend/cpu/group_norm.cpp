@@ -234,11 +234,10 @@ OperationPtr CpuBackend::make_group_norm(const GroupNorm& layer, const Variable&
                                          const Variable& bias) {
   Bound bound_x("GroupNorm: input", x), bound_weight, bound_bias;
   output_shape(layer, bound_x.shape());  // refuses what does not fit
-  require_bias("GroupNorm", layer.affine, bias, layer.num_channels);
+  require_affine("GroupNorm", layer.affine, weight, bias, layer.num_channels);
   if (layer.affine) {
     bound_weight = Bound("GroupNorm: weight", weight);
     bound_bias = Bound("GroupNorm: bias", bias);
-    require_shape("GroupNorm: weight", bound_weight.shape(), {layer.num_channels});
   }
   return std::make_unique<GroupNormOperation>(device_, layer, std::move(bound_x), std::move(bound_weight),
                                               std::move(bound_bias));

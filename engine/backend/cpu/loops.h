@@ -1,14 +1,29 @@
 // What the loops of several operations share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 
 namespace convoy::cpu {
 
-/// What ReLU and its gradient let through; as in PyTorch, a NaN, too.
-inline bool relu_passes(float value) { return !(value <= 0.0f); }
-
 /// Loops shorter than this run on one thread: waking the others takes longer than the loop.
 constexpr std::int64_t kParallelFrom = 16384;
+
+/// Calls `part(begin, end)` for parts of 0 .. count, on all threads: the same parts whatever their number.
+template <typename Part>
+void in_parallel(std::int64_t count, Part part) {
+  constexpr std::int64_t kPart = 4096;  // floats: whole cache lines and few calls
+#pragma omp parallel for schedule(static) if (count >= kParallelFrom)
+  for (std::int64_t begin = 0; begin < count; begin += kPart) part(begin, std::min(count, begin + kPart));
+}
+
+/// One of elementwise_loops.h over whole tensors of one size, on all threads.
+inline void combine_all(void (*loop)(const float*, const float*, float*, std::int64_t),
+                        std::span<const float> a, std::span<const float> b, std::span<float> out) {
+  in_parallel(std::ssize(out), [&](std::int64_t begin, std::int64_t end) {
+    loop(a.data() + begin, b.data() + begin, out.data() + begin, end - begin);
+  });
+}
 
 }  // namespace convoy::cpu

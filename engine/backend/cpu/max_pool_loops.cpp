@@ -1,15 +1,24 @@
 #include "engine/backend/cpu/max_pool_loops.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/backend/cpu/max_pool_loops.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
 #include <algorithm>
+#include <limits>
 
-#include "engine/backend/cpu/vectorized.h"
+// Of a lambda that is called in two places and must not be called at all.
+#undef INLINE_LAMBDA
+#define INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
 
-namespace convoy::cpu {
-namespace {
+HWY_BEFORE_NAMESPACE();
+namespace convoy::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
 /// Calls `body(row, column, where its output lies)` for each window; a window may begin before the plane.
-template <typename Body>
-[[gnu::always_inline]] inline void for_each_window(const PoolPlane& p, Body body) {
+template <class Body>
+HWY_INLINE void for_each_window(const PoolPlane& p, Body body) {
   for (std::int64_t i = 0; i < p.output_height; ++i) {
     for (std::int64_t j = 0; j < p.output_width; ++j) {
       body(i * p.window.stride[0] - p.window.padding[0], j * p.window.stride[1] - p.window.padding[1],
@@ -18,77 +27,143 @@ template <typename Body>
   }
 }
 
-/// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane.
-template <typename Body>
-[[gnu::always_inline]] inline void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column,
-                                                Body body) {
+/// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane. Windows
+/// of `kSide` by `kSide` are unrolled where all of them do; 0 is any other window.
+template <int kLanes, int kSide, class Body>
+HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column, Body body) {
+  const bool inside = row >= 0 && column >= 0 && row + kSide <= p.height && column + kSide <= p.width;
+  if (kSide > 0 && inside) {
+    for (int i = 0; i < kSide; ++i) {
+      const std::int64_t line = ((row + i) * p.width + column) * kLanes;
+      for (int j = 0; j < kSide; ++j) body(line + j * kLanes, i * kSide + j);
+    }
+    return;
+  }
   const std::int64_t last_i = std::min(p.window.kernel_size[0], p.height - row);
   const std::int64_t last_j = std::min(p.window.kernel_size[1], p.width - column);
   for (std::int64_t i = std::max<std::int64_t>(0, -row); i < last_i; ++i) {
     for (std::int64_t j = std::max<std::int64_t>(0, -column); j < last_j; ++j) {
-      body(((row + i) * p.width + column + j) * p.lanes,
+      body(((row + i) * p.width + column + j) * kLanes,
            static_cast<std::int32_t>(i * p.window.kernel_size[1] + j));
     }
   }
 }
 
-template <int kLanes, int kBytes>
-[[gnu::always_inline]] inline void forward(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
-  using Floats = Wide<float, kLanes, kBytes>;
-  using Numbers = Wide<std::int32_t, kLanes, kBytes>;
-  for_each_window(
-      p, [&](std::int64_t row, std::int64_t column, std::int64_t output) __attribute__((always_inline)) {
-        Floats best = {};
-        Numbers where = {};
-        bool first = true;
-        for_each_tap(
-            p, row, column, [&](std::int64_t at, std::int32_t number) __attribute__((always_inline)) {
-              const Floats value = Floats::load(x + at);
-              // Not greater, or nothing takes the place of a NaN. The first tap is taken as it is.
-              const auto keep = first ? Numbers::all(0) : (value <= best) | (best != best);
-              best = Floats::choose(keep, best, value);
-              where = Numbers::choose(keep, where, Numbers::all(number));
-              first = false;
-            });
-        best.store(y + output);
-        where.store(tap + output);
-      });
+/// The number of a window's first tap within the plane.
+HWY_INLINE std::int32_t first_tap(const PoolPlane& p, std::int64_t row, std::int64_t column) {
+  const std::int64_t i = std::max<std::int64_t>(0, -row), j = std::max<std::int64_t>(0, -column);
+  return static_cast<std::int32_t>(i * p.window.kernel_size[1] + j);
 }
 
-template <int kLanes, int kBytes>
-[[gnu::always_inline]] inline void backward(const PoolPlane& p, const float* dy, const std::int32_t* tap,
-                                            float* dx) {
-  using Floats = Wide<float, kLanes, kBytes>;
-  using Numbers = Wide<std::int32_t, kLanes, kBytes>;
-  std::fill_n(dx, p.height * p.width * kLanes, 0.0f);
-  for_each_window(
-      p, [&](std::int64_t row, std::int64_t column, std::int64_t output) __attribute__((always_inline)) {
-        const Floats gradient = Floats::load(dy + output);
-        const Numbers where = Numbers::load(tap + output);
-        for_each_tap(
-            p, row, column, [&](std::int64_t at, std::int32_t number) __attribute__((always_inline)) {
-              const Floats here = Floats::choose(where == Numbers::all(number), gradient, {});
-              (Floats::load(dx + at) + here).store(dx + at);
-            });
-      });
+template <int kLanes>
+using LanesOf = hn::CappedTag<float, kLanes>;  // side by side; they may take several vectors
+
+struct Forward {
+  const float* x;
+  float* y;
+  std::int32_t* tap;
+
+  template <int kLanes, int kSide>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    const LanesOf<kLanes> d;
+    const hn::RebindToSigned<LanesOf<kLanes>> di;
+    for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) INLINE_LAMBDA {
+      const std::int32_t first = first_tap(p, row, column);
+      for (std::int64_t lane = 0; lane < kLanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+        // What the first tap is not above is as small itself, so it is the maximum all the same.
+        auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+        auto where = hn::Set(di, first);
+        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+          const auto value = hn::LoadU(d, x + at + lane);
+          // Not greater, or nothing takes the place of a NaN.
+          const auto keep = hn::Or(hn::Le(value, best), hn::IsNaN(best));
+          best = hn::IfThenElse(keep, best, value);
+          where = hn::IfThenElse(hn::RebindMask(di, keep), where, hn::Set(di, number));
+        });
+        hn::StoreU(best, d, y + output + lane);
+        hn::StoreU(where, di, tap + output + lane);
+      }
+    });
+  }
+};
+
+/// Whether every element lies in one window exactly.
+HWY_INLINE bool tiles(const PoolPlane& p) {
+  const Window& w = p.window;
+  return w.stride == w.kernel_size && p.height == p.output_height * w.stride[0] &&
+         p.width == p.output_width * w.stride[1] && w.padding == Extent{0, 0};
 }
 
-}  // namespace
+struct Backward {
+  const float* dy;
+  const std::int32_t* tap;
+  float* dx;
 
-void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap, int bytes) {
-  if (p.lanes == 1) return forward<1, 4>(p, x, y, tap);
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) {
-        p.lanes == 16 ? forward<16, kBytes>(p, x, y, tap) : forward<8, kBytes>(p, x, y, tap);
-      });
+  template <int kLanes, int kSide>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    if (tiles(p)) return run<kLanes, kSide, true>(p);
+    std::fill_n(dx, p.height * p.width * kLanes, 0.0f);
+    run<kLanes, kSide, false>(p);
+  }
+
+  /// Writes dx, or adds to what is there.
+  template <int kLanes, int kSide, bool kWrite>
+  HWY_INLINE void run(const PoolPlane& p) const {
+    const LanesOf<kLanes> d;
+    const hn::RebindToSigned<LanesOf<kLanes>> di;
+    for_each_window(p, [&](std::int64_t row, std::int64_t column, std::int64_t output) INLINE_LAMBDA {
+      for (std::int64_t lane = 0; lane < kLanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+        const auto gradient = hn::LoadU(d, dy + output + lane);
+        const auto where = hn::LoadU(di, tap + output + lane);
+        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+          const auto here = hn::RebindMask(d, hn::Eq(where, hn::Set(di, number)));
+          const auto share = hn::IfThenElseZero(here, gradient);
+          float* const to = dx + at + lane;
+          hn::StoreU(kWrite ? share : hn::Add(hn::LoadU(d, to), share), d, to);
+        });
+      }
+    });
+  }
+};
+
+template <int kLanes, class Pass>
+HWY_INLINE void run_lanes(const PoolPlane& p, Pass pass) {
+  if (p.window.kernel_size == Extent{2, 2}) return pass.template run<kLanes, 2>(p);
+  if (p.window.kernel_size == Extent{3, 3}) return pass.template run<kLanes, 3>(p);
+  pass.template run<kLanes, 0>(p);
 }
 
-void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx, int bytes) {
-  if (p.lanes == 1) return backward<1, 4>(p, dy, tap, dx);
-  vectorized(
-      bytes, [&]<int kBytes>() __attribute__((always_inline)) {
-        p.lanes == 16 ? backward<16, kBytes>(p, dy, tap, dx) : backward<8, kBytes>(p, dy, tap, dx);
-      });
+template <class Pass>
+HWY_INLINE void run(const PoolPlane& p, Pass pass) {
+  if (p.lanes == 16) return run_lanes<16>(p, pass);
+  if (p.lanes == 8) return run_lanes<8>(p, pass);
+  run_lanes<1>(p, pass);
+}
+
+void max_pool(const PoolPlane& p, const float* x, float* y, std::int32_t* tap) {
+  run(p, Forward{.x = x, .y = y, .tap = tap});
+}
+
+void max_pool_backward(const PoolPlane& p, const float* dy, const std::int32_t* tap, float* dx) {
+  run(p, Backward{.dy = dy, .tap = tap, .dx = dx});
+}
+
+}  // namespace convoy::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::cpu {
+
+HWY_EXPORT(max_pool);
+HWY_EXPORT(max_pool_backward);
+
+void max_pool(const PoolPlane& plane, const float* x, float* y, std::int32_t* tap) {
+  HWY_DYNAMIC_DISPATCH(max_pool)(plane, x, y, tap);
+}
+
+void max_pool_backward(const PoolPlane& plane, const float* dy, const std::int32_t* tap, float* dx) {
+  HWY_DYNAMIC_DISPATCH(max_pool_backward)(plane, dy, tap, dx);
 }
 
 }  // namespace convoy::cpu
+#endif

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "engine/backend/cpu/registers.h"
 #include "engine/model/window.h"
 
 namespace convoy::cpu {
@@ -17,11 +16,9 @@ struct PoolPlane {
 
 /// y = the maximum of each window, tap = its number in the window, the first of equal ones. A NaN is a
 /// maximum. `x` is [height, width, lanes], `y` and `tap` [output_height, output_width, lanes].
-void max_pool(const PoolPlane& plane, const float* x, float* y, std::int32_t* tap,
-              int bytes = widest_registers());
+void max_pool(const PoolPlane& plane, const float* x, float* y, std::int32_t* tap);
 
 /// dx = dy where the maximum was, 0 elsewhere.
-void max_pool_backward(const PoolPlane& plane, const float* dy, const std::int32_t* tap, float* dx,
-                       int bytes = widest_registers());
+void max_pool_backward(const PoolPlane& plane, const float* dy, const std::int32_t* tap, float* dx);
 
 }  // namespace convoy::cpu

@@ -1,18 +1,13 @@
-// The optimizers over the whole arena in one loop. Bound by memory: Adam
-// reads 16 and writes 12 bytes a parameter. The gaps between parameters are zero and stay zero.
-//
-// Options and scalars are private to a thread, or the compiler takes a store for a change of them and does
-// not vectorise.
+// The optimizers over the whole arena in one loop (optimizer_loops.h). The gaps between parameters are zero
+// and stay zero.
 #include <cstring>
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/loops.h"
+#include "engine/backend/cpu/optimizer_loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_backend.h"
-#include "kernels/adam_math.h"
-#include "kernels/average_math.h"
-#include "kernels/sgd_math.h"
 
 namespace convoy::cpu {
 namespace {
@@ -40,16 +35,16 @@ class Adam final : public Optimizer {
 
   void step() override {
     const StepScalars scalars = scalars_of(counter_);
-    const AdamOptions options = options_;
-    const auto count = static_cast<std::int64_t>(arena_.values().size());
-    float* const parameters = arena_.values().data();
-    const float* const gradients = arena_.gradients().data();
     auto* const first = static_cast<float*>(first_->data());
     auto* const second = static_cast<float*>(second_->data());
-#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
-    for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = adam_update(parameters[i], gradients[i], first[i], second[i], scalars, options);
-    }
+    in_parallel(std::ssize(arena_.values()), [&](std::int64_t begin, std::int64_t end) {
+      update_by_adam({.parameters = arena_.values().data() + begin,
+                      .gradients = arena_.gradients().data() + begin,
+                      .first = first + begin,
+                      .second = second + begin,
+                      .count = end - begin},
+                     scalars, options_);
+    });
   }
 
  private:
@@ -70,23 +65,14 @@ class Sgd final : public Optimizer {
 
   void step() override {
     const StepScalars scalars = scalars_of(counter_);
-    const SgdOptions options = options_;
-    const auto count = static_cast<std::int64_t>(arena_.values().size());
-    float* const parameters = arena_.values().data();
-    const float* const gradients = arena_.gradients().data();
-    if (options.momentum == 0.0f) {
-#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
-      for (std::int64_t i = 0; i < count; ++i) {
-        float none = 0.0f;
-        parameters[i] = sgd_update(parameters[i], gradients[i], none, scalars, options);
-      }
-      return;
-    }
-    auto* const momentum = static_cast<float*>(momentum_->data());
-#pragma omp parallel for simd schedule(static) firstprivate(options, scalars) if (count >= kParallelFrom)
-    for (std::int64_t i = 0; i < count; ++i) {
-      parameters[i] = sgd_update(parameters[i], gradients[i], momentum[i], scalars, options);
-    }
+    auto* const momentum = momentum_ ? static_cast<float*>(momentum_->data()) : nullptr;
+    in_parallel(std::ssize(arena_.values()), [&](std::int64_t begin, std::int64_t end) {
+      update_by_sgd({.parameters = arena_.values().data() + begin,
+                     .gradients = arena_.gradients().data() + begin,
+                     .momentum = momentum ? momentum + begin : nullptr,
+                     .count = end - begin},
+                    scalars, options_);
+    });
   }
 
  private:
@@ -105,9 +91,10 @@ class Average final : public ParameterAverage {
  private:
   void add_sample(std::int64_t count) override {
     const auto samples = static_cast<float>(count);
-    const std::span<const float> values = arena_.values();
     auto* const means = static_cast<float*>(memory_->data());
-    for (std::size_t i = 0; i < values.size(); ++i) means[i] = averaged(means[i], values[i], samples);
+    in_parallel(std::ssize(arena_.values()), [&](std::int64_t begin, std::int64_t end) {
+      average(arena_.values().data() + begin, means + begin, end - begin, samples);
+    });
   }
 
   void store_means() override {

@@ -1,13 +1,12 @@
-// Stands in for the CPU backend where oneDNN or OpenMP was not found.
+// Stands in for the CPU backend where oneDNN, Highway or OpenMP was not found.
 #include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
 
 namespace convoy {
 
 std::string cpu_backend_missing() {
-  return "built without oneDNN or OpenMP: install libdnnl-dev (Debian, Ubuntu) and a compiler with OpenMP, "
-         "then "
-         "configure again";
+  return "built without oneDNN, Highway or OpenMP: install libdnnl-dev and libhwy-dev (Debian, Ubuntu) and a "
+         "compiler with OpenMP, then configure again";
 }
 
 std::unique_ptr<Backend> make_cpu_backend() { throw Error("cpu: " + cpu_backend_missing()); }

@@ -5,18 +5,12 @@
 #include <optional>
 #include <vector>
 
+#include "engine/backend/cpu/direct_weight_gradient.h"
+#include "engine/backend/cpu/elementwise_loops.h"
 #include "engine/backend/cpu/loops.h"
 
 namespace convoy::cpu {
 namespace {
-
-/// to[i] = from[i] where the ReLU let y[i] pass, else 0. `to` may be any of the others. Not oneDNN's ReLU:
-/// that turns a NaN into a zero.
-void mask_by_relu(std::span<const float> y, std::span<const float> from, std::span<float> to) {
-  const auto count = static_cast<std::int64_t>(to.size());
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) to.data()[i] = relu_passes(y.data()[i]) ? from.data()[i] : 0.0f;
-}
 
 class WeightedOperation final : public Operation {
  public:
@@ -34,17 +28,25 @@ class WeightedOperation final : public Operation {
     }
     bind_forward(device, forward);
     if (x.grad) bind_backward_data(device, forward);
-    if (layer_.weight.grad || layer_.bias.grad) bind_backward_weights(device, forward);
+    if (!layer_.weight.grad && !layer_.bias.grad) return;
+    if (DirectWeightGradient::suits(layer_, *dy_)) {
+      direct_.emplace(device, layer_, dy_);
+    } else {
+      bind_backward_weights(device, forward);
+    }
   }
 
   void forward(Phase) override {
     forward_->run();
-    if (layer_.fuse_relu) mask_by_relu(y_.value->floats(), y_.value->floats(), y_.value->floats());
+    // Not oneDNN's ReLU: that turns a NaN into a zero.
+    const std::span<float> y = y_.value->floats();
+    if (layer_.fuse_relu) combine_all(mask_by_relu, y, y, y);
   }
 
   void backward() override {
-    if (dy_ != y_.grad) mask_by_relu(y_.value->floats(), y_.grad->floats(), dy_->floats());
+    if (dy_ != y_.grad) combine_all(mask_by_relu, y_.value->floats(), y_.grad->floats(), dy_->floats());
     if (backward_data_) backward_data_->run();
+    if (direct_) direct_->run();
     if (backward_weights_) backward_weights_->run();
   }
 
@@ -117,6 +119,7 @@ class WeightedOperation final : public Operation {
   std::shared_ptr<CpuTensor> dy_;  // the gradient in front of the ReLU; the output's without one
   std::shared_ptr<CpuTensor> weight_grad_, bias_grad_;
   std::optional<Stage> forward_, backward_data_, backward_weights_;
+  std::optional<DirectWeightGradient> direct_;  // in place of backward_weights_
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/planner.h"
 #include "engine/backend/cuda/runtime/event_mark.h"
 #include "kernels/cuda_error.h"
@@ -12,20 +13,8 @@
 namespace convoy {
 namespace {
 
-constexpr std::size_t kOldestCudnn = 90800;  // plans are made from a described device since then
-
-int architecture() {
-  int device = 0;
-  int major = 0;
-  int minor = 0;
-  CONVOY_CUDA(cudaGetDevice(&device));
-  CONVOY_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-  CONVOY_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  return 10 * major + minor;
-}
-
 std::string architecture_problem() {
-  const int sm = architecture();
+  const int sm = cuda::device_architecture();
   if (sm < kOldestCudaArchitecture) {
     return fmt::format("this GPU is sm_{}, Convoy and CUDA 13 need sm_{} (Turing) or newer", sm,
                        kOldestCudaArchitecture);
@@ -45,25 +34,24 @@ std::string architecture_problem() {
   }
 }
 
-// cuDNN has no tensor-core engines for them on an older GPU, and cuBLAS no FAST_TF32.
-void require_precision(Precision precision) {
-  if (precision == Precision::fp32) return;
-  const int sm = architecture();
-  if (sm >= cuda::dnn::kAmpere) return;
-  int device = 0;
-  cudaDeviceProp properties{};
-  CONVOY_CUDA(cudaGetDevice(&device));
-  CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
-  throw Error(fmt::format("{} needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
-                          precision == Precision::bf16 ? "bf16" : "tf32", cuda::dnn::kAmpere, properties.name,
-                          sm));
-}
-
 }  // namespace
 
 namespace cuda {
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(context_.stream()); }
+
+// What a user of PyTorch wants to know of it.
+static const char* in_words(Precision precision) {
+  switch (precision) {
+    case Precision::tf32:
+      return "tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default)";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::fp32:
+      break;
+  }
+  return "strict fp32";
+}
 
 std::string CudaBackend::description() const {
   int device = 0;
@@ -75,13 +63,13 @@ std::string CudaBackend::description() const {
   major = properties.major;
   minor = properties.minor;
   const std::size_t version = cudnnGetVersion();
-  return fmt::format("{}, sm_{}{}, cuDNN {}.{}.{}", properties.name, major, minor, version / 10000,
-                     version / 100 % 100, version % 100);
+  return fmt::format("{}, sm_{}{}, cuDNN {}.{}.{}, {}", properties.name, major, minor, version / 10000,
+                     version / 100 % 100, version % 100, in_words(context_.precision()));
 }
 
 // What products are rounded to: of tf32 and bf16 it is the mantissa of their factors.
 double CudaBackend::epsilon() const {
-  switch (context_.options().precision) {
+  switch (context_.precision()) {
     case Precision::tf32:
       return 0x1p-10;
     case Precision::bf16:
@@ -120,7 +108,7 @@ std::string cuda_backend_missing() {
     return "the NVIDIA driver reports no GPU: see nvidia-smi and CUDA_VISIBLE_DEVICES";
   }
   if (status != cudaSuccess) return fmt::format("CUDA does not start: {}", cudaGetErrorString(status));
-  if (cudnnGetVersion() < kOldestCudnn) return "cuDNN is older than 9.8: install libcudnn9-cuda-13";
+  if (const std::string problem = cuda::dnn::cudnn_problem(); !problem.empty()) return problem;
   try {
     return architecture_problem();
   } catch (const Error& error) {
@@ -131,7 +119,6 @@ std::string cuda_backend_missing() {
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   const std::string missing = cuda_backend_missing();
   if (!missing.empty()) throw Error(missing);
-  require_precision(options.precision);
   return std::make_unique<cuda::CudaBackend>(options);
 }
 

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/plan_cache.h"
 #include "engine/backend/cuda/dnn/planner.h"
 #include "kernels/cuda_error.h"
@@ -21,12 +22,9 @@
 namespace convoy {
 namespace {
 
-std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+using cuda::dnn::library_version;
 
-// cuDNN 9 and cuBLAS encode their versions in the same way.
-std::string library_version(std::size_t version) {
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
-}
+std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
 Finding runtime_finding() {
   int version = 0;
@@ -59,6 +57,8 @@ Finding cudnn_finding() {
                               library_version(CUDNN_VERSION)),
                   ""};
   const std::size_t cudart = cudnnGetCudartVersion();
+  finding.advice = cuda::dnn::cudnn_problem();
+  if (!finding.advice.empty()) return finding;
   if (version < CUDNN_VERSION) {
     finding.advice = fmt::format("it is older than this build's headers: install {} or newer, or build again",
                                  library_version(CUDNN_VERSION));

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/cuda/described/described.h"
 #include "engine/backend/cuda/finding.h"
+#include "engine/backend/device_peak.h"
 
 namespace convoy {
 
@@ -17,8 +20,11 @@ namespace convoy {
 struct CudaModule {
   const char* version;       // of Convoy; another version's module is refused
   std::string (*missing)();  // cuda_backend_missing
-  std::unique_ptr<Backend> (*make)(const CudaOptions& options);  // make_cuda_backend
-  std::vector<Finding> (*findings)();                            // cuda_findings
+  std::unique_ptr<Backend> (*make)(const CudaOptions& options);    // make_cuda_backend
+  std::vector<Finding> (*findings)();                              // cuda_findings
+  DevicePeak (*measure_peak)(std::optional<Precision> precision);  // measure_cuda_peak
+  // make_described_backend
+  std::unique_ptr<DescribedBackend> (*make_described)(const std::string& device, const CudaOptions& options);
 };
 
 /// One of CUDA's libraries, as it was looked for.

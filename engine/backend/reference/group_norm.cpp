@@ -112,11 +112,10 @@ OperationPtr ReferenceBackend<T>::make_group_norm(const GroupNorm& layer, const 
                                                   const Variable& weight, const Variable& bias) {
   Bound<T> bound_x("GroupNorm: input", x), bound_weight, bound_bias;
   output_shape(layer, bound_x.shape());  // refuses what does not fit
-  require_bias("GroupNorm", layer.affine, bias, layer.num_channels);
+  require_affine("GroupNorm", layer.affine, weight, bias, layer.num_channels);
   if (layer.affine) {
     bound_weight = Bound<T>("GroupNorm: weight", weight);
     bound_bias = Bound<T>("GroupNorm: bias", bias);
-    require_shape("GroupNorm: weight", bound_weight.shape(), {layer.num_channels});
   }
   return std::make_unique<GroupNormOperation<T>>(layer, std::move(bound_x), std::move(bound_weight),
                                                  std::move(bound_bias));

@@ -2,7 +2,9 @@
 // twin that g++ compiled from the same source.
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
 #include <map>
+#include <string>
 
 #include "tests/host_kernels/host_cuda/host_cuda.h"
 #include "tests/software_gpu/cudart/call.h"
@@ -32,6 +34,15 @@ std::string kernel_name(const void* function) {
   return found == kernels().end() ? "?" : found->second;
 }
 
+// What SOFTWARE_GPU_KERNEL_MS=NAME:MILLISECONDS says of kernels with NAME in their mangled name.
+double milliseconds_of(const std::string& kernel) {
+  const char* text = std::getenv("SOFTWARE_GPU_KERNEL_MS");
+  const std::string rule = text ? text : "";
+  const std::size_t colon = rule.find(':');
+  if (colon == std::string::npos || kernel.find(rule.substr(0, colon)) == std::string::npos) return 0.0;
+  return std::strtod(rule.c_str() + colon + 1, nullptr);
+}
+
 cudaError_t launch(const cudaLaunchConfig_t& config, const void* function, void** arguments) {
   if (!kernels().contains(function)) return remember(cudaErrorInvalidDeviceFunction);
   if (!fits(config.gridDim, config.blockDim, config.dynamicSmemBytes) || config.numAttrs != 0) {
@@ -39,10 +50,13 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* function, void*
   }
   const std::string name = kernel_name(function);
   const host_cuda::LaunchShape shape{config.gridDim, config.blockDim};
-  return enqueue(config.stream,
-                 {WorkKind::kernel, name, {}, [thread = bind_twin(name, arguments), shape, name] {
-                    if (!host_cuda::run(thread, shape)) die(name + " was not run");
-                  }});
+  return enqueue(config.stream, {WorkKind::kernel,
+                                 name,
+                                 {},
+                                 [thread = bind_twin(name, arguments), shape, name] {
+                                   if (!host_cuda::run(thread, shape)) die(name + " was not run");
+                                 },
+                                 milliseconds_of(name)});
 }
 
 }  // namespace

@@ -280,7 +280,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     require(p->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR &&
                 v->type == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
             CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "not a plan and a variant pack");
-    require(p->has(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION), CUDNN_STATUS_BAD_PARAM,
+    require(p->by_handle || p->has(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION), CUDNN_STATUS_BAD_PARAM,
             "the plan was made for a described device and never loaded from its text");
     require(is_for_this_device(*p), CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH,
             "the plan is for another device");

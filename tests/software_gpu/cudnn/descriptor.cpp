@@ -48,6 +48,10 @@ void Descriptor::set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType
   }
   if (!values) refuse(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, *this, name, "has no values");
   if (has(name)) refuse(CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES, *this, name, "is set twice");
+  if (name == CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION &&
+      (has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) || has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP))) {
+    refuse(CUDNN_STATUS_BAD_PARAM, *this, name, "NVIDIA's front end sets a plan's text before its device");
+  }
 
   Attribute attribute;
   attribute.count = count;
@@ -91,6 +95,7 @@ void Descriptor::get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType
         refuse(CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, *this, name, "goes into another descriptor");
       d.finalized = true;
       d.program = program;
+      d.by_handle = by_handle;
       d.engine = found[i];
     }
   };

@@ -54,6 +54,7 @@ struct Descriptor {
   Engine engine;
   std::vector<Engine> engines;  // a heuristic's results
   std::string json;             // of devices and plans
+  bool by_handle = false;       // of graphs and what is made of them: for the handle's device
 
   bool has(cudnnBackendAttributeName_t name) const { return attributes.contains(name); }
   template <typename T>

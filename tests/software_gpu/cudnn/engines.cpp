@@ -10,6 +10,20 @@
 namespace software_gpu {
 namespace {
 
+/// Whether SOFTWARE_GPU_CUDNN_LACKS, a list with commas, has `what`.
+bool lacks(const std::string& what) {
+  const char* text = std::getenv("SOFTWARE_GPU_CUDNN_LACKS");
+  std::istringstream in(text ? text : "");
+  for (std::string word; std::getline(in, word, ',');) {
+    if (word == what) return true;
+  }
+  return false;
+}
+
+bool has(const Program& program, cudnnBackendDescriptorType_t type) {
+  return std::ranges::any_of(program.operations, [&](const OperationInfo& op) { return op.type == type; });
+}
+
 bool is_convolution(const OperationInfo& op) {
   return op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ||
          op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ||
@@ -52,6 +66,8 @@ bool supported(const Program& p) {
   });
 }
 
+constexpr std::int64_t kNaive = 0;  // of convolutions: what the real library has under this number
+
 const char* const kDeviceKeys[] = {"deviceVer",
                                    "deviceName",
                                    "multiProcessorCount",
@@ -81,14 +97,22 @@ const char* const kDeviceKeys[] = {"deviceVer",
 std::vector<Engine> engines_for(const Program& program) {
   if (!supported(program)) return {};
   if (std::ranges::none_of(program.operations, is_convolution)) {
+    // The real library compiles all of these at run time.
+    if (lacks("nvrtc")) return {};
+    if (lacks("pool_backward") && has(program, CUDNN_BACKEND_OPERATION_RESAMPLE_BWD_DESCRIPTOR)) return {};
     return {{.index = 10,
              .workspace = 2048,
              .numerical = {},
              .behavior = {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION}},
             {.index = 11, .workspace = 4000}};
   }
+  if (has(program, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR)) {
+    if (lacks("wgrad")) return {};
+    if (lacks("fast_wgrad")) return {{.index = kNaive, .workspace = 0}};
+  }
   return {{.index = 4, .workspace = 0, .finalizes = false},
-          {.index = 0,
+          {.index = kNaive, .workspace = 0},  // and ranked before better ones, as the real library does
+          {.index = 7,
            .workspace = 4096,
            .numerical = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
            .rounds_to_tf32 = true},
@@ -106,7 +130,7 @@ double milliseconds_of(std::int64_t engine) {
   for (char separator = 0; in >> index >> separator >> milliseconds; in >> separator) {
     if (index == engine) return milliseconds;
   }
-  return 0.0;
+  return engine == kNaive ? 100.0 : 0.0;
 }
 
 std::string device_json() {

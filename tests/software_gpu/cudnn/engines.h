@@ -25,7 +25,8 @@ struct Engine {
 /// Best first, as heuristics rank them; empty if there is none.
 std::vector<Engine> engines_for(const Program& program);
 
-/// What SOFTWARE_GPU_ENGINE_MS=INDEX:MILLISECONDS,... says of the engine; 0 if nothing.
+/// What SOFTWARE_GPU_ENGINE_MS=INDEX:MILLISECONDS,... says of the engine; if nothing, 100 for the naive one
+/// of convolutions, 0 for others.
 double milliseconds_of(std::int64_t engine);
 
 /// The description of this device, which plans carry.

@@ -1,4 +1,5 @@
 // What finalising a descriptor checks and computes.
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/software_gpu/cudnn/descriptor.h"
@@ -116,6 +117,11 @@ void finalize_operation(Descriptor& d) {
   if (!wrong.empty()) throw Refusal{CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, wrong};
 }
 
+void check_handle(const Descriptor& d, cudnnBackendAttributeName_t name) {
+  require(is_alive("cudnn handles", d.value<cudnnHandle_t>(name)), "the handle is not alive",
+          CUDNN_STATUS_NOT_INITIALIZED);
+}
+
 void finalize_graph(Descriptor& d) {
   auto program = std::make_shared<Program>();
   for (const Descriptor::Pointer& operation : d.attributes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).children) {
@@ -134,10 +140,15 @@ void finalize_graph(Descriptor& d) {
   const std::string wrong = check_connections(*program);
   if (!wrong.empty()) throw Refusal{CUDNN_STATUS_BAD_PARAM, wrong};
   d.program = std::move(program);
+  d.by_handle = d.has(CUDNN_ATTR_OPERATIONGRAPH_HANDLE);
+  if (d.by_handle) check_handle(d, CUDNN_ATTR_OPERATIONGRAPH_HANDLE);
 }
 
 void finalize_heuristics(Descriptor& d) {
   d.program = d.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).program;
+  d.by_handle = d.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).by_handle;
+  require(d.by_handle != d.has(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP),
+          "heuristics are for the graph's handle or for a described device");
   if (d.value<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE) == CUDNN_HEUR_MODE_FALLBACK) return;
   d.engines = engines_for(*d.program);
   require(!d.engines.empty(), "no engine supports the graph", CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN);
@@ -146,11 +157,6 @@ void finalize_heuristics(Descriptor& d) {
 std::string text_of(const Descriptor& d, cudnnBackendAttributeName_t name) {
   const auto characters = d.values<char>(name);
   return {characters.begin(), characters.end()};
-}
-
-void check_handle(const Descriptor& d, cudnnBackendAttributeName_t name) {
-  require(is_alive("cudnn handles", d.value<cudnnHandle_t>(name)), "the handle is not alive",
-          CUDNN_STATUS_NOT_INITIALIZED);
 }
 
 void finalize_device(Descriptor& d) {
@@ -164,21 +170,24 @@ void finalize_device(Descriptor& d) {
 }
 
 void make_plan(Descriptor& d) {
-  require(d.has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP), "a plan has no device");
-  require(!d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE), "a plan is made for a described device");
   const Descriptor& configuration = d.child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+  d.by_handle = d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  require(d.by_handle != d.has(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP),
+          "a plan is made for a handle or a described device");
+  require(d.by_handle == configuration.by_handle, "a plan is made for another device than its graph");
+  if (d.by_handle) check_handle(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  const std::string device = d.by_handle ? device_json() : d.child(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP).json;
   require(configuration.engine.finalizes, "the engine does not support the graph after all",
           CUDNN_STATUS_NOT_SUPPORTED);
   d.program = configuration.program;
   d.engine = configuration.engine;
-  d.json =
-      nlohmann::json{{"format", kFormat},
-                     {"device", nlohmann::json::parse(d.child(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP).json)},
-                     {"engine", d.engine.index},
-                     {"workspace", d.engine.workspace},
-                     {"tf32", d.engine.rounds_to_tf32},
-                     {"program", to_json(*d.program)}}
-          .dump();
+  d.json = nlohmann::json{{"format", kFormat},
+                          {"device", nlohmann::json::parse(device)},
+                          {"engine", d.engine.index},
+                          {"workspace", d.engine.workspace},
+                          {"tf32", d.engine.rounds_to_tf32},
+                          {"program", to_json(*d.program)}}
+               .dump();
 }
 
 void load_plan(Descriptor& d) {
@@ -186,6 +195,8 @@ void load_plan(Descriptor& d) {
   require(described != d.has(CUDNN_ATTR_EXECUTION_PLAN_HANDLE),
           "a plan is loaded for a handle or a described device");
   if (!described) check_handle(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  require(std::getenv("SOFTWARE_GPU_NO_PLAN_TEXT") == nullptr, "SOFTWARE_GPU_NO_PLAN_TEXT asks for it",
+          CUDNN_STATUS_NOT_SUPPORTED);
   const auto device =
       nlohmann::json::parse(described ? d.child(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP).json : device_json());
   d.json = text_of(d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);

@@ -252,7 +252,7 @@ class NodeLowering {
 
 }  // namespace
 
-Descriptor lower(const OperationGraph& graph) {
+Descriptor lower(const OperationGraph& graph, cudnnHandle_t handle) {
   std::vector<Descriptor> tensors;
   std::int64_t next_virtual = kFirstVirtual;
   for (const GraphTensor& spec : graph.tensors()) {
@@ -263,6 +263,7 @@ Descriptor lower(const OperationGraph& graph) {
   for (const Node& node : graph.nodes()) operations.push_back(NodeLowering(node, tensors).operation());
 
   Descriptor d(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  if (handle) d.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
   return d.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations).finalize();
 }
 

@@ -6,7 +6,8 @@
 
 namespace convoy::cuda::dnn {
 
-/// A finalised operation graph, to be planned for a described device. Throws CudnnError.
-Descriptor lower(const OperationGraph& graph);
+/// A finalised operation graph, to be planned by `handle`, or for a described device if that is null. Throws
+/// CudnnError.
+Descriptor lower(const OperationGraph& graph, cudnnHandle_t handle = nullptr);
 
 }  // namespace convoy::cuda::dnn

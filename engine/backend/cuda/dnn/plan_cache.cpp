@@ -75,8 +75,11 @@ std::optional<Plan> PlanCache::find(const PlanKey& key) const {
       return std::nullopt;
     }
     return Plan{{.graph = info.at("graph"),
+                 .own_kernel = info.at("own_kernel"),
                  .engine = info.at("engine"),
                  .workspace = info.at("workspace"),
+                 .launches = info.at("launches"),
+                 .naive = info.at("naive"),
                  .tensor_core = info.at("tensor_core"),
                  .deterministic = info.at("deterministic"),
                  .runtime_compiled = info.at("runtime_compiled"),
@@ -90,8 +93,11 @@ std::optional<Plan> PlanCache::find(const PlanKey& key) const {
 void PlanCache::store(const PlanKey& key, const Plan& plan) const {
   if (folder_.empty()) return;
   const Json info = {{"graph", plan.info.graph},
+                     {"own_kernel", plan.info.own_kernel},
                      {"engine", plan.info.engine},
                      {"workspace", plan.info.workspace},
+                     {"launches", plan.info.launches},
+                     {"naive", plan.info.naive},
                      {"tensor_core", plan.info.tensor_core},
                      {"deterministic", plan.info.deterministic},
                      {"runtime_compiled", plan.info.runtime_compiled}};

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "engine/backend/cuda/dnn/engine_facts.h"
+#include "engine/backend/cuda/dnn/libraries.h"
 #include "engine/backend/cuda/dnn/lower.h"
 
 namespace convoy::cuda::dnn {
@@ -42,6 +45,12 @@ bool multiplies(const OperationGraph& graph) {
   });
 }
 
+// Tensor cores are worth it.
+bool copies_activations(const LoadedPlan& loaded, const OperationGraph& graph) {
+  const PlanInfo& info = loaded.plan.info;
+  return !info.tensor_core && transposed_tensors(graph, info.workspace) > 1;
+}
+
 template <typename T>
 bool contains(const std::vector<T>& values, T value) {
   return std::ranges::find(values, value) != values.end();
@@ -71,11 +80,11 @@ Planner::Planner(const std::string& device, Policy policy)
   }
 }
 
-std::vector<Descriptor> Planner::configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const {
+std::vector<Descriptor> Planner::configurations(const Descriptor& lowered, cudnnBackendHeurMode_t mode,
+                                                cudnnHandle_t handle) const {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
-      .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode)
-      .set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, lowered).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (!handle) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
   try {
     heuristics.finalize();
   } catch (const CudnnError& error) {
@@ -86,7 +95,8 @@ std::vector<Descriptor> Planner::configurations(const Descriptor& graph, cudnnBa
   return heuristics.get_descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, count);
 }
 
-std::optional<Plan> Planner::finish(const Descriptor& configuration, const OperationGraph& graph) const {
+std::optional<Planner::Proposal> Planner::propose(const Descriptor& configuration,
+                                                  const OperationGraph& graph) const {
   const Descriptor engine =
       configuration.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0);
   const auto numerical = engine.get_all<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
@@ -100,41 +110,97 @@ std::optional<Plan> Planner::finish(const Descriptor& configuration, const Opera
       .deterministic = !contains(numerical, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC),
       .runtime_compiled = contains(behavior, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
   };
+  info.naive = is_naive(graph, info.engine);
   if (policy_.deterministic && !info.deterministic) return std::nullopt;
   if (policy_.precision == Precision::fp32 && multiplies(graph) &&
       std::ranges::any_of(numerical, is_inexact)) {
     return std::nullopt;
   }
+  return Proposal{configuration, std::move(info)};
+}
 
+std::vector<Planner::Proposal> Planner::proposals(const OperationGraph& graph, const Descriptor& lowered,
+                                                  cudnnBackendHeurMode_t mode, cudnnHandle_t handle) const {
+  std::vector<Proposal> proposals;
+  for (const Descriptor& configuration : configurations(lowered, mode, handle)) {
+    if (auto proposal = propose(configuration, graph)) proposals.push_back(std::move(*proposal));
+  }
+  return proposals;
+}
+
+std::optional<LoadedPlan> Planner::finish(const Proposal& proposal, const OperationGraph& graph,
+                                          cudnnHandle_t handle) const {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, proposal.configuration);
+  if (handle) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+  } else {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  }
   try {
     plan.finalize();
   } catch (const CudnnError&) {
     return std::nullopt;  // heuristics propose, finalisation decides: the next one is tried
   }
-  info.workspace = plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-  if (info.workspace > policy_.workspace_limit) return std::nullopt;
-  return Plan{std::move(info), plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION)};
+  Plan result{proposal.info, {}};
+  result.info.workspace = plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (result.info.workspace > policy_.workspace_limit) return std::nullopt;
+  result.json = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+  result.info.launches = launches_of(graph, result.info.workspace, result.json);
+  return LoadedPlan{std::move(result), std::move(plan)};
+}
+
+std::vector<LoadedPlan> Planner::find(const OperationGraph& graph, std::size_t limit,
+                                      cudnnHandle_t handle) const {
+  const Descriptor lowered = lower(graph, handle);
+  std::vector<LoadedPlan> best, copying, last;
+  std::set<std::string> known;  // the fallback proposes what the better mode proposed, too
+  const auto add = [&](const Proposal& proposal) {
+    auto plan = finish(proposal, graph, handle);
+    if (!plan || !known.insert(plan->plan.json).second) return;
+    const bool copies = copies_activations(*plan, graph);
+    (proposal.info.naive ? last : copies ? copying : best).push_back(std::move(*plan));
+  };
+  std::vector<Proposal> naive;
+  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    if (best.size() >= limit) break;
+    for (Proposal& proposal : proposals(graph, lowered, mode, handle)) {
+      if (proposal.info.naive) {
+        naive.push_back(std::move(proposal));
+      } else if (best.size() < limit) {
+        add(proposal);
+      }
+    }
+  }
+  for (const Proposal& proposal : naive) {
+    if (best.size() + copying.size() + last.size() < limit) add(proposal);
+  }
+  for (std::vector<LoadedPlan>* worse : {&copying, &last}) {
+    for (LoadedPlan& plan : *worse) {
+      if (best.size() < limit) best.push_back(std::move(plan));
+    }
+  }
+  return best;
 }
 
 std::vector<Plan> Planner::plans(const OperationGraph& graph, std::size_t limit) const {
-  const Descriptor lowered = lower(graph);
+  load_nvrtc();  // before cuDNN looks for it
   std::vector<Plan> plans;
-  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (const Descriptor& configuration : configurations(lowered, mode)) {
-      if (plans.size() == limit) return plans;
-      if (auto plan = finish(configuration, graph)) plans.push_back(std::move(*plan));
-    }
-  }
+  for (LoadedPlan& found : find(graph, limit, nullptr)) plans.push_back(std::move(found.plan));
   return plans;
+}
+
+std::optional<LoadedPlan> Planner::plan_by(cudnnHandle_t handle, const OperationGraph& graph) const {
+  std::vector<LoadedPlan> found = find(graph, 1, handle);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
 }
 
 LoadedPlan Planner::load(Plan plan) const {
   Descriptor loaded(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  loaded.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+  // In the order of NVIDIA's front end: the text first.
+  loaded.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, std::span<const char>(plan.json))
+      .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_)
       .finalize();
   const auto workspace = loaded.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   if (workspace != plan.info.workspace) {  // an engine would write behind one that is too small
@@ -144,8 +210,9 @@ LoadedPlan Planner::load(Plan plan) const {
 }
 
 std::string Planner::no_plan(const OperationGraph& graph) const {
-  return fmt::format("cuDNN has no plan for {} on {} ({}), and no own kernel stands in", graph.str(),
-                     device_name_, describe(policy_));
+  const std::string nvrtc = load_nvrtc();
+  return fmt::format("cuDNN has no plan for {} on {} ({}), and no own kernel stands in{}{}", graph.str(),
+                     device_name_, describe(policy_), nvrtc.empty() ? "" : ": ", nvrtc);
 }
 
 }  // namespace convoy::cuda::dnn

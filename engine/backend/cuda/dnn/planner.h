@@ -21,7 +21,7 @@ inline constexpr int kAmpere = 80;
 
 /// Plans in caches are made by the version in their key: to be raised whenever lower.cpp or the policy in
 /// planner.cpp changes what a graph's plan computes or may be.
-constexpr int kPlanningVersion = 1;
+constexpr int kPlanningVersion = 2;
 
 /// What a plan must fulfil.
 struct Policy {
@@ -33,8 +33,11 @@ struct Policy {
 /// What is known of a plan.
 struct PlanInfo {
   std::string graph;           // its name, for who reads a cache
+  std::string own_kernel;      // the name of the own kernel that was chosen instead of a plan
   std::int64_t engine = -1;    // cuDNN's global index
   std::int64_t workspace = 0;  // bytes
+  std::int64_t launches = 1;   // kernels and fills that an execution enqueues, as far as can be known
+  bool naive = false;          // right, but many times slower than any other: is_naive() in engine_facts.h
   bool tensor_core = false;
   bool deterministic = true;
   bool runtime_compiled = false;
@@ -42,14 +45,14 @@ struct PlanInfo {
 };
 
 /// A finished plan as text: `json` is cuDNN's serialised form of it, which any GPU of the same properties
-/// loads (cuDNN's "deviceless ahead-of-time compilation", since 9.8).
+/// loads (cuDNN's "deviceless ahead-of-time compilation"). Empty for an own kernel.
 struct Plan {
   PlanInfo info;
   std::string json;
 };
 
-/// A plan that cuDNN has made again from its text. A handle on a GPU of the planner's description executes
-/// it.
+/// A plan that cuDNN has made again from its text, or by a handle. A handle on a GPU of the planner's
+/// description executes it.
 struct LoadedPlan {
   Plan plan;
   Descriptor descriptor;
@@ -65,9 +68,15 @@ class Planner {
   /// policy is bf16 and that GPU knows none.
   Planner(const std::string& device, Policy policy);
 
-  /// The plans that the policy allows, in the order of cuDNN's heuristics, no more than `limit`; none if an
-  /// own kernel has to stand in. Throws CudnnError if the graph itself is refused.
+  /// Distinct plans that the policy allows, no more than `limit`; none if an own kernel has to stand in. They
+  /// are in the order of cuDNN's heuristics, but plans without tensor cores that copy tensors into another
+  /// order of memory come behind the others, and naive ones last: the first is naive only where all are.
+  /// Throws CudnnError if the graph itself is refused.
   std::vector<Plan> plans(const OperationGraph& graph, std::size_t limit) const;
+
+  /// The first of them, made by a handle and by nothing that is described or written down: for where the text
+  /// of a plan cannot be loaded. The handle's thread alone may call it.
+  std::optional<LoadedPlan> plan_by(cudnnHandle_t handle, const OperationGraph& graph) const;
 
   /// Needs no device and no handle: cuDNN lets threads that share one description load at the same time.
   /// Throws CudnnError if cuDNN does not load the plan for this GPU, Error if its workspace is not what the
@@ -80,8 +89,21 @@ class Planner {
   const Policy& policy() const { return policy_; }
 
  private:
-  std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
-  std::optional<Plan> finish(const Descriptor& configuration, const OperationGraph& graph) const;
+  /// What heuristics propose and the policy allows, before it is known whether cuDNN makes a plan of it.
+  struct Proposal {
+    Descriptor configuration;
+    PlanInfo info;
+  };
+
+  // A null handle means the described device.
+  std::vector<LoadedPlan> find(const OperationGraph& graph, std::size_t limit, cudnnHandle_t handle) const;
+  std::vector<Proposal> proposals(const OperationGraph& graph, const Descriptor& lowered,
+                                  cudnnBackendHeurMode_t mode, cudnnHandle_t handle) const;
+  std::vector<Descriptor> configurations(const Descriptor& lowered, cudnnBackendHeurMode_t mode,
+                                         cudnnHandle_t handle) const;
+  std::optional<Proposal> propose(const Descriptor& configuration, const OperationGraph& graph) const;
+  std::optional<LoadedPlan> finish(const Proposal& proposal, const OperationGraph& graph,
+                                   cudnnHandle_t handle) const;
 
   Descriptor properties_;
   std::string device_name_;

@@ -148,7 +148,7 @@ class BatchNormOperation final : public Operation {
     const Shape& x = x_.value->shape();
     const DType type = device(x_.value).dtype();
     using Bindings = std::vector<dnn::Binding>;
-    const StandIn own_kernel{.realised_by = "own kernel: cuDNN has no engine for it"};
+    const dnn::OwnKernel own_kernel{.name = "batch norm", .launches = 2};
     // The running statistics are updated in place: cuDNN reads the old and writes the new element by element.
     training_ =
         context_.plan_store().request(batch_norm_training_graph(x, relu_, type),
@@ -193,9 +193,11 @@ class BatchNormOperation final : public Operation {
 
 OperationPtr CudaBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                           const BatchNormTensors& tensors) {
-  require_own("BatchNorm2d: input", x);
-  require_own("BatchNorm2d: weight", tensors.weight);
-  require_own("BatchNorm2d: bias", tensors.bias);
+  require_own("BatchNorm2d: input", x, context_.activation());
+  require_own("BatchNorm2d: weight", tensors.weight, DType::float32);
+  require_own("BatchNorm2d: bias", tensors.bias, DType::float32);
+  require_own("BatchNorm2d: running mean", tensors.running_mean, DType::float32);
+  require_own("BatchNorm2d: running variance", tensors.running_var, DType::float32);
   return std::make_unique<BatchNormOperation>(context_, layer, fuse_relu, x, tensors);
 }
 

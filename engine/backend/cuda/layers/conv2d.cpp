@@ -7,6 +7,7 @@
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/layers/column_sum.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
+#include "engine/backend/cuda/layers/own_kernels.h"
 #include "engine/backend/cuda/layers/weighted_tensors.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/core/trace.h"
@@ -117,7 +118,8 @@ class Conv2dOperation final : public Operation {
     if (t.bias.value) bindings.push_back({Role::bias, device(t.bias.value).data()});
     const DType type = device(output_.value).dtype();
     PlanStore& store = context.plan_store();
-    forward_ = store.request(conv2d_forward_graph(layer, relu, x, type), std::move(bindings), stand_in());
+    forward_ =
+        store.request(conv2d_forward_graph(layer, relu, x, type), std::move(bindings), bias_and_relu());
     if (t.weight.grad) plan_weight_gradient(layer, x, type);
     if (t.x.grad) {
       backward_data_ =
@@ -155,12 +157,11 @@ class Conv2dOperation final : public Operation {
   }
 
   // What prepare() makes where cuDNN does not do all of the forward at once.
-  StandIn stand_in() {
+  dnn::OwnKernel bias_and_relu() {
     if (!relu_ && !layer_.bias) return {};
     const char* rest = relu_ && layer_.bias ? "bias and ReLU" : relu_ ? "ReLU" : "bias";
     return {
-        .realised_by = fmt::format("own kernel: {}, behind the convolution alone", rest),
-        .make = [this, rest] {
+        .name = fmt::format("{}, behind the convolution alone", rest), .make = [this, rest] {
           by_parts_.emplace(context_, layer_, relu_, t_, output_.value);
           const auto& say = context_.options().say;
           if (!say) return;
@@ -176,10 +177,12 @@ class Conv2dOperation final : public Operation {
       rounded_gradient_ = context_.make_tensor(dweight->shape(), DType::bfloat16);
       dweight = rounded_gradient_.get();
     }
-    backward_weight_ = context_.plan_store().request(conv2d_backward_weight_graph(layer, x, type),
-                                                     {{Role::x, device(t_.x.value).data()},
-                                                      {Role::dy, device(dy_).data()},
-                                                      {Role::dweight, dweight->data()}});
+    backward_weight_ =
+        context_.plan_store().request(conv2d_backward_weight_graph(layer, x, type),
+                                      {{Role::x, device(t_.x.value).data()},
+                                       {Role::dy, device(dy_).data()},
+                                       {Role::dweight, dweight->data()}},
+                                      conv2d_backward_weight_kernel(layer, x, context_.precision()));
   }
 
   Context& context_;
@@ -201,8 +204,9 @@ class Conv2dOperation final : public Operation {
 
 OperationPtr CudaBackend::make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x,
                                       const Variable& weight, const Variable& bias) {
-  return std::make_unique<Conv2dOperation>(context_, layer, fuse_relu,
-                                           WeightedTensors("Conv2d", x, weight, bias));
+  const WeightedTensors tensors{x, weight, bias};
+  require_own("Conv2d", tensors, context_.activation());
+  return std::make_unique<Conv2dOperation>(context_, layer, fuse_relu, tensors);
 }
 
 }  // namespace convoy::cuda

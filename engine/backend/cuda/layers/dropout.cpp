@@ -49,7 +49,7 @@ class DropoutOperation final : public Operation {
 
 OperationPtr CudaBackend::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
                                        const StepCounter& counter) {
-  require_own("Dropout: input", x);
+  require_own("Dropout: input", x, context_.activation());
   const kernels::DropoutOptions options{.random = random, .step = device_step(counter)};
   return std::make_unique<DropoutOperation>(context_, layer, x, options);
 }

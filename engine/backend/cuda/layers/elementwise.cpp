@@ -89,18 +89,18 @@ class ForkOperation final : public Fork {
 }  // namespace
 
 OperationPtr CudaBackend::make_relu(const Variable& x) {
-  require_own("ReLU: input", x);
+  require_own("ReLU: input", x, context_.activation());
   return std::make_unique<ReluOperation>(context_, x);
 }
 
 OperationPtr CudaBackend::make_add(const Variable& a, const Variable& b) {
-  require_own("add: first input", a);
-  require_own("add: second input", b);
+  require_own("add: first input", a, context_.activation());
+  require_own("add: second input", b, context_.activation());
   return std::make_unique<AddOperation>(context_, a, b);
 }
 
 std::unique_ptr<Fork> CudaBackend::make_fork(const Variable& x) {
-  require_own("fork: input", x);
+  require_own("fork: input", x, context_.activation());
   return std::make_unique<ForkOperation>(context_, x);
 }
 

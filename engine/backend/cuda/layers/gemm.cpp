@@ -13,9 +13,8 @@ constexpr std::uint32_t kAlignment = 16;
 
 cudaDataType_t type_of(DType dtype) { return dtype == DType::bfloat16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-cublasLtMatmulDesc_t make_operation(Precision precision) {
-  const cublasComputeType_t compute =
-      precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+cublasLtMatmulDesc_t make_operation(bool tf32) {
+  const cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   cublasLtMatmulDesc_t operation = nullptr;
   CONVOY_CUBLAS(cublasLtMatmulDescCreate(&operation, compute, CUDA_R_32F));
   return operation;
@@ -38,7 +37,7 @@ std::string describe(const Product& product) {
 // transposition at all. So b comes first, and rows and columns change places.
 Gemm::Gemm(Context& context, const Product& product)
     : context_(context),
-      operation_(make_operation(context.options().precision)),
+      operation_(make_operation(product.tf32)),
       product_(product),
       name_(describe(product)),
       a_layout_(layout_of(product.a)),

@@ -28,6 +28,7 @@ enum class Epilogue {
 /// c = a b.
 struct Product {
   Matrix a, b, c;
+  bool tf32 = false;  // fp32 factors are rounded to TF32. PyTorch's linear layers do not, so no layer does
   Epilogue epilogue = Epilogue::none;
   DeviceTensor* bias = nullptr;    // what the epilogue reads or writes; cuBLAS has it in c's type only
   const char* stand_in = nullptr;  // for the table of plans: what an own kernel does if cuBLAS cannot

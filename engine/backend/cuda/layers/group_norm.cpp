@@ -80,13 +80,12 @@ class GroupNormOperation final : public Operation {
 
 OperationPtr CudaBackend::make_group_norm(const GroupNorm& layer, const Variable& x, const Variable& weight,
                                           const Variable& bias) {
-  require_own("GroupNorm: input", x);
+  require_own("GroupNorm: input", x, context_.activation());
   output_shape(layer, x.value->shape());  // refuses what does not fit
-  require_bias("GroupNorm", layer.affine, bias, layer.num_channels);
+  require_affine("GroupNorm", layer.affine, weight, bias, layer.num_channels);
   if (!layer.affine) return std::make_unique<GroupNormOperation>(context_, layer, x, Variable{}, Variable{});
-  require_own("GroupNorm: weight", weight);
-  require_own("GroupNorm: bias", bias);
-  require_shape("GroupNorm: weight", weight.value->shape(), {layer.num_channels});
+  require_own("GroupNorm: weight", weight, DType::float32);
+  require_own("GroupNorm: bias", bias, DType::float32);
   return std::make_unique<GroupNormOperation>(context_, layer, x, weight, bias);
 }
 

@@ -115,7 +115,9 @@ class LinearOperation final : public Operation {
 
 OperationPtr CudaBackend::make_linear(const Linear& layer, const Variable& x, const Variable& weight,
                                       const Variable& bias) {
-  return std::make_unique<LinearOperation>(context_, layer, WeightedTensors("Linear", x, weight, bias));
+  const WeightedTensors tensors{x, weight, bias};
+  require_own("Linear", tensors, context_.activation());
+  return std::make_unique<LinearOperation>(context_, layer, tensors);
 }
 
 }  // namespace convoy::cuda

@@ -1,7 +1,12 @@
-// Max and average pooling as cuDNN's resample operations. Max pooling keeps the place of each maximum as
-// INT8.
+// Max and average pooling as cuDNN's resample operations, or by own kernels. Max pooling keeps the place of
+// each maximum in a byte; what it means is cuDNN's own matter, so that own kernels do both directions or
+// none.
+#include "kernels/pooling.h"
+
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/layers/image_shapes.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
+#include "engine/backend/cuda/layers/own_kernels.h"
 #include "engine/model/layer_rules.h"
 
 namespace convoy::cuda {
@@ -57,28 +62,56 @@ OperationGraph pool_backward_graph(const AvgPool2d& layer, const Shape& x, DType
 
 namespace {
 
-class PoolOperation final : public Operation {
- public:
-  template <typename Pool>
-  PoolOperation(Context& context, const Pool& layer, const Variable& x) {
-    const Shape& shape = x.value->shape();
-    const Shape y = output_shape(layer, shape);
-    const bool keeps_index = pooling_of(layer) == Pooling::max;
-    output_ = context.make_activation(y, x.grad != nullptr);
-    const DType type = device(x.value).dtype();
+template <typename Pool>
+kernels::PoolShape pool_shape(const Pool& layer, const Shape& x, DType type) {
+  const Shape y = output_shape(layer, x);  // first: it refuses what does not fit
+  return {.images = x[0],
+          .in = plane_of(x),
+          .out = plane_of(y),
+          .channels = narrowed(x[1]),
+          .window = image_window(window_of(layer)),
+          .dtype = type};
+}
 
-    std::vector<dnn::Binding> bindings = {{Role::x, device(x.value).data()},
-                                          {Role::y, device(output_.value).data()}};
-    if (keeps_index) {
-      index_ = Buffer(static_cast<std::size_t>(y.count()));
-      bindings.push_back({Role::index, index_.data()});
-    }
+/// The own kernel that calls `pool` with what is bound to the two roles.
+template <typename Function>
+dnn::OwnKernel avg_pool_kernel(const kernels::PoolShape& shape, bool count_include_pad, Role from, Role to,
+                               Function pool) {
+  if (!kernels::pool_fits(shape)) return {};
+  return {.name = "average pool", .run = [=](const dnn::BoundMemory& memory, cudaStream_t stream) {
+            pool(shape, {.from = memory[from], .to = memory[to], .count_include_pad = count_include_pad},
+                 stream);
+          }};
+}
+
+}  // namespace
+
+dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type) {
+  return avg_pool_kernel(pool_shape(layer, x, type), layer.count_include_pad, Role::x, Role::y,
+                         kernels::avg_pool_forward);
+}
+
+dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type) {
+  return avg_pool_kernel(pool_shape(layer, x, type), layer.count_include_pad, Role::dy, Role::dx,
+                         kernels::avg_pool_backward);
+}
+
+namespace {
+
+class AvgPoolOperation final : public Operation {
+ public:
+  AvgPoolOperation(Context& context, const AvgPool2d& layer, const Variable& x) {
+    const Shape& shape = x.value->shape();
+    output_ = context.make_activation(output_shape(layer, shape), x.grad != nullptr);
+    const DType type = device(x.value).dtype();
     PlanStore& store = context.plan_store();
-    forward_ = store.request(pool_forward_graph(layer, shape, type), std::move(bindings));
+    forward_ = store.request(pool_forward_graph(layer, shape, type),
+                             {{Role::x, device(x.value).data()}, {Role::y, device(output_.value).data()}},
+                             avg_pool_forward_kernel(layer, shape, type));
     if (!x.grad) return;
-    bindings = {{Role::dy, device(output_.grad).data()}, {Role::dx, device(x.grad).data()}};
-    if (keeps_index) bindings.push_back({Role::index, index_.data()});
-    backward_ = store.request(pool_backward_graph(layer, shape, type), std::move(bindings));
+    backward_ = store.request(pool_backward_graph(layer, shape, type),
+                              {{Role::dy, device(output_.grad).data()}, {Role::dx, device(x.grad).data()}},
+                              avg_pool_backward_kernel(layer, shape, type));
   }
 
   void forward(Phase) override { forward_->execute(); }
@@ -87,7 +120,65 @@ class PoolOperation final : public Operation {
   }
 
  private:
-  Buffer index_;  // max pooling only
+  std::shared_ptr<dnn::BoundGraph> forward_;
+  std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient
+};
+
+class MaxPoolOperation final : public Operation {
+ public:
+  MaxPoolOperation(Context& context, const MaxPool2d& layer, const Variable& x)
+      : context_(context),
+        x_(x),
+        shape_(pool_shape(layer, x.value->shape(), device(x.value).dtype())),
+        index_(static_cast<std::size_t>(output_shape(layer, x.value->shape()).count())) {
+    const Shape& shape = x.value->shape();
+    output_ = context.make_activation(output_shape(layer, shape), x.grad != nullptr);
+    PlanStore& store = context.plan_store();
+    forward_ = store.request(pool_forward_graph(layer, shape, shape_.dtype),
+                             {{Role::x, device(x.value).data()},
+                              {Role::y, device(output_.value).data()},
+                              {Role::index, index_.data()}},
+                             own_kernel([this] {
+                               if (backward_) context_.plan_store().do_by_own_kernel(*backward_);
+                             }));
+    if (!x.grad) return;
+    backward_ = store.request(pool_backward_graph(layer, shape, shape_.dtype),
+                              {{Role::dy, device(output_.grad).data()},
+                               {Role::dx, device(x.grad).data()},
+                               {Role::index, index_.data()}},
+                              own_kernel([this] { context_.plan_store().do_by_own_kernel(*forward_); }));
+  }
+
+  void forward(Phase) override {
+    if (forward_->available() || !has_own_kernel()) return forward_->execute();
+    kernels::max_pool_forward(
+        shape_,
+        {.x = device(x_.value).data(), .y = device(output_.value).data(), .index = index_.as<std::uint8_t>()},
+        context_.stream());
+  }
+
+  void backward() override {
+    if (!backward_) return;
+    if (backward_->available() || !has_own_kernel()) return backward_->execute();
+    kernels::max_pool_backward(
+        shape_,
+        {.dy = device(output_.grad).data(), .index = index_.as<std::uint8_t>(), .dx = device(x_.grad).data()},
+        context_.stream());
+  }
+
+ private:
+  bool has_own_kernel() const {
+    return kernels::pool_fits(shape_) && shape_.window.kernel.count() <= kernels::kMaxPoolTaps;
+  }
+  dnn::OwnKernel own_kernel(std::function<void()> make) const {
+    if (!has_own_kernel()) return {};
+    return {.name = "max pool", .make = std::move(make)};
+  }
+
+  Context& context_;
+  Variable x_;
+  kernels::PoolShape shape_;
+  Buffer index_;
   std::shared_ptr<dnn::BoundGraph> forward_;
   std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient
 };
@@ -95,13 +186,13 @@ class PoolOperation final : public Operation {
 }  // namespace
 
 OperationPtr CudaBackend::make_max_pool(const MaxPool2d& layer, const Variable& x) {
-  require_own("MaxPool2d: input", x);
-  return std::make_unique<PoolOperation>(context_, layer, x);
+  require_own("MaxPool2d: input", x, context_.activation());
+  return std::make_unique<MaxPoolOperation>(context_, layer, x);
 }
 
 OperationPtr CudaBackend::make_avg_pool(const AvgPool2d& layer, const Variable& x) {
-  require_own("AvgPool2d: input", x);
-  return std::make_unique<PoolOperation>(context_, layer, x);
+  require_own("AvgPool2d: input", x, context_.activation());
+  return std::make_unique<AvgPoolOperation>(context_, layer, x);
 }
 
 }  // namespace convoy::cuda

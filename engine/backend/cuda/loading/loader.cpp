@@ -115,12 +115,20 @@ std::string problem() { return loader().problem(); }
 
 std::unique_ptr<Backend> refuse(const CudaOptions&) { throw Error(problem()); }
 
+DevicePeak refuse_peak(std::optional<Precision>) { throw Error(problem()); }
+
+std::unique_ptr<DescribedBackend> refuse_described(const std::string& device, const CudaOptions&) {
+  described_device(device);  // an unknown name is the better message
+  throw Error("plans are cuDNN's, which is not loaded: " + problem());
+}
+
 std::vector<Finding> nothing_loaded() { return {{"CUDA module", "not loaded", problem()}}; }
 
 }  // namespace
 
 const CudaModule& cuda_module() {
-  static constexpr CudaModule absent = {CONVOY_MODULE_VERSION, problem, refuse, nothing_loaded};
+  static constexpr CudaModule absent = {CONVOY_MODULE_VERSION, problem,     refuse,
+                                        nothing_loaded,        refuse_peak, refuse_described};
   return loader().module() != nullptr ? *loader().module() : absent;
 }
 

@@ -14,9 +14,9 @@
 namespace convoy::cuda {
 
 using dnn::Binding;
+using dnn::Candidate;
 using dnn::Executable;
 using dnn::GraphTensor;
-using dnn::LoadedPlan;
 using dnn::OperationGraph;
 using dnn::Role;
 
@@ -25,10 +25,10 @@ namespace {
 constexpr int kRunsPerLaunch = 4;  // more than one, so that the launch itself counts for less
 constexpr int kLaunches = 5;       // timed, each behind one that is not
 
-/// Memory for everything that a graph reads or writes, zeroed, and the largest workspace of its plans.
+/// Memory for everything that a graph reads or writes, zeroed, and the largest workspace of its candidates.
 class Scratch {
  public:
-  Scratch(const OperationGraph& graph, const std::vector<LoadedPlan>& plans) {
+  Scratch(const OperationGraph& graph, const std::vector<Candidate>& candidates) {
     for (const GraphTensor& tensor : graph.tensors()) {
       if (tensor.role == Role::none) continue;
       if (tensor.by_value) {
@@ -41,7 +41,7 @@ class Scratch {
       }
     }
     std::int64_t workspace = 0;
-    for (const LoadedPlan& loaded : plans) workspace = std::max(workspace, loaded.plan.info.workspace);
+    for (const Candidate& candidate : candidates) workspace = std::max(workspace, workspace_of(candidate));
     workspace_ = Buffer(static_cast<std::size_t>(workspace));
   }
 
@@ -57,11 +57,12 @@ class Scratch {
 
 }  // namespace
 
-Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
-                   cudaStream_t stream) {
-  const Scratch scratch(graph, plans);
-  const auto time = [&](const LoadedPlan& plan) {
-    const Executable executable(plan, handle, scratch.bindings(), scratch.workspace());
+Tuned fastest(const OperationGraph& graph, const std::vector<Candidate>& candidates,
+              const dnn::Queue& queue) {
+  const cudaStream_t stream = queue.stream;
+  const Scratch scratch(graph, candidates);
+  const auto time = [&](const Candidate& candidate) {
+    const Executable executable(candidate, queue, scratch.bindings(), scratch.workspace());
     executable.execute();  // outside of a capture: the first run loads kernels
     CONVOY_CUDA(cudaStreamSynchronize(stream));
     const CudaGraphExec runs = instantiate(capture(stream, [&] {
@@ -80,12 +81,12 @@ Tuned fastest_plan(const OperationGraph& graph, const std::vector<LoadedPlan>& p
     return times[kLaunches / 2] / kRunsPerLaunch;
   };
 
-  Tuned best{.plan = plans.at(0)};
-  for (const LoadedPlan& plan : plans) {
+  Tuned best{.candidate = candidates.at(0)};
+  for (const Candidate& candidate : candidates) {
     try {
-      const double milliseconds = time(plan);
+      const double milliseconds = time(candidate);
       if (best.timed++ > 0 && milliseconds >= best.milliseconds) continue;
-      best.plan = plan;
+      best.candidate = candidate;
       best.milliseconds = milliseconds;
     } catch (const Error& error) {  // this one does not run here; another may
       cudaGetLastError();

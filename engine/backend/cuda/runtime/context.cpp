@@ -31,6 +31,21 @@ CublasHandle make_cublas() {
   return CublasHandle(handle);
 }
 
+// The one asked for, else PyTorch's default. cuDNN has no tensor-core engines for TF32 and bf16 on a GPU
+// older than Ampere.
+CudaOptions with_precision(CudaOptions options) {
+  const int sm = device_architecture();
+  const bool ampere = sm >= dnn::kAmpere;
+  if (!options.precision) options.precision = ampere ? Precision::tf32 : Precision::fp32;
+  if (options.precision == Precision::fp32 || ampere) return options;
+  int device = 0;
+  cudaDeviceProp properties{};
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaGetDeviceProperties(&properties, device));
+  throw Error(fmt::format("{} needs a GPU of sm_{} (Ampere) or newer, {} is sm_{}: take fp32",
+                          name_of(*options.precision), dnn::kAmpere, properties.name, sm));
+}
+
 }  // namespace
 
 void check_cublas(cublasStatus_t status, const char* call, std::source_location where) {
@@ -39,12 +54,20 @@ void check_cublas(cublasStatus_t status, const char* call, std::source_location 
       fmt::format("{}: {} ({}:{})", call, cublasLtGetStatusString(status), where.file_name(), where.line()));
 }
 
+int device_architecture() {
+  int device = 0, major = 0, minor = 0;
+  CONVOY_CUDA(cudaGetDevice(&device));
+  CONVOY_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  CONVOY_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  return 10 * major + minor;
+}
+
 Context::Context(const CudaOptions& options)
-    : options_(options),
+    : options_(with_precision(options)),
       stream_(make_stream()),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
-      plan_store_(dnn::describe_device(cudnn_.get()), options) {}
+      plan_store_(dnn::describe_device(cudnn_.get()), options_) {}
 
 std::shared_ptr<DeviceTensor> Context::make_tensor(const Shape& shape, DType storage) const {
   const auto bytes = static_cast<std::size_t>(shape.count()) * bytes_of(storage);
@@ -61,10 +84,11 @@ std::int64_t Context::reserve_workspace(std::int64_t bytes) {
 }
 
 void Context::prepare() {
-  plan_store_.choose(cudnn(), stream());
+  const dnn::Queue queue{cudnn(), stream()};
+  plan_store_.choose(queue);
   const auto wanted = static_cast<std::size_t>(std::max(reserved_bytes_, plan_store_.largest_workspace()));
   if (workspaces_.empty() || workspaces_.back().bytes() < wanted) workspaces_.emplace_back(wanted);
-  plan_store_.bind(cudnn(), workspaces_.back().data());
+  plan_store_.bind(queue, workspaces_.back().data());
   ++prepared_;
 }
 

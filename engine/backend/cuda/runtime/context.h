@@ -27,20 +27,23 @@ void check_cublas(cublasStatus_t status, const char* call,
                   std::source_location where = std::source_location::current());
 #define CONVOY_CUBLAS(call) ::convoy::cuda::check_cublas((call), #call)
 
+/// The current device's compute capability times 10: 90 for sm_90.
+int device_architecture();
+
 class Context {
  public:
-  /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used.
+  /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used,
+  /// or it lacks the precision.
   explicit Context(const CudaOptions& options);
 
   const CudaOptions& options() const { return options_; }
+  Precision precision() const { return *options_.precision; }
   cudaStream_t stream() const { return stream_.get(); }
   cudnnHandle_t cudnn() const { return cudnn_.get(); }
   cublasLtHandle_t cublas() const { return cublas_.get(); }
 
   /// How activations are stored.
-  DType activation() const {
-    return options_.precision == Precision::bf16 ? DType::bfloat16 : DType::float32;
-  }
+  DType activation() const { return precision() == Precision::bf16 ? DType::bfloat16 : DType::float32; }
 
   /// A zeroed tensor with memory of its own.
   std::shared_ptr<DeviceTensor> make_tensor(const Shape& shape, DType storage) const;
@@ -67,7 +70,7 @@ class Context {
   void add_product(const PlanRow& product);
 
  private:
-  CudaOptions options_;
+  CudaOptions options_;  // with a precision
   Stream stream_;
   CudnnHandle cudnn_;
   CublasHandle cublas_;

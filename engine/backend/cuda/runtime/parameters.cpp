@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "convoy/error.h"
+#include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "kernels/cuda_error.h"
 
@@ -88,6 +89,12 @@ void ParameterTensor::write(std::span<const double> values, cudaStream_t stream)
 DeviceTensor& compute_copy(const TensorPtr& parameter) {
   if (auto* own = dynamic_cast<ParameterTensor*>(parameter.get())) return own->compute_copy();
   return device(parameter);
+}
+
+void require_parameter(const std::string& what, const Variable& parameter, DType computed) {
+  const auto value = own_tensor<DeviceTensor>(what, parameter.value, name_of(computed));
+  if (compute_copy(value).dtype() != computed) refuse_tensor(what, value.get(), name_of(computed));
+  require_gradient(what, parameter, DType::float32);
 }
 
 void order_columns(const Variable& weight, const MemoryOrder& order, cudaStream_t stream) {

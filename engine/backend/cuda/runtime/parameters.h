@@ -67,6 +67,10 @@ class ParameterTensor final : public DeviceTensor {
 /// The tensor in the type that products are computed in.
 DeviceTensor& compute_copy(const TensorPtr& parameter);
 
+/// Throws UsageError unless the parameter is this backend's, lies in `computed` or has a copy in it, and has
+/// a gradient of fp32 or none.
+void require_parameter(const std::string& what, const Variable& parameter, DType computed);
+
 /// Makes the columns of a Linear's weight lie in memory as its inputs do. Throws UsageError if they cannot:
 /// the weight is no parameter, or another Linear reads it in another order.
 void order_columns(const Variable& weight, const MemoryOrder& order, cudaStream_t stream);

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -13,12 +13,15 @@ namespace convoy::cuda {
 
 using dnn::Binding;
 using dnn::BoundGraph;
+using dnn::Candidate;
 using dnn::LoadedPlan;
 using dnn::OperationGraph;
+using dnn::OwnKernel;
 using dnn::Plan;
 using dnn::PlanCache;
 using dnn::PlanInfo;
 using dnn::PlanKey;
+using dnn::Queue;
 
 namespace {
 
@@ -35,8 +38,19 @@ class CoreInUse {
   std::counting_semaphore<>& cores_;
 };
 
-void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
+/// Where no thread can be had, whoever waits for the result does the work.
+template <typename Work>
+auto in_background(Work work) {
+  try {
+    return std::async(std::launch::async, work).share();
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, work).share();
+  }
+}
+
+void describe_plan(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   std::vector<std::string> notes;
+  if (info.naive) notes.push_back("naive");
   if (info.tensor_core) notes.push_back("tensor cores");
   notes.push_back(info.deterministic ? "deterministic" : "not deterministic");
   if (info.runtime_compiled) notes.push_back("runtime compiled");
@@ -45,6 +59,26 @@ void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   row.realised_by = fmt::format("cuDNN engine {}", info.engine);
   row.notes = fmt::format("{}", fmt::join(notes, ", "));
   row.workspace = info.workspace;
+  row.launches = info.launches;
+}
+
+void describe_own(const OwnKernel& own, const std::string& notes, PlanRow& row) {
+  row.realisation = Realisation::own_kernel;
+  row.realised_by = "own kernel: " + own.name;
+  row.notes = notes;
+  row.workspace = own.workspace;
+  row.launches = own.launches;
+}
+
+/// The candidates, best first: the own kernel is ranked behind what cuDNN's heuristics propose, before naive
+/// engines.
+std::vector<Candidate> ranked(const std::vector<LoadedPlan>& plans, const OwnKernel& own) {
+  std::vector<Candidate> candidates(plans.begin(), plans.end());
+  if (!own.run) return candidates;
+  const auto naive =
+      std::ranges::find_if(plans, [](const LoadedPlan& loaded) { return loaded.plan.info.naive; });
+  candidates.insert(candidates.begin() + (naive - plans.begin()), own);
+  return candidates;
 }
 
 }  // namespace
@@ -52,7 +86,7 @@ void describe(const PlanInfo& info, const std::string& origin, PlanRow& row) {
 PlanStore::PlanStore(std::string device, const CudaOptions& options)
     : device_(std::move(device)),
       options_(options),
-      planner_(device_, {options.precision, options.deterministic}),
+      planner_(device_, {options.precision.value(), options.deterministic}),
       cache_(options.plan_cache),
       cores_(std::max(1u, std::thread::hardware_concurrency())) {
   const std::string problem = PlanCache::problem(options.plan_cache);
@@ -60,106 +94,152 @@ PlanStore::PlanStore(std::string device, const CudaOptions& options)
 }
 
 std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector<Binding> bindings,
-                                               StandIn stand_in) {
+                                               OwnKernel own) {
   Entry*& entry = by_signature_[graph.signature()];
   if (!entry) {
     const std::string name = graph.str();
-    Entry& fresh = entries_.emplace_back(Entry{
-        .graph = std::move(graph), .row = {.operation = name, .realised_by = "not prepared", .notes = {}}});
+    Entry& fresh =
+        entries_.emplace_back(Entry{.graph = std::move(graph),
+                                    .own = own,
+                                    .row = {.operation = name, .realised_by = "not prepared", .notes = {}}});
+    fresh.own.make = {};  // it is of this request alone
     // A thread a graph is cheap, but only as many work as there are cores.
-    fresh.candidates = std::async(std::launch::async, [this, &wanted = fresh.graph] {
-                         const CoreInUse core(cores_);
-                         return find_candidates(wanted);
-                       }).share();
+    fresh.found = in_background([this, &graph = fresh.graph, &own = fresh.own] {
+      const CoreInUse core(cores_);
+      return find(graph, own);
+    });
     entry = &fresh;
   }
   const auto bound = std::make_shared<BoundGraph>(entry->row.operation, std::move(bindings));
-  requests_.push_back({*entry, bound, std::move(stand_in)});
+  requests_.push_back({*entry, bound, std::move(own)});
   return bound;
 }
 
-PlanStore::Candidates PlanStore::find_candidates(const OperationGraph& graph) {
-  Candidates found;
-  if (std::optional<Plan> cached = cache_.find(key_of(graph))) {
+PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& own) const {
+  Found found;
+  std::optional<Plan> cached = cache_.find(key_of(graph));
+  if (cached && own.run && cached->info.own_kernel == own.name) {
+    found.from_cache = true;
+    return found;
+  }
+  if (cached && cached->info.own_kernel.empty()) {
     // Of an installation that was changed by halves, say, and cuDNN may not load it: then another plan or an
     // own kernel can be had.
     try {
       found.plans.push_back(planner_.load(std::move(*cached)));
+      found.from_cache = true;
       return found;
     } catch (const Error& error) {
       found.refused = error.what();
     }
   }
   const auto start = std::chrono::steady_clock::now();
-  std::exception_ptr failure;
   for (Plan& plan : planner_.plans(graph, options_.autotune ? kCandidates : 1)) {
     try {
       found.plans.push_back(planner_.load(std::move(plan)));
-    } catch (const Error&) {
-      failure = std::current_exception();  // it matters only where no other plan is left
+    } catch (const Error& error) {
+      found.unloaded = error.what();  // it matters only where nothing else is left
     }
   }
-  if (found.plans.empty() && failure) std::rethrow_exception(failure);
+  const std::vector<Candidate> candidates = ranked(found.plans, own);
   found.milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  if (!options_.autotune && !found.plans.empty()) cache_.store(key_of(graph), found.plans.front().plan);
+  if (!options_.autotune && !candidates.empty()) store(graph, candidates.front());
   return found;
 }
 
-void PlanStore::choose(cudnnHandle_t handle, cudaStream_t stream) {
-  for (std::size_t i = 0; i < requests_.size(); ++i) {  // a stand-in may add a request
+void PlanStore::store(const OperationGraph& graph, const Candidate& candidate) const {
+  if (const auto* loaded = std::get_if<LoadedPlan>(&candidate))
+    return cache_.store(key_of(graph), loaded->plan);
+  const auto& own = std::get<OwnKernel>(candidate);
+  cache_.store(key_of(graph),
+               {{.graph = graph.name(), .own_kernel = own.name, .workspace = own.workspace}, {}});
+}
+
+void PlanStore::choose(const Queue& queue) {
+  for (std::size_t i = 0; i < requests_.size(); ++i) {  // making an own kernel may add a request
     const auto bound = requests_[i].bound.lock();
     if (!bound) continue;
     Entry& entry = requests_[i].entry;
-    if (!entry.chosen) choose(entry, handle, stream);
-    const StandIn stand_in = requests_[i].stand_in;
-    if (!entry.plan && !stand_in.realised_by.empty()) {
-      if (stand_in.make) stand_in.make();
-      entry.row.realisation = Realisation::own_kernel;
-      entry.row.realised_by = stand_in.realised_by;
+    if (!entry.is_chosen) choose(entry, queue);
+    const OwnKernel own = requests_[i].own;
+    if (!entry.chosen && !own.name.empty()) {
+      if (own.make) own.make();
+      describe_own(own, "cuDNN has no plan", entry.row);
     }
-    requests_[i].stand_in = {};  // last: where making it throws, the next prepare() makes it
+    requests_[i].own.make = {};  // last: where making it throws, the next prepare() makes it
+  }
+  for (const Request& request : requests_) {
+    if (!request.by_own_kernel || !request.entry.chosen) continue;
+    describe_own(request.own, "cuDNN has a plan for one direction only", request.entry.row);
   }
 }
 
-const PlanStore::Candidates& PlanStore::candidates_of(const Entry& entry) {
+void PlanStore::do_by_own_kernel(const BoundGraph& graph) {
+  for (Request& request : requests_) {
+    if (request.bound.lock().get() == &graph) request.by_own_kernel = true;
+  }
+}
+
+const PlanStore::Found& PlanStore::found_for(const Entry& entry) {
   try {
-    return entry.candidates.get();
+    return entry.found.get();
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", entry.row.operation, error.what()));
   }
 }
 
-void PlanStore::choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream) {
-  const Candidates& found = candidates_of(entry);
+void PlanStore::choose(Entry& entry, const Queue& queue) {
+  const Found& found = found_for(entry);
   if (!found.refused.empty()) {
     say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}", entry.row.operation,
                     options_.plan_cache.string(), found.refused));
   }
-  if (found.plans.empty()) {
+  // A plan from the cache was chosen before: it is not ranked again.
+  const bool is_decided = found.from_cache && !found.plans.empty();
+  const std::vector<Candidate> candidates = ranked(found.plans, is_decided ? OwnKernel{} : entry.own);
+  if (candidates.empty() && !found.unloaded.empty()) {
+    choose_by(queue.handle, found.unloaded, entry);
+  } else if (candidates.empty()) {
     entry.row.realised_by = "nothing";
   } else {
-    const bool from_cache = found.plans.front().plan.info.from_cache;
-    std::string origin =
-        from_cache ? "from the cache" : fmt::format("planned in {:.0f} ms", found.milliseconds);
-    Tuned tuned{.plan = found.plans.front()};
-    if (options_.autotune && !from_cache) tuned = tune(entry, found.plans, handle, stream);
-    if (tuned.timed > 0) {
-      origin += fmt::format(", fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
-    }
-    describe(tuned.plan.plan.info, origin, entry.row);
-    entry.plan = std::move(tuned.plan);
+    Tuned tuned{.candidate = candidates.front()};
+    if (options_.autotune && !found.from_cache) tuned = tune(entry, candidates, queue);
+    describe(entry, found, tuned);
+    entry.chosen = std::move(tuned.candidate);
   }
-  entry.candidates = {};
-  entry.chosen = true;
+  entry.found = {};
+  entry.is_chosen = true;
 }
 
-Tuned PlanStore::tune(const Entry& entry, const std::vector<LoadedPlan>& plans, cudnnHandle_t handle,
-                      cudaStream_t stream) const {
-  Tuned tuned{.plan = plans.front()};
-  const bool has_choice = plans.size() > 1;
+void PlanStore::choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry) {
+  // Tests without a GPU have no handle.
+  std::optional<LoadedPlan> plan;
+  if (handle) plan = planner_.plan_by(handle, entry.graph);
+  if (!plan) throw Error(fmt::format("{}: {}", entry.row.operation, why));
+  say(fmt::format("cuDNN does not load the plan that it made for {}, so the GPU's handle plans it: {}",
+                  entry.row.operation, why));
+  describe_plan(plan->plan.info, "planned by the handle", entry.row);
+  entry.chosen = std::move(*plan);
+}
+
+void PlanStore::describe(Entry& entry, const Found& found, const Tuned& tuned) {
+  const auto* loaded = std::get_if<LoadedPlan>(&tuned.candidate);
+  std::string origin = found.from_cache            ? "from the cache"
+                       : loaded || tuned.timed > 0 ? fmt::format("planned in {:.0f} ms", found.milliseconds)
+                       : found.plans.empty()       ? "cuDNN has no plan"
+                                                   : "cuDNN has naive engines only";
+  if (tuned.timed > 0) origin += fmt::format(", fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
+  if (loaded) return describe_plan(loaded->plan.info, origin, entry.row);
+  describe_own(std::get<OwnKernel>(tuned.candidate), "deterministic, " + origin, entry.row);
+}
+
+Tuned PlanStore::tune(const Entry& entry, const std::vector<Candidate>& candidates,
+                      const Queue& queue) const {
+  Tuned tuned{.candidate = candidates.front()};
+  const bool has_choice = candidates.size() > 1;
   try {
-    if (has_choice) tuned = fastest_plan(entry.graph, plans, handle, stream);
+    if (has_choice) tuned = fastest(entry.graph, candidates, queue);
   } catch (const Error& error) {
     tuned.error = error.what();  // most likely no memory to time in: the training itself may still fit
   }
@@ -167,23 +247,25 @@ Tuned PlanStore::tune(const Entry& entry, const std::vector<LoadedPlan>& plans, 
     say(fmt::format("no plan for {} could be timed, the first is taken: {}", entry.row.operation,
                     tuned.error));
   } else {
-    cache_.store(key_of(entry.graph), tuned.plan.plan);
+    store(entry.graph, tuned.candidate);
   }
   return tuned;
 }
 
 std::int64_t PlanStore::largest_workspace() const {
   std::int64_t largest = 0;
-  for (const Entry& entry : entries_) largest = std::max(largest, entry.row.workspace);
+  for (const Entry& entry : entries_) {
+    if (entry.chosen) largest = std::max(largest, workspace_of(*entry.chosen));
+  }
   return largest;
 }
 
-void PlanStore::bind(cudnnHandle_t handle, void* workspace) {
+void PlanStore::bind(const Queue& queue, void* workspace) {
   for (const Request& request : requests_) {
     const auto bound = request.bound.lock();
     if (!bound) continue;
-    if (request.entry.plan) {
-      bound->make_executable(*request.entry.plan, handle, workspace);
+    if (request.entry.chosen && !request.by_own_kernel) {
+      bound->make_executable(*request.entry.chosen, queue, workspace);
     } else {
       bound->make_unavailable(planner_.no_plan(request.entry.graph));
     }

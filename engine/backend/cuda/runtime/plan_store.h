@@ -1,5 +1,7 @@
-// The plans of all graphs that layers ask for: each distinct graph is planned once, in the background, on all
-// cores, unless the cache on disk has it. What was chosen is bound to the memory of whoever asked.
+// What does the work of all graphs that layers ask for. Each distinct graph is planned once, in the
+// background, on all cores, unless the cache on disk has it. Among cuDNN's plans and the own kernel one is
+// chosen: cuDNN's in the order of its heuristics, the own kernel before the naive ones, or the fastest of
+// all. What was chosen is bound to the memory of whoever asked.
 #pragma once
 
 #include <deque>
@@ -20,61 +22,67 @@
 
 namespace convoy::cuda {
 
-/// What does a graph's work if cuDNN has no plan for it.
-struct StandIn {
-  std::string realised_by;  // for the table of plans; empty: nothing does, and to execute it is an error
-  std::function<void()> make = {};  // makes it, if it has to be made; it may ask for other graphs
-};
-
 class PlanStore {
  public:
-  /// For the GPU that `device` describes (describe_device). Throws what dnn::Planner throws.
+  /// For the GPU that `device` describes (describe_device); the options have a precision. Throws what
+  /// dnn::Planner throws.
   PlanStore(std::string device, const CudaOptions& options);
 
   /// Starts to plan `graph`, unless the same was asked for before. By-value scalars among the bindings must
-  /// outlive the result. The stand-in is made only while the result lives.
+  /// outlive the result. `own` is made (OwnKernel::make) only while the result lives.
   std::shared_ptr<dnn::BoundGraph> request(dnn::OperationGraph graph, std::vector<dnn::Binding> bindings,
-                                           StandIn stand_in = {});
+                                           dnn::OwnKernel own = {});
 
-  /// Waits for the plans of what was requested since `bind`, times them on the handle's GPU if that is
-  /// wanted, and makes stand-ins. Allocates nothing that lasts. Throws Error if cuDNN refuses a graph.
-  void choose(cudnnHandle_t handle, cudaStream_t stream);
+  /// From within OwnKernel::make: whoever asked for `graph`, which has to be done the same way, does it by
+  /// his own kernel, too, whatever plan there is.
+  void do_by_own_kernel(const dnn::BoundGraph& graph);
 
-  /// That any of the chosen plans wants, in bytes.
+  /// Waits for the plans of what was requested since `bind`, chooses, by timing on the queue's GPU if that is
+  /// wanted, and makes own kernels' needs. Allocates nothing that lasts. Throws Error if cuDNN refuses a
+  /// graph.
+  void choose(const dnn::Queue& queue);
+
+  /// That anything chosen wants, in bytes.
   std::int64_t largest_workspace() const;
 
-  /// Makes executable what was chosen since the last time. `workspace` does for all plans.
-  void bind(cudnnHandle_t handle, void* workspace);
+  /// Makes executable what was chosen since the last time. `workspace` does for all of it.
+  void bind(const dnn::Queue& queue, void* workspace);
 
   /// In the order in which the graphs were asked for.
   std::vector<PlanRow> rows() const;
 
  private:
   /// What the background found for a graph.
-  struct Candidates {
-    std::vector<dnn::LoadedPlan>
-        plans;                  // best first; none if cuDNN has none; the one from the cache is alone
-    double milliseconds = 0.0;  // that planning took
-    std::string refused;        // why the cache's plan is not among them, if it has one
+  struct Found {
+    std::vector<dnn::LoadedPlan> plans;  // best first; none if cuDNN has none
+    bool from_cache = false;             // it says what to take: a plan, which is alone, or the own kernel
+    double milliseconds = 0.0;           // that planning took
+    std::string refused;                 // why the cache's plan is not among them, if it has one
+    std::string unloaded;                // why cuDNN loads none of its plans again, if it has some
   };
   struct Entry {
     dnn::OperationGraph graph;
+    dnn::OwnKernel own;  // a candidate if it can run
     PlanRow row;
-    bool chosen = false;
-    std::optional<dnn::LoadedPlan> plan = {};
-    std::shared_future<Candidates> candidates = {};
+    bool is_chosen = false;
+    std::optional<dnn::Candidate> chosen = {};
+    std::shared_future<Found> found = {};
   };
   struct Request {
     Entry& entry;
     std::weak_ptr<dnn::BoundGraph> bound;
-    StandIn stand_in;
+    dnn::OwnKernel own;
+    bool by_own_kernel = false;  // of whoever asked, whatever was chosen
   };
 
-  Candidates find_candidates(const dnn::OperationGraph& graph);  // runs in the background
-  static const Candidates& candidates_of(const Entry& entry);    // waits for it
-  void choose(Entry& entry, cudnnHandle_t handle, cudaStream_t stream);
-  Tuned tune(const Entry& entry, const std::vector<dnn::LoadedPlan>& plans, cudnnHandle_t handle,
-             cudaStream_t stream) const;
+  Found find(const dnn::OperationGraph& graph, const dnn::OwnKernel& own) const;  // runs in the background
+  static const Found& found_for(const Entry& entry);                              // waits for it
+  void choose(Entry& entry, const dnn::Queue& queue);
+  void choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry);
+  Tuned tune(const Entry& entry, const std::vector<dnn::Candidate>& candidates,
+             const dnn::Queue& queue) const;
+  static void describe(Entry& entry, const Found& found, const Tuned& tuned);
+  void store(const dnn::OperationGraph& graph, const dnn::Candidate& candidate) const;
   dnn::PlanKey key_of(const dnn::OperationGraph& graph) const;
   void say(const std::string& line, Remedy remedy = Remedy::none) const;
 

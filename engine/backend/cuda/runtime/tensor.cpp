@@ -100,15 +100,14 @@ DeviceTensor& device(Tensor& tensor) { return own<DeviceTensor>("a tensor", tens
 
 DeviceTensor& device(const TensorPtr& tensor) { return device(*tensor); }
 
-void require_own(const std::string& what, const Variable& variable) {
-  const auto require_reals = [](const std::string& name, const TensorPtr& tensor) {
-    if (own_tensor<DeviceTensor>(name, tensor, "reals")->dtype() == DType::int32) {
-      refuse_tensor(name, tensor.get(), "reals");
-    }
-  };
-  require_reals(what, variable.value);
+void require_own(const std::string& what, const Variable& variable, DType dtype) {
+  require_own(what, variable.value, dtype);
+  require_gradient(what, variable, dtype);
+}
+
+void require_gradient(const std::string& what, const Variable& variable, DType dtype) {
   if (!variable.grad) return;
-  require_reals(what + " gradient", variable.grad);
+  require_own(what + " gradient", variable.grad, dtype);
   require_shape(what + " gradient", variable.grad->shape(), variable.value->shape());
   if (device(*variable.grad).order() == device(*variable.value).order()) return;
   throw UsageError(fmt::format("{} {} and its gradient come from different operations", what,
@@ -132,7 +131,7 @@ TensorPtr CudaBackend::make_activation(const Shape& shape) {
 }
 
 Variable CudaBackend::flatten(const Variable& x) {
-  require_own("Flatten: input", x);
+  require_own("Flatten: input", x, context_.activation());
   const Shape shape = output_shape(Flatten{}, x.value->shape());
   if (x.value->shape() == shape) return x;
   Variable flat{std::make_shared<DeviceTensor>(shape, device(x.value)), nullptr};

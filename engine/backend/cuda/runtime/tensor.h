@@ -56,10 +56,12 @@ Variable make_output_like(const TensorPtr& x, bool with_gradient);
 /// Enqueues a copy, of the same elements where the memory orders differ. Both have one shape and type.
 void copy(const DeviceTensor& from, const DeviceTensor& to, cudaStream_t stream);
 
-/// Throws UsageError unless both are this backend's real numbers and the gradient, if any, has the value's
+/// Throws UsageError unless both are this backend's, of that type, and the gradient, if any, has the value's
 /// shape and memory order. `what` is the layer and the tensor: "Conv2d: weight".
-void require_own(const std::string& what, const Variable& variable);
-/// The same for one tensor of exactly that type.
+void require_own(const std::string& what, const Variable& variable, DType dtype);
+/// The half of it that looks at the gradient, if there is one.
+void require_gradient(const std::string& what, const Variable& variable, DType dtype);
+/// The same for one tensor.
 void require_own(const std::string& what, const TensorPtr& tensor, DType dtype);
 
 /// The tensor as this backend's own. Throws UsageError if another backend made it.

@@ -111,7 +111,7 @@ std::unique_ptr<ResidentDataset> CudaBackend::upload(const Dataset& dataset) {
 
 OperationPtr CudaBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                      const AugmentationSource& augmentation) {
-  require_own("batch: images", Variable{images, nullptr});
+  require_own("batch: images", images, context_.activation());
   require_own("batch: labels", labels, DType::int32);
   return std::make_unique<BatchOperation>(context_, own<DeviceDataset>("batch: the data set", dataset),
                                           images, labels, augmentation);

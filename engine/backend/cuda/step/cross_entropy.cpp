@@ -87,7 +87,7 @@ class CrossEntropyOperation final : public Operation {
 std::unique_ptr<Metrics> CudaBackend::make_metrics() { return std::make_unique<DeviceMetrics>(context_); }
 
 OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
-  require_own("cross-entropy: logits", logits);
+  require_own("cross-entropy: logits", logits, context_.activation());
   require_own("cross-entropy: labels", labels, DType::int32);
   return std::make_unique<CrossEntropyOperation>(context_, logits, labels,
                                                  own<DeviceMetrics>("cross-entropy: the metrics", metrics));

@@ -11,7 +11,7 @@ class DeviceFiniteCheck final : public FiniteCheck {
  public:
   DeviceFiniteCheck(Context& context, const std::int64_t* step)
       : context_(context), step_(step), report_(sizeof(kernels::FiniteReport)) {
-    kernels::reset_finite_report(report_.as<kernels::FiniteReport>(), context.stream());
+    forget();
   }
 
   void look(const Tensor& tensor, std::int32_t part) override {
@@ -32,7 +32,11 @@ class DeviceFiniteCheck final : public FiniteCheck {
     return NonFinite{report.operation, report.step};
   }
 
+  void reset() override { forget(); }
+
  private:
+  void forget() { kernels::reset_finite_report(report_.as<kernels::FiniteReport>(), context_.stream()); }
+
   Context& context_;
   const std::int64_t* step_;
   Buffer report_;

@@ -14,64 +14,69 @@ std::shared_ptr<const Buffer> zeros_for(const DeviceParameters& parameters) {
   return std::make_shared<const Buffer>(static_cast<std::size_t>(parameters.count()) * sizeof(float));
 }
 
-class DeviceAdam final : public Optimizer {
+// What both have: the arena that they update, and state beside it.
+class ArenaOptimizer : public Optimizer {
+ protected:
+  ArenaOptimizer(Context& context, const DeviceParameters& parameters, const StepScalars* scalars)
+      : context_(context), parameters_(parameters), scalars_(scalars) {}
+
+  // Zeros, one for each element of the arena.
+  float* add_state(const char* name) {
+    memory_.push_back(zeros_for(parameters_));
+    state_.push_back({name, parameters_.tensors_over(memory_.back())});
+    return memory_.back()->as<float>();
+  }
+
+  Context& context_;
+  const DeviceParameters& parameters_;
+  const StepScalars* scalars_;
+
+ private:
+  std::vector<std::shared_ptr<const Buffer>> memory_;
+};
+
+class DeviceAdam final : public ArenaOptimizer {
  public:
   DeviceAdam(Context& context, const DeviceParameters& parameters, const StepScalars* scalars,
              const AdamOptions& options)
-      : context_(context),
-        parameters_(parameters),
-        scalars_(scalars),
-        options_(options),
-        first_moments_(zeros_for(parameters)),
-        second_moments_(zeros_for(parameters)) {
-    state_ = {{"exp_avg", parameters.tensors_over(first_moments_)},
-              {"exp_avg_sq", parameters.tensors_over(second_moments_)}};
-  }
+      : ArenaOptimizer(context, parameters, scalars), options_(options) {}
 
   void step() override {
     kernels::adam_step({.parameters = parameters_.values(),
                         .gradients = parameters_.gradients(),
-                        .first_moments = first_moments_->as<float>(),
-                        .second_moments = second_moments_->as<float>(),
+                        .first_moments = first_moments_,
+                        .second_moments = second_moments_,
                         .copies = parameters_.copies(),
                         .count = parameters_.count()},
                        options_, scalars_, context_.stream());
   }
 
  private:
-  Context& context_;
-  const DeviceParameters& parameters_;
-  const StepScalars* scalars_;
   AdamOptions options_;
-  std::shared_ptr<const Buffer> first_moments_;
-  std::shared_ptr<const Buffer> second_moments_;
+  float* first_moments_ = add_state("exp_avg");
+  float* second_moments_ = add_state("exp_avg_sq");
 };
 
-class DeviceSgd final : public Optimizer {
+class DeviceSgd final : public ArenaOptimizer {
  public:
   DeviceSgd(Context& context, const DeviceParameters& parameters, const StepScalars* scalars,
             const SgdOptions& options)
-      : context_(context), parameters_(parameters), scalars_(scalars), options_(options) {
-    if (options.momentum == 0.0f) return;
-    momentum_ = zeros_for(parameters);
-    state_ = {{"momentum_buffer", parameters.tensors_over(momentum_)}};
-  }
+      : ArenaOptimizer(context, parameters, scalars),
+        options_(options),
+        momentum_(options.momentum == 0.0f ? nullptr : add_state("momentum_buffer")) {}
 
   void step() override {
     kernels::sgd_step({.parameters = parameters_.values(),
                        .gradients = parameters_.gradients(),
-                       .momentum = momentum_ ? momentum_->as<float>() : nullptr,
+                       .momentum = momentum_,
                        .copies = parameters_.copies(),
                        .count = parameters_.count()},
                       options_, scalars_, context_.stream());
   }
 
  private:
-  Context& context_;
-  const DeviceParameters& parameters_;
-  const StepScalars* scalars_;
   SgdOptions options_;
-  std::shared_ptr<const Buffer> momentum_;  // null without a momentum
+  float* momentum_;
 };
 
 class DeviceAverage final : public ParameterAverage {

@@ -1,4 +1,4 @@
-"""The wrapper around nvcc: what it keeps, what it prints, and that a spilling kernel fails the build."""
+"""The wrapper around nvcc: what it passes on, and that a spilling kernel fails the build."""
 
 import pathlib
 import stat
@@ -7,7 +7,7 @@ import sys
 import tempfile
 import unittest
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "kernels" / "ptxas_table.py"
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "kernels" / "refuse_spills.py"
 
 REPORT = """\
 ptxas info    : 0 bytes gmem
@@ -22,7 +22,7 @@ ptxas info    : Used 32 registers, used 0 barriers
 """
 
 
-class PtxasTable(unittest.TestCase):
+class RefuseSpills(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -41,16 +41,13 @@ class PtxasTable(unittest.TestCase):
         return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
 
     def compile(self, says, status=0):
-        return self.script("compile", self.compiler(says, status), "-o", str(self.object))
+        return self.script(self.compiler(says, status), "-o", str(self.object))
 
-    def test_keeps_the_report_and_passes_warnings_on(self):
+    def test_only_warnings_are_passed_on(self):
         result = self.compile("kernel.cu(3): warning: odd\n" + REPORT.format(loads=0))
         self.assertEqual(result.returncode, 0)
         self.assertEqual(result.stderr, "kernel.cu(3): warning: odd\n")
-        table = self.script("table", str(self.object)).stdout.splitlines()
-        self.assertEqual(len(table), 3)
-        self.assertEqual(table[1].split(), ["plain_kernel", "sm_75", "21", "772", "0", "0"])
-        self.assertEqual(table[2].split(), ["plain_kernel", "sm_90", "32", "0", "16", "0"])
+        self.assertTrue(self.object.exists())
 
     def test_a_spill_fails_and_leaves_no_object(self):
         result = self.compile(REPORT.format(loads=8))
@@ -61,12 +58,8 @@ class PtxasTable(unittest.TestCase):
     def test_the_compilers_failure_is_passed_on(self):
         self.assertEqual(self.compile("kernel.cu(1): error: no\n", status=2).returncode, 2)
 
-    def test_objects_without_a_report_are_left_out(self):
-        self.assertEqual(len(self.script("table", str(self.object)).stdout.splitlines()), 1)
-
     def test_wrong_use_is_refused(self):
         self.assertEqual(self.script().returncode, 2)
-        self.assertEqual(self.script("compile").returncode, 2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,19 @@
+// Loops over memory in whatever order it is, number by number. A blocked layout's padding is zero and stays
+// zero. Each runs on the calling thread; `combine_all` (loops.h) takes all.
+#pragma once
+
+#include <cstdint>
+
+namespace convoy::cpu {
+
+/// out = a + b
+void add(const float* a, const float* b, float* out, std::int64_t count);
+
+/// out = a b
+void multiply(const float* a, const float* b, float* out, std::int64_t count);
+
+/// out = `from` where a ReLU lets y pass (a value above zero or a NaN), else 0. `out` may be any of the
+/// others.
+void mask_by_relu(const float* y, const float* from, float* out, std::int64_t count);
+
+}  // namespace convoy::cpu

@@ -1,0 +1,20 @@
+// The own kernels that stand as candidates beside cuDNN's plans for the graphs of operation_graphs.h. They
+// are functions of shapes alone, as the graphs are. A nameless one is none.
+#pragma once
+
+#include "convoy/device.h"
+#include "engine/backend/cuda/dnn/executable.h"
+#include "engine/model/window.h"
+
+namespace convoy::cuda {
+
+/// For conv2d_backward_weight_graph: of one group, in strict fp32. (tf32 and bf16 have tensor cores, which no
+/// kernel of fp32 arithmetic beats.)
+dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x, Precision precision);
+
+/// For the pool_..._graph of an AvgPool2d. (A max pool's two directions share an index, whose meaning is
+/// cuDNN's own matter: its operation does both or none by kernels/pooling.h.)
+dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
+dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
+
+}  // namespace convoy::cuda

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""vector_code_test.py LIBRARY: the CPU backend's loops are vector code on each of Highway's targets for x86-64.
+
+GCC has taken comparisons of vectors apart into scalar ones unseen: the bits were right, and the loop ten times slower.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+# The widest registers of each target, and how they are called.
+REGISTERS = {
+    "SSSE3": "xmm", "SSE4": "xmm", "AVX2": "ymm", "AVX3": "zmm", "AVX3_DL": "zmm", "AVX3_ZEN4": "zmm", "AVX3_SPR": "zmm"
+}
+# All loops, and those that compare every number. The groups of a weight gradient are eight channels: half of a zmm.
+LOOPS = [
+    "add_deviations", "normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "add", "multiply",
+    "mask_by_relu", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"
+]
+COMPARING = ["normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "mask_by_relu"]
+EIGHT_WIDE = ["add_weight_gradients"]
+
+SYMBOL = re.compile(r"^[0-9a-f]+ <(?:auto )?(?:void )?convoy::cpu::N_(\w+)::(\w+)\(")
+PACKED = re.compile(r"v?(?:add|sub|mul|div|and|andn|cmp[a-z_]*|fn?m(?:add|sub)\d*)p[sd]\b")
+SCALAR_COMPARISON = re.compile(r"v?(?:u?comiss|cmp\w*ss)")
+
+
+def instructions_of(listing: str) -> dict[tuple[str, str], list[str]]:
+    """The instructions of each loop on each target: those of its function, and of its lambdas where they are functions."""
+    found: dict[tuple[str, str], list[str]] = {}
+    here = None
+    for line in listing.splitlines():
+        if line.endswith(">:"):
+            symbol = SYMBOL.match(line)
+            here = (symbol[1], symbol[2]) if symbol else None
+        elif here and "\t" in line:
+            found.setdefault(here, []).append(line.split("\t", 1)[1].strip())
+    return found
+
+
+def faults(listing: str) -> list[str]:
+    """What is not as it should be, a line each."""
+    loops = instructions_of(listing)
+    targets = sorted({target for target, _ in loops} & REGISTERS.keys())
+    found = [] if targets else ["there is no target that this test knows"]
+    for target in targets:
+        for loop in LOOPS:
+            code = loops.get((target, loop), [])
+            register = "ymm" if loop in EIGHT_WIDE and REGISTERS[target] == "zmm" else REGISTERS[target]
+            if not any(PACKED.match(i) and "%" + register in i for i in code):
+                found.append(f"{loop} on {target} has no arithmetic in {register} registers")
+            scalar = [i for i in code if SCALAR_COMPARISON.match(i)]
+            if loop in COMPARING and scalar:
+                found.append(f"{loop} on {target} compares single numbers: {scalar[0]}")
+    return found
+
+
+def listing_of(body: dict[str, str]) -> str:
+    """A listing in which every loop on AVX2 is one instruction, `body`'s or a comparison of vectors."""
+    lines = []
+    for loop in LOOPS:
+        lines.append(f"0000000000000000 <convoy::cpu::N_AVX2::{loop}(float const*)>:")
+        lines.append("   0:\t" + body.get(loop, "vcmpleps %ymm0,%ymm1,%ymm2"))
+    return "\n".join(lines)
+
+
+class VectorCode(unittest.TestCase):
+    def test_planted_faults_are_found(self):
+        self.assertEqual(faults(listing_of({})), [])
+        self.assertEqual(faults(listing_of({"normalize": "vaddps %xmm0,%xmm1,%xmm2"})),
+                         ["normalize on AVX2 has no arithmetic in ymm registers"])
+        comparing = listing_of({"max_pool": "vcmpleps %ymm0,%ymm1,%ymm2\n   8:\tvucomiss %xmm1,%xmm0"})
+        self.assertEqual(faults(comparing), ["max_pool on AVX2 compares single numbers: vucomiss %xmm1,%xmm0"])
+        self.assertEqual(faults(""), ["there is no target that this test knows"])
+
+    def test_every_loop_is_vector_code(self):
+        command = ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", sys.argv[1]]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.assertEqual(faults(listing), [])
+
+
+if __name__ == "__main__":
+    if shutil.which("objdump") is None:
+        print("skipped: there is no objdump (Debian's binutils)")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1])
