@@ -55,8 +55,6 @@ if(CONVOY_HAVE_CUDA)
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   set(CMAKE_CUDA_EXTENSIONS OFF)
-  # The installed program finds CUDA's libraries where they were found here.
-  set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
   if(CUDNN_FOUND)
     set(CONVOY_HAS_CUDA_BACKEND ON)
   elseif(CUDNN_VERSION)

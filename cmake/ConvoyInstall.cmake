@@ -1,19 +1,39 @@
-# `cmake --install` puts the program, the libraries and their headers where find_package(convoy) finds them.
+# `cmake --install` makes a folder that works wherever it is moved. Components:
+#   program  convoy, and the CUDA backend's module, which it loads
+#   bundled  the shared libraries that these need, beside the module
+#   library  what find_package(convoy) finds: headers and static libraries
+# Not bundled are glibc, the driver and CUDA, which belong to the machine, and libstdc++ and libgcc_s: any other library in
+# the process may need newer ones than ours, and there can be only one. A machine must have them at least as new.
 include(CMakePackageConfigHelpers)
 
 get_property(rooms GLOBAL PROPERTY CONVOY_ROOMS)
-install(TARGETS convoy ${rooms} EXPORT convoyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(TARGET no_device_driver)
-  install(TARGETS no_device_driver LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/convoy/no_device_driver NAMELINK_SKIP)
+install(TARGETS convoy ${rooms} EXPORT convoyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+install(DIRECTORY include/convoy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library FILES_MATCHING PATTERN "*.h")
+
+file(RELATIVE_PATH to_private /${CMAKE_INSTALL_BINDIR} /${CONVOY_PRIVATE_LIBDIR})
+# RPATH and not RUNPATH, because libraries that the bundled ones need are found by it, too.
+target_link_options(convoy_program PRIVATE -Wl,--disable-new-dtags)
+set_target_properties(convoy_program PROPERTIES INSTALL_RPATH $ORIGIN/${to_private})
+install(TARGETS convoy_program RUNTIME_DEPENDENCY_SET convoy_needs
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+if(TARGET convoy_cuda_module)
+  set_target_properties(convoy_cuda_module PROPERTIES INSTALL_RPATH $ORIGIN)
+  install(TARGETS convoy_cuda_module RUNTIME_DEPENDENCY_SET convoy_needs
+    LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR} COMPONENT program)
+  install(TARGETS no_device_driver
+    LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR}/no_device_driver COMPONENT program NAMELINK_SKIP)
 endif()
-install(DIRECTORY include/convoy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+set(CONVOY_NOT_BUNDLED
+  "^ld-linux" "^linux-vdso" "^lib(c|m|mvec|dl|pthread|rt|resolv|util|anl|nsl)\\.so"
+  "^libstdc\\+\\+\\.so" "^libgcc_s\\.so" "^lib(cuda|cudart|cublas|cublasLt|cudnn[a-z_]*|nvrtc)\\.so")
+install(RUNTIME_DEPENDENCY_SET convoy_needs PRE_EXCLUDE_REGEXES ${CONVOY_NOT_BUNDLED}
+  LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR} COMPONENT bundled)
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/convoy)
-install(EXPORT convoyTargets NAMESPACE convoy:: DESTINATION ${config_dir})
+install(EXPORT convoyTargets NAMESPACE convoy:: DESTINATION ${config_dir} COMPONENT library)
 configure_package_config_file(cmake/convoyConfig.cmake.in ${PROJECT_BINARY_DIR}/convoyConfig.cmake
   INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/convoyConfig.cmake ${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake
-              cmake/FindOneDNN.cmake cmake/FindHighway.cmake cmake/FindCUDNN.cmake
-  DESTINATION ${config_dir})
+              cmake/FindOneDNN.cmake cmake/FindHighway.cmake
+  DESTINATION ${config_dir} COMPONENT library)

@@ -3,6 +3,11 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Where the CUDA backend's module lies in the build, and what is nobody else's in an installation: it, and libraries that
+# Convoy needs.
+set(CONVOY_MODULE_FOLDER ${PROJECT_BINARY_DIR}/lib/convoy)
+set(CONVOY_PRIVATE_LIBDIR ${CMAKE_INSTALL_LIBDIR}/convoy)
+set(CMAKE_BUILD_RPATH ${CONVOY_MODULE_FOLDER})
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
@@ -28,9 +33,10 @@ function(convoy_sources variable)
   set(${variable} ${files} PARENT_SCOPE)
 endfunction()
 
-# convoy_room(NAME SOURCES ... [LINK ...] [PRIVATE_LINK ...]) adds the library convoy_NAME.
+# convoy_room(NAME [NOT_INSTALLED] SOURCES ... [LINK ...] [PRIVATE_LINK ...]) adds the library convoy_NAME. It is installed,
+# unless nobody outside links it.
 function(convoy_room name)
-  cmake_parse_arguments(room "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(room "NOT_INSTALLED" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(convoy_${name} STATIC ${room_SOURCES})
   target_include_directories(convoy_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
@@ -38,5 +44,7 @@ function(convoy_room name)
   target_compile_features(convoy_${name} PUBLIC cxx_std_20)
   target_link_libraries(convoy_${name} PUBLIC ${room_LINK}
                                        PRIVATE ${room_PRIVATE_LINK} $<BUILD_INTERFACE:convoy_flags>)
-  set_property(GLOBAL APPEND PROPERTY CONVOY_ROOMS convoy_${name})
+  if(NOT room_NOT_INSTALLED)
+    set_property(GLOBAL APPEND PROPERTY CONVOY_ROOMS convoy_${name})
+  endif()
 endfunction()

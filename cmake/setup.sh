@@ -15,6 +15,8 @@ case "${1:-}" in
     wanted+=(python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
     wanted+=(libboost-context-dev)         # for those that run CUDA kernels on the host
     wanted+=(doxygen)                      # for the test that the public headers are documented
+    wanted+=(dpkg-dev file)                # for the test of the .deb
+    wanted+=(shellcheck)                   # for the test of gpu_check's scripts
     ;;&
   coverage) needed+=(gcovr) ;;
   format) needed+=(clang-format) ;;

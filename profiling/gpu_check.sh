@@ -1,122 +1,100 @@
 #!/usr/bin/env bash
 # Everything that only a GPU can show, in one command and one report:
 #
-#   profiling/gpu_check.sh [--out FOLDER] [--tests REGEX] [--bench "ARGS"] [--train "ARGS"] [--skip-build] [--build-dir DIR]
+#   profiling/gpu_check.sh [--package FOLDER] [--arch LIST] [--data FOLDER] [--limit MIB] [--build-dir DIR] [--skip-build]
+#                          [ARGS OF run...]
 #
-# Builds the preset `release`, runs the tests labelled `gpu`, the doctor, the bench in every precision that the GPU has
-# and three trainings with the table of their plans (a cold start and a warm one, profiled; one autotuned), and writes
-# FOLDER/gpu-report-DATE-GPU.md (FOLDER is runs/ if not given). REGEX selects tests; ARGS replace the
-# bench's and the training's arguments. Set CONVOY_DATA to the folder of MNIST, or it is downloaded for the training and
-# the tests on it are skipped. Exit code 0 if every step was done, 1 if one failed or there is no GPU, 2 for wrong usage.
-# shellcheck disable=SC2317  # functions are called by `step`
-set -uo pipefail
+# Builds the preset `release`, packs programs, tests, golden files and MNIST into one folder, and runs that folder's `run`,
+# which writes runs/gpu_check/report.md (see gpu_check/run for its arguments: --out, --steps, --tests, --budget ...).
+#
+#   --package FOLDER  only pack, for a machine that has a driver and CUDA's libraries and nothing else: copy the folder
+#                     there and call FOLDER/run. Built without oneDNN and downloads, in build/gpu_package
+#   --arch LIST       GPU architectures to compile for, as CONVOY_CUDA_ARCHITECTURES (90-real: H100)
+#   --data FOLDER     MNIST's four files (default: CONVOY_DATA, else data/mnist, else a download)
+#   --limit MIB       a larger folder is an error (default: 60)
+#   --build-dir DIR   where it is or was built; --skip-build takes it as it is
+#
+# Exit code 0 if every step was done, 1 if one failed or there is no GPU, 2 for wrong usage.
+set -euo pipefail
 here=$(realpath "$(dirname "$0")/..")
-
-out=$here/runs tests=. bench="--model convnet --steps 200" train="--epochs 1" build=$here/build/release skip_build=
 fail() { echo "gpu_check: error: $2" >&2; exit "$1"; }
+
+package='' arch='' data=${CONVOY_DATA:-} limit=60 build='' skip_build='' run_arguments=()
 while [[ $# -gt 0 ]]; do
   case $1 in
+    --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     --skip-build) skip_build=1; shift; continue ;;
-    --help) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
-    --out | --tests | --bench | --train | --build-dir) [[ $# -gt 1 ]] || fail 2 "$1 needs a value" ;;&
-    --out) out=$(realpath -m "$2") ;;
-    --tests) tests=$2 ;;
-    --bench) bench=$2 ;;
-    --train) train=$2 ;;
+    --list) run_arguments+=("$1"); shift; continue ;;
+    --package | --arch | --data | --limit | --build-dir) [[ $# -gt 1 ]] || fail 2 "$1 needs a value" ;;&
+    --out | --budget | --steps | --tests | --bench | --train | --jobs) [[ $# -gt 1 ]] || fail 2 "$1 needs a value" ;;&
+    --package) package=$(realpath -m "$2") ;;
+    --arch) arch=$2 ;;
+    --data) data=$2 ;;
+    --limit) limit=$2 ;;
     --build-dir) build=$(realpath -m "$2") ;;
+    --out) run_arguments+=(--out "$(realpath -m "$2")") ;;
+    --budget | --steps | --tests | --bench | --train | --jobs) run_arguments+=("$1" "$2") ;;
     *) fail 2 "unknown argument $1; see --help" ;;
   esac
   shift 2
 done
-cd "$here" || fail 1 "cannot enter $here"
+[[ -z $package || ${#run_arguments[@]} -eq 0 ]] || fail 2 "--package runs nothing; give ${run_arguments[0]} to FOLDER/run"
+[[ -z $data || -d $data ]] || fail 1 "there is no folder $data; --data or CONVOY_DATA names MNIST's"
+[[ -z $data ]] || data=$(realpath "$data")
+cd "$here"
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
-
-# step TITLE COMMAND...: runs it in view, and keeps command, exit code, seconds and output for the report.
-step() {
-  local title=$1 begin=$SECONDS code
-  shift
-  printf '\n== %s: %s\n' "$title" "$*"
-  "$@" 2>&1 | tee "$scratch/output"
-  code=${PIPESTATUS[0]}
-  [[ $code -eq 0 ]] || failed=1
-  echo "| $title | $code | $((SECONDS - begin)) |" >>"$scratch/summary"
-  {
-    printf '\n## %s\n\nExit code %d after %d s:\n\n' "$title" "$code" $((SECONDS - begin))
-    # A progress line overwrites itself; four blanks make it a literal block whatever it contains.
-    printf '$ %s\n\n' "$*" | cat - "$scratch/output" | sed -e 's/.*\r\(.\)/\1/' -e 's/\x1b\[[0-9;]*m//g' -e 's/^/    /'
-  } >>"$scratch/details"
-  return "$code"
-}
-
-build_release() {
-  cmake/setup.sh test && cmake --preset release && cmake --build --preset release
-}
-
-machine() {
-  uname -srm
-  sed -n 's/^PRETTY_NAME=//p' /etc/os-release
-  grep -m1 '^model name' /proc/cpuinfo
-  echo "$(nproc) threads, $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
-  if command -v nvidia-smi >/dev/null; then nvidia-smi; else echo "no nvidia-smi"; fi
-  if command -v nvcc >/dev/null; then nvcc --version | tail -n 2; else echo "no nvcc on PATH"; fi
-}
-
+# -- build -----------------------------------------------------------------------------------------------------------
+configure=(-DCONVOY_TESTS=ON)
+if [[ -n $package ]]; then
+  configure+=(-DCONVOY_FETCH=OFF -DCMAKE_DISABLE_FIND_PACKAGE_OneDNN=ON)
+  build=${build:-$here/build/gpu_package}
+fi
+[[ -z $arch ]] || configure+=("-DCONVOY_CUDA_ARCHITECTURES=$arch")
+build=${build:-$here/build/release}
 if [[ -z $skip_build ]]; then
   # Before minutes of building: is there anything to run on?
-  nvidia-smi -L >/dev/null 2>&1 ||
+  [[ -n $package ]] || nvidia-smi -L >/dev/null 2>&1 ||
     fail 1 "no GPU: nvidia-smi is missing or lists none; install NVIDIA's driver for CUDA 13 (580 or newer)"
-  step "Build" build_release || fail 1 "the build failed; see above"
+  cmake/setup.sh test || fail 1 "packages are missing; see above"
+  cmake --preset release -B "$build" "${configure[@]}" || fail 1 "the configuration failed; see above"
+  cmake --build "$build" --target gpu_check || fail 1 "the build failed; see above"
 fi
-on_gpu=$build/tests/gpu/on_gpu
-[[ -x $on_gpu && -x $build/convoy ]] || fail 1 "$build has no complete build; run this without --skip-build"
-device=$("$on_gpu") || fail 1 "no GPU: ${device#skipped: no GPU to test on: }"
-sm=$(sed -n 's/.*, sm_\([0-9]*\),.*/\1/p' <<<"$device")
-[[ -n $sm ]] || fail 1 "no architecture in: $device"
-gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
-gpu=${gpu:-${device#device: }}
+[[ -x $build/tests/gpu/on_gpu && -x $build/convoy ]] || fail 1 "$build has no complete build; run this without --skip-build"
 
-mkdir -p "$out/gpu_check" || fail 1 "cannot write to $out"
-report=$out/gpu-report-$(date +%F)-$(tr -cs '[:alnum:]\n' - <<<"${gpu%%,*}" | sed 's/-*$//').md
+# -- pack ------------------------------------------------------------------------------------------------------------
+folder=${package:-$build/gpu_check}
+# What is replaced is a package; nothing else that happens to have this name.
+[[ ! -e $folder || -e $folder/manifest.txt ]] || fail 1 "$folder is there already and is no package: name another folder"
+rm -rf "$folder"
+for component in program bundled gpu_check; do
+  cmake --install "$build" --prefix "$folder" --component "$component" --strip >"$build/gpu_check.log" 2>&1 ||
+    { tail -n 5 "$build/gpu_check.log" >&2; fail 1 "cannot install $component into $folder"; }
+done
+python3 profiling/gpu_check/list_tests.py "$build" "$folder" >"$folder/tests.tsv" || fail 1 "CTest cannot list the tests of $build"
 
-step "Machine" machine
-step "Tests labelled gpu" ctest --test-dir "$build/tests/gpu" -L '^gpu$' -R "$tests" --no-tests=error --output-on-failure
-step "Doctor" "$build/convoy" doctor
-for precision in fp32 tf32 bf16; do
-  if [[ $precision != fp32 && $sm -lt 80 ]]; then
-    printf '\n== Bench, %s: not run, it needs sm_80\n' "$precision"
-    echo "| Bench, $precision | not run: needs sm_80, this is sm_$sm | |" >>"$scratch/summary"
-    continue
-  fi
-  # shellcheck disable=SC2086  # ARGS are several words
-  step "Bench, $precision" "$build/convoy" bench --device cuda --precision "$precision" --verbose $bench
-done
-# An empty folder for plans makes the first training a cold start and the second a warm one.
-# shellcheck disable=SC2086
-for start in cold warm; do
-  step "Training, $start start, 20 steps of it profiled" "$build/convoy" train --device cuda --verbose --profile 20 \
-    --plan-cache "$scratch/plans" --out "$out/gpu_check/$start" $train
-done
-# shellcheck disable=SC2086
-step "Training, autotuned" "$build/convoy" train --device cuda --verbose --autotune \
-  --plan-cache "$scratch/autotuned" --out "$out/gpu_check/autotuned" $train
-if command -v nsys >/dev/null; then
-  # shellcheck disable=SC2086
-  step "Nsight Systems" nsys profile --trace=cuda,nvtx,cublas,cudnn --sample=none --cpuctxsw=none --stats=true \
-    --force-overwrite=true --output="$out/gpu_check/steps" \
-    "$build/convoy" train --device cuda --profile 20 --out "$out/gpu_check/nsys" $train
-else
-  echo "| Nsight Systems | not run: no nsys | |" >>"$scratch/summary"
+if [[ -z $data && ! -d data/mnist ]]; then
+  "$build/convoy" fetch mnist --out data/mnist || fail 1 "no MNIST: name its folder with --data"
 fi
+data=${data:-$here/data/mnist}
+[[ ! -d $data/mnist ]] || data=$data/mnist
+mkdir "$folder/data"
+cp "$data"/*-ubyte* "$folder/data/" 2>/dev/null || fail 1 "no MNIST in $data: --data names the folder of its four files"
 
+cache_value() { sed -n "s/^$1:[^=]*=//p" "$build/CMakeCache.txt"; }
+changes=$([[ -z $(git status --porcelain 2>/dev/null) ]] || echo ' with local changes')
 {
-  printf '# Convoy on %s\n\n' "$gpu"
-  printf '%s, commit %s%s, %s\n\n' "$(date '+%F %T %Z')" "$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
-    "$([[ -z $(git status --porcelain 2>/dev/null) ]] || echo ' with local changes')" "$device"
-  printf '| step | exit code | seconds |\n|---|---|---|\n'
-  cat "$scratch/summary" "$scratch/details"
-} >"$report" || fail 1 "cannot write $report"
-printf '\nReport: %s\n' "$report"
-exit "$failed"
+  echo "commit $(git rev-parse HEAD 2>/dev/null || echo unknown)$changes"
+  echo "built with $("$(cache_value CMAKE_CXX_COMPILER)" --version | head -n 1)"
+  architectures=$(cache_value CMAKE_CUDA_ARCHITECTURES)
+  echo "kernels for ${architectures:-$(cache_value CONVOY_CUDA_ARCHITECTURES)}"
+  symbols=$(find "$folder/bin" "$folder/lib" -type f -exec objdump -T {} + 2>/dev/null)
+  newest() { grep -o "$1_[0-9.]*" <<<"$symbols" | sort -uV | tail -n 1; }
+  echo "needs $(newest GLIBC) and $(newest GLIBCXX) (libstdc++) or newer"
+} >"$folder/manifest.txt"
+kib=$(du -sk --apparent-size "$folder" | cut -f 1)
+echo "gpu_check: $folder, $((kib / 1024)) MiB, $(wc -l <"$folder/tests.tsv") tests"
+((kib <= limit * 1024)) || fail 1 "$folder has more than $limit MiB; --limit allows more, --arch names fewer GPUs"
+
+# -- run -------------------------------------------------------------------------------------------------------------
+[[ -z $package ]] || { echo "gpu_check: copy it to the machine with the GPU and call run there"; exit 0; }
+exec "$folder/run" --out "$here/runs/gpu_check" "${run_arguments[@]}"

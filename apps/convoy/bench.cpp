@@ -17,7 +17,7 @@
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/module.h"
 #include "engine/core/philox.h"
 
 namespace convoy {
@@ -135,7 +135,7 @@ void print_text(const BenchResult& result) {
 void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (result.device == "cuda") {
     if (flags.cuda.precision == Precision::bf16) result.roofline.activation_bytes = 2;
-    result.roofline.peak = measure_cuda_peak(flags.cuda.precision);
+    result.roofline.peak = cuda_module().measure_peak(flags.cuda.precision);
     result.peak_of = "cuBLASLt's largest product";
     return;
   }

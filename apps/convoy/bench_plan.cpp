@@ -13,6 +13,7 @@
 #include "convoy/error.h"
 #include "convoy/state.h"
 #include "engine/backend/cuda/described/described.h"
+#include "engine/backend/cuda/module.h"
 #include "engine/train/step.h"
 
 namespace convoy {
@@ -128,7 +129,7 @@ int plan_bench(const PlanBench& bench) {
   options.say = [](const std::string& line, Remedy) { say("note: " + line); };
   const std::string dataset = bench.data.dataset.empty() ? "mnist" : bench.data.dataset;
   const Model model = resolve_model(bench.model, image_format(dataset));
-  const auto backend = make_described_backend(bench.described, options);
+  const auto backend = cuda_module().make_described(bench.described, options);
   PlannedStep step = plan_step(*backend, model, bench.batch);
   const DescribedDevice& device = described_device(bench.described);
   const Precision precision = precision_on(device, options.precision);

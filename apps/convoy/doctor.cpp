@@ -1,18 +1,23 @@
 // convoy doctor: lists what this build and this machine have, with advice on what is missing.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <thread>
 
 #include "apps/convoy/commands.h"
-#include "apps/convoy/doctor_cuda.h"
 #include "apps/convoy/flags.h"
+#include "apps/convoy/remedy.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/catalog.h"
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/cuda/module.h"
 
 namespace convoy {
 namespace {
@@ -35,10 +40,41 @@ std::vector<Finding> data_findings() {
       // If CONVOY_DATA is set, data is looked for nowhere else.
       const std::string folder = data_search({}).environment.string();
       const std::string out = folder.empty() ? "" : fmt::format(" --out {}/{}", folder, dataset);
-      findings.push_back({dataset, "not here", fmt::format("run: convoy fetch {}{}", dataset, out)});
+      findings.push_back({dataset, "not here",
+                          can_fetch() ? fmt::format("run: convoy fetch {}{}", dataset, out)
+                                      : "this build cannot download: name its folder in CONVOY_DATA"});
     }
   }
   return findings;
+}
+
+/// CUDA's libraries, then what the backend's module, which needs them, finds.
+std::vector<Finding> cuda_findings_of_all() {
+  std::vector<Finding> findings;
+  const auto missing = [](const CudaLibrary& library) { return !library.problem.empty(); };
+  for (const CudaLibrary& library : cuda_libraries()) {
+    const std::string name = library.soname.substr(0, library.soname.find('.'));  // "libcudnn"
+    findings.push_back(
+        {name, missing(library) ? fmt::format("{}: {}", library.soname, library.problem) : library.file,
+         missing(library) ? "install " + library.need : ""});
+  }
+  for (Finding& finding : cuda_module().findings()) findings.push_back(std::move(finding));
+  if (std::ranges::any_of(cuda_libraries(), missing)) {
+    findings.push_back({"looked in", "the loader's folders and those below",
+                        fmt::format("{}", fmt::join(cuda_library_places(), " "))});
+  }
+  return findings;
+}
+
+/// The folders of CUDA's libraries, as LD_LIBRARY_PATH wants them.
+int print_library_path() {
+  std::vector<std::string> folders;
+  for (const CudaLibrary& library : cuda_libraries()) {
+    const std::string folder = std::filesystem::path(library.file).parent_path().string();
+    if (!folder.empty() && std::ranges::find(folders, folder) == folders.end()) folders.push_back(folder);
+  }
+  fmt::print("{}\n", fmt::join(folders, ":"));
+  return 0;
 }
 
 void print(const char* title, const std::vector<Finding>& findings, std::vector<std::string>& advice) {
@@ -46,7 +82,8 @@ void print(const char* title, const std::vector<Finding>& findings, std::vector<
   table.left(1);
   for (const Finding& finding : findings) {
     table.add({"  " + finding.subject, finding.state});
-    if (!finding.advice.empty()) advice.push_back(fmt::format("{}: {}", finding.subject, finding.advice));
+    if (!finding.advice.empty())
+      advice.push_back(fmt::format("{}: {}{}", finding.subject, finding.advice, in_flags(finding.remedy)));
   }
   fmt::print("{}\n", table.str());
 }
@@ -56,7 +93,7 @@ int run_doctor() {
   print("Build",
         {{"convoy", CONVOY_VERSION, ""}, {"compiler", CONVOY_COMPILER, ""}, {"oneDNN", CONVOY_ONEDNN, ""}},
         advice);
-  print("CUDA", cuda_findings(), advice);
+  print("CUDA", cuda_findings_of_all(), advice);
   std::vector<Finding> backends;
   for (const BackendStatus& status : backend_statuses()) {
     backends.push_back({status.name, (status.usable ? "usable: " : "not usable: ") + status.detail, ""});
@@ -76,10 +113,15 @@ int run_doctor() {
 }  // namespace
 
 Command add_doctor(CLI::App& program) {
+  const auto only_path = std::make_shared<bool>(false);
   CLI::App& command = *program.add_subcommand(
       "doctor", "Tell versions, devices and data, and what to do about what is missing");
-  set_footer(command, "  convoy doctor\n");
-  return {&command, run_doctor};
+  command.add_flag("--library-path", *only_path,
+                   "Print the folders of CUDA's libraries alone, as LD_LIBRARY_PATH wants them");
+  set_footer(command,
+             "  convoy doctor\n"
+             "  LD_LIBRARY_PATH=$(convoy doctor --library-path) ctest -L '^gpu$'\n");
+  return {&command, [only_path] { return *only_path ? print_library_path() : run_doctor(); }};
 }
 
 }  // namespace convoy

@@ -4,7 +4,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/module.h"
 #include "engine/backend/reference/reference.h"
 
 namespace convoy {
@@ -28,7 +28,7 @@ std::string description_of(const Backend& backend) { return backend.description(
 
 std::vector<BackendStatus> backend_statuses() {
   return {
-      status_of("cuda", cuda_backend_missing(), [] { return make_cuda_backend({}); }),
+      status_of("cuda", cuda_module().missing(), [] { return cuda_module().make({}); }),
       status_of("cpu", cpu_backend_missing(), make_cpu_backend),
       status_of("reference", {}, make_reference_backend),
   };
@@ -36,16 +36,16 @@ std::vector<BackendStatus> backend_statuses() {
 
 BackendChoice make_backend(const std::string& name, const CudaOptions& cuda) {
   if (name == "auto") {
-    const std::string no_cuda = cuda_backend_missing();
-    if (no_cuda.empty()) return {make_cuda_backend(cuda), "cuda, because there is a usable GPU"};
+    const std::string no_cuda = cuda_module().missing();
+    if (no_cuda.empty()) return {cuda_module().make(cuda), "cuda, because there is a usable GPU"};
     const std::string no_cpu = cpu_backend_missing();
     if (no_cpu.empty()) return {make_cpu_backend(), fmt::format("cpu, because {}", no_cuda)};
     return {make_reference_backend(), fmt::format("reference, because {}, and {}", no_cuda, no_cpu)};
   }
   if (name == "cuda") {
-    const std::string missing = cuda_backend_missing();
+    const std::string missing = cuda_module().missing();
     if (!missing.empty()) throw Error("cuda: " + missing, Remedy::another_device);
-    return {make_cuda_backend(cuda), "cuda, as asked"};
+    return {cuda_module().make(cuda), "cuda, as asked"};
   }
   if (name == "cpu") return {make_cpu_backend(), "cpu, as asked"};
   if (name == "reference") return {make_reference_backend(), "reference, as asked"};

@@ -103,6 +103,8 @@ class Fetcher {
 
 }  // namespace
 
+bool can_fetch() { return true; }
+
 void fetch(const std::vector<RemoteFile>& files, const fs::path& folder, const FetchOptions& options) {
   create_folder(folder);
   Fetcher fetcher(folder, options);

@@ -40,6 +40,10 @@ struct FetchOptions {
 /// name.
 std::vector<RemoteFile> remote_files(const std::string& dataset);
 
+/// Whether this build can download: it was configured with CONVOY_FETCH, and so with curl, OpenSSL and
+/// libarchive. Without, `fetch` and `sha256_of` throw Error.
+bool can_fetch();
+
 /// Downloads into `folder` each file that is not yet there with the right checksum, or of an archive each
 /// that lacks a member of the right size. A file is written to NAME.part, verified, and renamed. A NAME.part
 /// from an earlier attempt is continued. Throws Error if every mirror fails (naming each, and why), or if the

@@ -19,6 +19,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/paths.h"
+
 extern char** environ;
 
 namespace convoy::test {
@@ -58,7 +60,9 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 /// file, its errors to the file.
 pid_t start(const std::vector<std::string>& arguments, const Surroundings& surroundings,
             const TemporaryFolder& scratch, int out) {
-  const std::string program = surroundings.program.empty() ? CONVOY_PROGRAM : surroundings.program;
+  const std::string program = surroundings.program.empty()
+                                  ? path_of("CONVOY_PROGRAM", "../../convoy").string()  // as in the build
+                                  : surroundings.program;
   std::vector<std::string> words = {program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   auto variables = environment_of(surroundings);

@@ -21,7 +21,7 @@ struct Outcome {
 struct Surroundings {
   std::filesystem::path folder;  // the working folder
   std::map<std::string, std::string> environment = {};
-  std::string program = {};  // empty for `convoy`
+  std::string program = {};  // empty for `convoy`: what CONVOY_PROGRAM names, else the build's
 };
 
 Outcome run(const std::vector<std::string>& arguments, const Surroundings& surroundings);

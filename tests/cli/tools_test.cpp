@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "convoy/fetch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
 
@@ -24,7 +25,18 @@ TEST(Help, EveryCommandHasExamplesAndExitCodes) {
   EXPECT_EQ(run({"--version"}, {folder.path()}).code, 0);
 }
 
+TEST(Fetch, IsRefusedInOneLineByABuildWithoutIt) {
+  if (can_fetch()) GTEST_SKIP() << "this build has it: configure with -DCONVOY_FETCH=OFF";
+  const TemporaryFolder folder;
+  const Outcome outcome = run({"fetch", "mnist", "--out", "here"}, {folder.path()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err,
+            "convoy: error: this build cannot download (CONVOY_FETCH is off): put the files into here "
+            "yourself\n");
+}
+
 TEST(Fetch, KeepsWhatIsThereAndComplete) {
+  if (!can_fetch()) GTEST_SKIP() << "CONVOY_FETCH is off";
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name a folder with MNIST";
   const TemporaryFolder folder;
@@ -62,7 +74,8 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
     EXPECT_THAT(outcome.out, HasSubstr(subject));
   }
   EXPECT_THAT(outcome.out, HasSubstr("digits (from CONVOY_DATA)"));
-  EXPECT_THAT(outcome.out, HasSubstr("run: convoy fetch cifar10 --out digits/cifar10"));
+  EXPECT_THAT(outcome.out, HasSubstr(can_fetch() ? "run: convoy fetch cifar10 --out digits/cifar10"
+                                                 : "name its folder in CONVOY_DATA"));
 }
 
 TEST(Bench, TimesAStepAndItsOperations) {

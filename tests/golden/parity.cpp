@@ -9,6 +9,7 @@
 #include "engine/backend/reference/reference.h"
 #include "engine/data/idx.h"
 #include "engine/data/order.h"
+#include "tests/paths.h"
 
 namespace convoy::parity {
 namespace {
@@ -37,7 +38,7 @@ std::shared_ptr<Backend> make(const std::string& name) {
 bool is_slow(const std::string& backend) { return backend.starts_with("reference"); }
 
 std::filesystem::path golden_file(const std::string& name) {
-  return std::filesystem::path(CONVOY_GOLDEN_FOLDER) / name;
+  return test::path_of("CONVOY_GOLDEN", GOLDEN_FROM_HERE) / name;
 }
 
 nlohmann::json golden_json(const std::string& name) {

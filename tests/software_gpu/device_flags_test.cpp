@@ -10,6 +10,7 @@ namespace convoy::test {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -50,8 +51,9 @@ TEST_F(DeviceFlagsTest, OwnKernelsKeepTrainingGoing) {
     }
     return std::nan("");
   };
-  const Outcome usual = train_short({});
-  const Outcome outcome = train_short({"--verbose"}, {{"SOFTWARE_GPU_CUDNN_LACKS", "nvrtc,fast_wgrad"}});
+  const Outcome usual = train_short({"--precision", "fp32"});
+  const Outcome outcome =
+      train_short({"--verbose", "--precision", "fp32"}, {{"SOFTWARE_GPU_CUDNN_LACKS", "nvrtc,fast_wgrad"}});
   for (const char* text : {"own kernel: max pool", "own kernel: batch norm", "own kernel: weight gradient, ",
                            "cuDNN has naive engines only"}) {
     EXPECT_THAT(outcome.err, HasSubstr(text));
@@ -116,7 +118,7 @@ TEST_F(DeviceFlagsTest, ABuildWithoutKernelsForThisGpuIsRefusedInOneLine) {
   EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
   EXPECT_THAT(
       outcome.err,
-      AllOf(testing::ContainsRegex("this build has kernels for sm_[0-9]+( with PTX)?,"),
+      AllOf(ContainsRegex("this build has kernels for sm_[0-9]+( with PTX)?,"),
             HasSubstr(", this GPU is sm_80 (no kernel image is available for execution on the device)"),
             HasSubstr("configure with -DCMAKE_CUDA_ARCHITECTURES=80 and build again")));
 }
@@ -226,15 +228,9 @@ TEST(DoctorCuda, FindsMixedLibraries) {
               HasSubstr("  cuDNN: it was made for CUDA 12, this build for 13: install libcudnn9-cuda-13"));
 }
 
-// cuDNN of a CUDA for which no machine has a compiler yet.
-TEST(DoctorCuda, FindsThatTheCompilerIsMissing) {
-  EXPECT_THAT(doctor({}), HasSubstr("NVRTC            loaded, for cuDNN"));
-  EXPECT_THAT(
-      doctor({{"SOFTWARE_GPU_CUDNN_CUDA", "99000"}}),
-      AllOf(HasSubstr("NVRTC            missing"),
-            HasSubstr("  NVRTC: libnvrtc.so.99 cannot be loaded, and without it cuDNN has no plan for "
-                      "pooling and batch norm: install cuda-nvrtc-99"),
-            HasSubstr("in /")));
+// cuDNN compiles its engines with it; tests/install shows a machine without it.
+TEST(DoctorCuda, FindsTheCompiler) {
+  EXPECT_THAT(doctor({}), ContainsRegex("libnvrtc +/[^\n]*libnvrtc\\.so\\.13"));
 }
 
 TEST(DoctorCuda, FindsNoPlaceForPlans) {

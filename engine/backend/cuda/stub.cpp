@@ -2,6 +2,7 @@
 #include "convoy/error.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/cuda/described/described.h"
+#include "engine/backend/cuda/finding.h"
 
 namespace convoy {
 
@@ -14,6 +15,19 @@ DevicePeak measure_cuda_peak(std::optional<Precision>) { throw Error(cuda_backen
 std::unique_ptr<DescribedBackend> make_described_backend(const std::string& device, const CudaOptions&) {
   described_device(device);  // an unknown name is the better message
   throw Error("plans are cuDNN's, and there is no CUDA in this build");
+}
+
+std::vector<Finding> cuda_findings() {
+  const std::string state = "not in this build";
+  return {{"CUDA", cuda_backend_missing(),
+           "for an NVIDIA GPU install a CUDA 13 toolkit and libcudnn9-dev-cuda-13, and configure again with "
+           "-DCONVOY_CUDA=ON"},
+          {"CUDA headers", state, ""},
+          {"CUDA runtime", state, ""},
+          {"CUDA driver", state, ""},
+          {"cuDNN", state, ""},
+          {"cuBLAS", state, ""},
+          {"GPUs", state, ""}};
 }
 
 }  // namespace convoy

@@ -11,7 +11,7 @@ bool load_a_driver() {
   std::error_code ignored;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   // In the build's folder, and where it is installed. A name that is loaded is found by everybody after that.
-  for (const char* folder : {"no_device_driver", "../" CONVOY_LIBDIR "/convoy/no_device_driver"}) {
+  for (const char* folder : {"no_device_driver", "../" CONVOY_PRIVATE_LIBDIR "/no_device_driver"}) {
     if (dlopen((program / folder / "libcuda.so.1").c_str(), RTLD_NOW)) return true;
   }
   return false;

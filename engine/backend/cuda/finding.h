@@ -1,8 +1,10 @@
-// What `convoy doctor` reports about CUDA. doctor_cuda_none.cpp is used in builds without CUDA.
+// What `convoy doctor` reports about CUDA.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "convoy/error.h"
 
 namespace convoy {
 
@@ -11,6 +13,7 @@ struct Finding {
   std::string subject;
   std::string state;
   std::string advice;
+  Remedy remedy = Remedy::none;  // the setting that the advice ends with
 };
 
 /// Findings on CUDA's headers, runtime and driver, cuDNN, cuBLAS, every GPU, the kernels and the plan cache.

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "engine/backend/cuda/cuda.h"
+#include "convoy/device.h"
 
 namespace convoy {
 namespace {

@@ -1,8 +1,6 @@
 // What `convoy doctor` reports about CUDA. The findings are independent: if one fails, the others are still
 // made.
-#include "apps/convoy/doctor_cuda.h"
-
-#include "apps/convoy/remedy.h"
+#include "engine/backend/cuda/finding.h"
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -69,11 +67,6 @@ Finding cudnn_finding() {
                                  cudart / 1000, CUDART_VERSION / 1000, CUDART_VERSION / 1000);
   }
   return finding;
-}
-
-Finding nvrtc_finding() {
-  const std::string problem = cuda::dnn::load_nvrtc();
-  return {"NVRTC", problem.empty() ? "loaded, for cuDNN" : "missing", problem};
 }
 
 /// cuDNN 9 consists of several libraries. An incomplete upgrade leaves them in different versions.
@@ -169,10 +162,9 @@ Finding plan_cache_finding() {
     return {"plan cache", "none",
             wanted ? "without HOME every start plans anew: set CONVOY_CACHE, or take --plan-cache" : ""};
   }
-  std::string problem = cuda::dnn::PlanCache::problem(folder);
-  if (!problem.empty()) problem += in_flags(Remedy::another_plan_cache);
+  const std::string problem = cuda::dnn::PlanCache::problem(folder);
   return {"plan cache", fmt::format("{}, {} plans", folder.string(), cuda::dnn::PlanCache::count(folder)),
-          problem};
+          problem, problem.empty() ? Remedy::none : Remedy::another_plan_cache};
 }
 
 }  // namespace
@@ -193,7 +185,6 @@ std::vector<Finding> cuda_findings() {
   add_one("CUDA driver", driver_finding);
   add_one("cuDNN", cudnn_finding);
   add_one("cuDNN libraries", cudnn_libraries_finding);
-  add_one("NVRTC", nvrtc_finding);
   findings.push_back({"cuBLASLt", library_version(cublasLtGetVersion()), ""});
   add("GPUs", gpu_findings);
   add("kernels", [] {
