@@ -22,18 +22,26 @@ class BorrowedMetrics {
     metrics_.reset();
   }
   ~BorrowedMetrics() {
+    if (given_back_) return;
     try {
       metrics_.write(training_);
     } catch (const std::exception&) {
-      // The device failed: an earlier error is on its way, or the next call reports this one.
+      // The device failed, and the error that ended the evaluation is on its way.
     }
   }
   BorrowedMetrics(const BorrowedMetrics&) = delete;  // of one scope
   BorrowedMetrics& operator=(const BorrowedMetrics&) = delete;
 
+  /// At the end of an evaluation that went well: reports that the device failed.
+  void give_back() {
+    metrics_.write(training_);
+    given_back_ = true;
+  }
+
  private:
   Metrics& metrics_;
   MetricsReading training_;
+  bool given_back_ = false;
 };
 
 class EvaluationPass final : public Evaluator {
@@ -55,15 +63,16 @@ class EvaluationPass final : public Evaluator {
   }
 
   Evaluation evaluate() override {
-    const BorrowedMetrics borrowed(metrics_);
+    BorrowedMetrics borrowed(metrics_);
     run([](SizedStep& sized) { sized.step->run(sized.times); });
     const MetricsReading reading = metrics_.read();
+    borrowed.give_back();
     const auto samples = static_cast<double>(reading.samples);
     return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
   }
 
   std::vector<double> predict() override {
-    const BorrowedMetrics borrowed(metrics_);
+    BorrowedMetrics borrowed(metrics_);
     std::vector<double> logits;
     logits.reserve(static_cast<std::size_t>(count_ * classes_));
     run([&](SizedStep& sized) {
@@ -73,6 +82,7 @@ class EvaluationPass final : public Evaluator {
         logits.insert(logits.end(), output.begin(), output.end());
       }
     });
+    borrowed.give_back();
     return logits;
   }
 

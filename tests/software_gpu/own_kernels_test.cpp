@@ -43,7 +43,9 @@ struct Gradient {
 };
 
 /// The weight gradient of a convolution of small integers, whose sums are exact however they are made.
-Gradient weight_gradient(const CudaOptions& options, std::int64_t groups = 1) {
+/// In fp32, unless the options name a precision.
+Gradient weight_gradient(CudaOptions options, std::int64_t groups = 1) {
+  if (!options.precision) options.precision = Precision::fp32;
   const auto backend = make_cuda_backend(options);
   const Conv2d layer{.in_channels = 4,
                      .out_channels = 8,
@@ -79,12 +81,13 @@ TEST(OwnWeightGradient, IsRankedBehindEnginesAndBeforeNaiveOnes) {
   EXPECT_EQ(alone.values, by_engine.values);
 }
 
-TEST(OwnWeightGradient, IsForOneGroupInStrictFp32) {
+TEST(OwnWeightGradient, IsForOneGroupOfFp32Tensors) {
   cudnn_lacks("fast_wgrad");
   EXPECT_EQ(weight_gradient({}, 2).row.realised_by, "cuDNN engine 0");
-  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
-    EXPECT_EQ(weight_gradient({.precision = precision}).row.realised_by, "cuDNN engine 0");
-  }
+  EXPECT_EQ(weight_gradient({.precision = Precision::bf16}).row.realised_by, "cuDNN engine 0");
+  const Gradient tf32 = weight_gradient({.precision = Precision::tf32});
+  EXPECT_THAT(tf32.row.realised_by, StartsWith("own kernel: weight gradient, "));
+  EXPECT_EQ(tf32.values, weight_gradient({}).values);
 }
 
 TEST(OwnWeightGradient, IsTimedAsAnyPlan) {

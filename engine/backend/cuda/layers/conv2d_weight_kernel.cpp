@@ -9,7 +9,7 @@
 namespace convoy::cuda {
 
 dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x, Precision precision) {
-  if (precision != Precision::fp32 || layer.groups != 1) return {};
+  if (precision == Precision::bf16 || layer.groups != 1) return {};
   const Shape y = output_shape(layer, x);
   const kernels::ConvShape shape{.images = x[0],
                                  .in = plane_of(x),

@@ -8,8 +8,8 @@
 
 namespace convoy::cuda {
 
-/// For conv2d_backward_weight_graph: of one group, in strict fp32. (tf32 and bf16 have tensor cores, which no
-/// kernel of fp32 arithmetic beats.)
+/// For conv2d_backward_weight_graph: of one group, with fp32 tensors. (With tf32 it is more exact than what
+/// was asked for, and seldom wins against tensor cores.)
 dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x, Precision precision);
 
 /// For the pool_..._graph of an AvgPool2d. (A max pool's two directions share an index, whose meaning is
