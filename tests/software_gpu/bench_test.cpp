@@ -106,7 +106,9 @@ TEST_F(Bench, LaunchesWhatThePlanForADescribedGpuSays) {
         }
         // The stand-in of cuDNN enqueues one node a plan; a plan's count is what the real one would at least.
         const bool by_cudnn = planned["plans"].dump().find("cuDNN engine") != std::string::npos;
-        if (!by_cudnn) EXPECT_EQ(planned["launches"], timed["launches"]) << timed;
+        if (!by_cudnn) {
+          EXPECT_EQ(planned["launches"], timed["launches"]) << timed;
+        }
         EXPECT_GE(planned["launches"], timed["launches"]) << timed;
       }
       EXPECT_GE(plan["launches"], here["graph"]["nodes"]);
