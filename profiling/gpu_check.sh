@@ -66,6 +66,8 @@ folder=${package:-$build/gpu_check}
 # What is replaced is a package; nothing else that happens to have this name.
 [[ ! -e $folder || -e $folder/manifest.txt ]] || fail 1 "$folder is there already and is no package: name another folder"
 rm -rf "$folder"
+mkdir -p "$folder"
+: >"$folder/manifest.txt"  # from now on a package, so that the next attempt replaces it
 for component in program bundled gpu_check; do
   cmake --install "$build" --prefix "$folder" --component "$component" --strip >"$build/gpu_check.log" 2>&1 ||
     { tail -n 5 "$build/gpu_check.log" >&2; fail 1 "cannot install $component into $folder"; }
@@ -87,7 +89,7 @@ changes=$([[ -z $(git status --porcelain 2>/dev/null) ]] || echo ' with local ch
   echo "built with $("$(cache_value CMAKE_CXX_COMPILER)" --version | head -n 1)"
   architectures=$(cache_value CMAKE_CUDA_ARCHITECTURES)
   echo "kernels for ${architectures:-$(cache_value CONVOY_CUDA_ARCHITECTURES)}"
-  symbols=$(find "$folder/bin" "$folder/lib" -type f -exec objdump -T {} + 2>/dev/null)
+  symbols=$(find "$folder/bin" "$folder/lib" -type f -exec objdump -T {} + 2>/dev/null || true)  # scripts among them have no symbols
   newest() { grep -o "$1_[0-9.]*" <<<"$symbols" | sort -uV | tail -n 1; }
   echo "needs $(newest GLIBC) and $(newest GLIBCXX) (libstdc++) or newer"
 } >"$folder/manifest.txt"

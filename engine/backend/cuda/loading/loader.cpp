@@ -1,5 +1,5 @@
 // Loads libconvoy_cuda.so. First as the dynamic loader finds CUDA's libraries: LD_LIBRARY_PATH, the system's
-// folders, the toolkit that the module was built with. If it does not, they are looked for in toolkits and in
+// folders. If it does not, they are looked for in toolkits and in
 // Python's packages and loaded by their files; the loader then takes for a name what is loaded under it.
 // cuDNN opens nvrtc by name when it needs it, so that is loaded in the same way.
 #include <dlfcn.h>
