@@ -128,6 +128,35 @@ TEST_F(CachedOwnKernel, IsRememberedAsTheFirstInRank) {
   EXPECT_EQ(calls("cudnnBackendFinalize"), finalised + 4);
 }
 
+// nvrtc may be there the next time, say.
+TEST_F(CachedOwnKernel, IsNotRememberedForWantOfAPlan) {
+  cudnn_lacks("wgrad");
+  for (const bool autotune : {false, true}) {
+    const CudaOptions options{.autotune = autotune, .plan_cache = plans()};
+    EXPECT_EQ(weight_gradient(options).row.realisation, Realisation::own_kernel);
+  }
+  unsetenv("SOFTWARE_GPU_CUDNN_LACKS");
+  EXPECT_EQ(weight_gradient({.plan_cache = plans()}).row.realised_by, "cuDNN engine 2");
+}
+
+// Where cuDNN loads no plan from its text, the handle is asked before the own kernel does the work.
+TEST_F(CachedOwnKernel, IsRankedBehindWhatTheHandlePlans) {
+  std::vector<std::string> said;
+  const CudaOptions options{.plan_cache = plans(),
+                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
+  setenv("SOFTWARE_GPU_NO_PLAN_TEXT", "1", 1);
+  const Gradient by_handle = weight_gradient(options);
+  EXPECT_EQ(by_handle.row.realised_by, "cuDNN engine 2");
+  EXPECT_EQ(by_handle.row.notes, "deterministic, planned by the handle");
+  EXPECT_EQ(said.size(), 2u) << "of the forward and of the weight gradient";
+  EXPECT_TRUE(test::files_under(plans()).empty()) << "its text is of no use";
+  cudnn_lacks("fast_wgrad");
+  const Gradient own = weight_gradient(options);
+  EXPECT_EQ(own.row.realisation, Realisation::own_kernel) << "before a naive engine, the handle's too";
+  EXPECT_EQ(own.values, by_handle.values);
+  EXPECT_TRUE(test::files_under(plans()).empty());
+}
+
 TEST_F(CachedOwnKernel, IsRememberedAsTheFastest) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "0:500,2:500,5:500", 1);
   const CudaOptions options{.autotune = true, .plan_cache = plans()};

@@ -107,6 +107,34 @@ TEST(PlanStore, WhatCuDnnDoesNotLoadTheHandlePlans) {
   EXPECT_EQ(again.y, by_handle.y);
 }
 
+// Without a handle, as where it has no plan either.
+TEST(PlanStore, WhatNobodyPlansAnOwnKernelDoes) {
+  std::vector<std::string> said;
+  const Context context({});
+  PlanStore store(
+      dnn::describe_device(context.cudnn()),
+      {.precision = Precision::fp32, .say = [&](const std::string& line, Remedy) { said.push_back(line); }});
+  setenv("SOFTWARE_GPU_NO_PLAN_TEXT", "1", 1);
+  const Shape x{2, 4, 5, 5};
+  bool made = false;
+  const auto norm = store.request(batch_norm_training_graph(x, false, DType::float32), {},
+                                  {.name = "batch norm", .make = [&] { made = true; }});
+  store.choose({});
+  EXPECT_TRUE(made);
+  EXPECT_EQ(store.rows()[0].realised_by, "own kernel: batch norm");
+  EXPECT_THAT(said, testing::ElementsAre(HasSubstr("so an own kernel stands in")));
+  const Conv2d layer{.in_channels = 4, .out_channels = 4, .kernel_size = {3, 3}, .bias = false};
+  const auto convolution = store.request(conv2d_forward_graph(layer, false, x, DType::float32), {});
+  try {
+    store.choose({});
+    FAIL() << "chosen";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("conv2d.fprop of [2, 4, 5, 5]"),
+                                    HasSubstr("SOFTWARE_GPU_NO_PLAN_TEXT asks for it")));
+  }
+  unsetenv("SOFTWARE_GPU_NO_PLAN_TEXT");
+}
+
 TEST(Planner, SaysThatItsCompilerIsMissingWhereThereIsNoPlan) {
   const auto problem = [] {
     const Context context({});

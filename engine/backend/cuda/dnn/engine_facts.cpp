@@ -63,7 +63,8 @@ struct Copies {
 }  // namespace
 
 bool is_naive(const OperationGraph& graph, std::int64_t engine) {
-  // Convolution{Forward,BackwardData,BackwardFilter}GroupedDirect of 9.13 and 9.19, with bias and ReLU, too.
+  // Convolution{Forward,BackwardData,BackwardFilter}GroupedDirect, with bias and ReLU, too: read from 9.13
+  // and 9.19, and assumed of the versions around them.
   constexpr std::int64_t kGroupedDirect = 0;
   const auto convolution = convolution_of(graph);
   return convolution && !has_groups(graph, *convolution) && engine == kGroupedDirect;

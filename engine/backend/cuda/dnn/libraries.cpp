@@ -18,13 +18,13 @@ std::string cudnn_problem() {
 }
 
 std::string load_nvrtc() {
-  const std::size_t cuda = cudnnGetCudartVersion() / 1000;
-  const std::string name = fmt::format("libnvrtc.so.{}", cuda);
+  const std::size_t version = cudnnGetCudartVersion();  // 13020 for CUDA 13.2
+  const std::string name = fmt::format("libnvrtc.so.{}", version / 1000);
   if (dlopen(name.c_str(), RTLD_LAZY) != nullptr) return {};
   return fmt::format(
       "{} cannot be loaded, and without it cuDNN has no plan for pooling and batch norm: install "
-      "cuda-nvrtc-{} or Python's nvidia-cuda-nvrtc (convoy doctor says where it was looked for)",
-      name, cuda);
+      "cuda-nvrtc-{}-{} or Python's nvidia-cuda-nvrtc (convoy doctor says where it was looked for)",
+      name, version / 1000, version / 10 % 100);
 }
 
 }  // namespace convoy::cuda::dnn

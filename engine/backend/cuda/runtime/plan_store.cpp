@@ -144,7 +144,7 @@ PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& o
   const std::vector<Candidate> candidates = ranked(found.plans, own);
   found.milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  if (!options_.autotune && !candidates.empty()) store(graph, candidates.front());
+  if (!options_.autotune && !found.plans.empty()) store(graph, candidates.front());
   return found;
 }
 
@@ -152,8 +152,10 @@ void PlanStore::store(const OperationGraph& graph, const Candidate& candidate) c
   if (const auto* loaded = std::get_if<LoadedPlan>(&candidate))
     return cache_.store(key_of(graph), loaded->plan);
   const auto& own = std::get<OwnKernel>(candidate);
-  cache_.store(key_of(graph),
-               {{.graph = graph.name(), .own_kernel = own.name, .workspace = own.workspace}, {}});
+  cache_.store(
+      key_of(graph),
+      {{.graph = graph.name(), .own_kernel = own.name, .workspace = own.workspace, .launches = own.launches},
+       {}});
 }
 
 void PlanStore::choose(const Queue& queue) {
@@ -190,21 +192,25 @@ const PlanStore::Found& PlanStore::found_for(const Entry& entry) {
 }
 
 void PlanStore::choose(Entry& entry, const Queue& queue) {
-  const Found& found = found_for(entry);
+  Found found = found_for(entry);
   if (!found.refused.empty()) {
     say(fmt::format("the plan for {} in {} cannot be loaded, so it is planned again: {}", entry.row.operation,
                     options_.plan_cache.string(), found.refused));
   }
+  if (found.plans.empty() && !found.unloaded.empty()) plan_by_handle(queue.handle, entry, found);
   // A plan from the cache was chosen before: it is not ranked again.
   const bool is_decided = found.from_cache && !found.plans.empty();
   const std::vector<Candidate> candidates = ranked(found.plans, is_decided ? OwnKernel{} : entry.own);
-  if (candidates.empty() && !found.unloaded.empty()) {
-    choose_by(queue.handle, found.unloaded, entry);
-  } else if (candidates.empty()) {
+  if (candidates.empty()) {
     entry.row.realised_by = "nothing";
   } else {
     Tuned tuned{.candidate = candidates.front()};
     if (options_.autotune && !found.from_cache) tuned = tune(entry, candidates, queue);
+    // What was taken because cuDNN lacked a plan is not kept: it may have one the next time.
+    const bool decided = candidates.size() == 1 || tuned.timed > 0;
+    if (options_.autotune && !found.from_cache && !found.by_handle && !found.plans.empty() && decided) {
+      store(entry.graph, tuned.candidate);
+    }
     describe(entry, found, tuned);
     entry.chosen = std::move(tuned.candidate);
   }
@@ -212,20 +218,31 @@ void PlanStore::choose(Entry& entry, const Queue& queue) {
   entry.is_chosen = true;
 }
 
-void PlanStore::choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry) {
-  // Tests without a GPU have no handle.
-  std::optional<LoadedPlan> plan;
-  if (handle) plan = planner_.plan_by(handle, entry.graph);
-  if (!plan) throw Error(fmt::format("{}: {}", entry.row.operation, why));
-  say(fmt::format("cuDNN does not load the plan that it made for {}, so the GPU's handle plans it: {}",
-                  entry.row.operation, why));
-  describe_plan(plan->plan.info, "planned by the handle", entry.row);
-  entry.chosen = std::move(*plan);
+void PlanStore::plan_by_handle(cudnnHandle_t handle, const Entry& entry, Found& found) const {
+  const std::string& operation = entry.row.operation;
+  try {
+    // Tests without a GPU have no handle.
+    std::optional<LoadedPlan> plan;
+    if (handle) plan = planner_.plan_by(handle, entry.graph);
+    if (plan) {
+      found.plans.push_back(std::move(*plan));
+      found.by_handle = true;
+      return say(
+          fmt::format("cuDNN does not load the plan that it made for {}, so the GPU's handle plans it: {}",
+                      operation, found.unloaded));
+    }
+  } catch (const Error& error) {
+    found.unloaded += fmt::format("; nor does the GPU's handle plan it: {}", error.what());
+  }
+  if (entry.own.name.empty()) throw Error(fmt::format("{}: {}", operation, found.unloaded));
+  say(fmt::format("cuDNN does not load the plan that it made for {}, so an own kernel stands in: {}",
+                  operation, found.unloaded));
 }
 
 void PlanStore::describe(Entry& entry, const Found& found, const Tuned& tuned) {
   const auto* loaded = std::get_if<LoadedPlan>(&tuned.candidate);
   std::string origin = found.from_cache            ? "from the cache"
+                       : loaded && found.by_handle ? "planned by the handle"
                        : loaded || tuned.timed > 0 ? fmt::format("planned in {:.0f} ms", found.milliseconds)
                        : found.plans.empty()       ? "cuDNN has no plan"
                                                    : "cuDNN has naive engines only";
@@ -246,8 +263,6 @@ Tuned PlanStore::tune(const Entry& entry, const std::vector<Candidate>& candidat
   if (has_choice && tuned.timed == 0) {
     say(fmt::format("no plan for {} could be timed, the first is taken: {}", entry.row.operation,
                     tuned.error));
-  } else {
-    store(entry.graph, tuned.candidate);
   }
   return tuned;
 }

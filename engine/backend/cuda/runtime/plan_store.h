@@ -56,6 +56,7 @@ class PlanStore {
   struct Found {
     std::vector<dnn::LoadedPlan> plans;  // best first; none if cuDNN has none
     bool from_cache = false;             // it says what to take: a plan, which is alone, or the own kernel
+    bool by_handle = false;              // the plan is the GPU's handle's, and has no text
     double milliseconds = 0.0;           // that planning took
     std::string refused;                 // why the cache's plan is not among them, if it has one
     std::string unloaded;                // why cuDNN loads none of its plans again, if it has some
@@ -78,7 +79,8 @@ class PlanStore {
   Found find(const dnn::OperationGraph& graph, const dnn::OwnKernel& own) const;  // runs in the background
   static const Found& found_for(const Entry& entry);                              // waits for it
   void choose(Entry& entry, const dnn::Queue& queue);
-  void choose_by(cudnnHandle_t handle, const std::string& why, Entry& entry);
+  /// Where cuDNN has plans and loads none. Throws Error if the handle has none either, nor an own kernel.
+  void plan_by_handle(cudnnHandle_t handle, const Entry& entry, Found& found) const;
   Tuned tune(const Entry& entry, const std::vector<dnn::Candidate>& candidates,
              const dnn::Queue& queue) const;
   static void describe(Entry& entry, const Found& found, const Tuned& tuned);
