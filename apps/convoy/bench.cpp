@@ -134,15 +134,20 @@ void print_text(const BenchResult& result) {
 
 void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (result.device == "cuda") {
-    if (flags.cuda.precision == Precision::bf16) result.roofline.activation_bytes = 2;
-    result.roofline.peak = cuda_module().measure_peak(flags.cuda.precision);
-    result.peak_of = "cuBLASLt's largest product";
+    const std::optional<Precision> precision = flags.cuda.precision;
+    if (precision == Precision::bf16) result.roofline.activation_bytes = 2;
+    result.roofline.peak = result.roofline.linear = cuda_module().measure_peak(precision);
+    if (precision.value_or(Precision::tf32) == Precision::tf32) {
+      result.roofline.linear = cuda_module().measure_peak(Precision::fp32);
+    }
+    result.peak_of = "cuBLASLt's product of large matrices";
     return;
   }
   result.roofline.peak.gigabytes_per_second = measure_copy_peak();
   const std::optional<FmaPeak> fma = measure_fma_peak();
+  if (fma) result.roofline.peak.gflops = fma->gflops;
+  result.roofline.linear = result.roofline.peak;
   if (!fma) return;
-  result.roofline.peak.gflops = fma->gflops;
   result.peak_of = fmt::format("FMA, {}, {} threads", fma->instructions, fma->threads);
 }
 

@@ -36,7 +36,7 @@ struct PlannedStep {
   }
   double microseconds() const {
     double sum = 0.0;
-    for (const PlannedPass& planned : passes) sum += roofline.ms(planned.pass.work);
+    for (const PlannedPass& planned : passes) sum += roofline.ms(planned.pass);
     return 1e3 * sum;
   }
 };
@@ -72,7 +72,7 @@ std::string plan_text(const PlannedStep& step) {
   for (const auto& [pass, rows] : step.passes) {
     const std::int64_t bytes = pass.work.bytes(step.roofline.activation_bytes);
     std::vector<std::string> numbers = {mega(pass.work.flops), mega(bytes),
-                                        fmt::format("{:.2f}", 1e3 * step.roofline.ms(pass.work))};
+                                        fmt::format("{:.2f}", 1e3 * step.roofline.ms(pass))};
     std::vector<std::string> subject = {pass.name, name_of(pass.pass)};
     for (const PlanRow& row : rows) {  // the numbers are of all rows of a pass, so they stand in its first
       table.add({subject[0], subject[1], row.operation, row.realised_by, row.notes,
@@ -103,7 +103,7 @@ Json plan_json(const PlannedStep& step) {
                       {"launches", *pass.launches},
                       {"flops", pass.work.flops},
                       {"bytes", pass.work.bytes(step.roofline.activation_bytes)},
-                      {"roofline_us", 1e3 * step.roofline.ms(pass.work)},
+                      {"roofline_us", 1e3 * step.roofline.ms(pass)},
                       {"plans", plans}});
   }
   return passes;
@@ -133,7 +133,9 @@ int plan_bench(const PlanBench& bench) {
   PlannedStep step = plan_step(*backend, model, bench.batch);
   const DescribedDevice& device = described_device(bench.described);
   const Precision precision = precision_on(device, options.precision);
-  step.roofline = {.peak = device.peak(precision), .activation_bytes = precision == Precision::bf16 ? 2 : 4};
+  step.roofline = {.peak = device.peak(precision),
+                   .linear = device.peak(precision == Precision::tf32 ? Precision::fp32 : precision),
+                   .activation_bytes = precision == Precision::bf16 ? 2 : 4};
   report_plans(bench.device, *backend);
   const DevicePeak& peak = step.roofline.peak;
   if (bench.json) {
@@ -153,7 +155,9 @@ int plan_bench(const PlanBench& bench) {
              bench.batch, name_of(precision), bench.described, plan_text(step));
   fmt::print(
       "\nAn estimate, a lower bound on paper: {:.1f} us a step if every pass ran at the {:.0f} GFLOP/s and "
-      "{:.0f} GB/s\nof NVIDIA's data sheet, with each tensor read and written in the GPU's memory once. "
+      "{:.0f} GB/s\nof NVIDIA's data sheet (linear layers in tf32 at fp32's), with each tensor read and "
+      "written in the GPU's "
+      "memory once. "
       "Launches and gaps come on top.\n",
       step.microseconds(), peak.gflops, peak.gigabytes_per_second);
   return 0;

@@ -21,7 +21,7 @@ std::string text_of(const std::optional<std::int64_t>& launches) {
 
 double roofline_ms(const std::vector<PassTiming>& passes, const Roofline& roofline) {
   double sum = 0.0;
-  for (const PassTiming& pass : passes) sum += roofline.ms(pass.work);
+  for (const PassTiming& pass : passes) sum += roofline.ms(pass);
   return sum;
 }
 
@@ -35,7 +35,7 @@ std::string roofline_table(const std::vector<PassTiming>& passes, const Roofline
     table.add({pass.name, pass.type, name_of(pass.pass), fmt::format("{:.4f}", pass.ms),
                text_of(pass.launches), rate(static_cast<double>(pass.work.flops), pass.ms),
                rate(static_cast<double>(pass.work.bytes(roofline.activation_bytes)), pass.ms),
-               percent(roofline.ms(pass.work), pass.ms)});
+               percent(roofline.ms(pass), pass.ms)});
     work += pass.work;
     ms += pass.ms;
     if (pass.launches) launches = launches.value_or(0) + *pass.launches;
@@ -57,7 +57,7 @@ Json to_json(const std::vector<PassTiming>& passes, const Roofline& roofline) {
                     {"launches", pass.launches ? Json(*pass.launches) : Json(nullptr)},
                     {"flops", pass.work.flops},
                     {"bytes", pass.work.bytes(roofline.activation_bytes)},
-                    {"roofline_ms", roofline.ms(pass.work)}});
+                    {"roofline_ms", roofline.ms(pass)}});
   }
   return rows;
 }

@@ -14,9 +14,12 @@ namespace convoy {
 /// What passes are compared with.
 struct Roofline {
   DevicePeak peak;
+  DevicePeak linear;                  // of linear layers, which do not round to TF32
   std::int64_t activation_bytes = 4;  // 2 for bf16
 
-  double ms(const Work& work) const { return roofline_ms(work, activation_bytes, peak); }
+  double ms(const PassTiming& pass) const {
+    return roofline_ms(pass.work, activation_bytes, pass.type == "Linear" ? linear : peak);
+  }
 };
 
 /// A row a pass, and the sums: milliseconds, launches, GFLOP/s, GB/s, and the roofline in percent of the

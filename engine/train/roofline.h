@@ -39,7 +39,8 @@ Work backward_work(const NamedOperation& operation);
 /// Of the assembly of a batch of images [N, C, H, W].
 Work batch_work(const Shape& images);
 
-/// Of a step of the optimizer, by what it remembers of each parameter.
+/// Of a step of the optimizer, by what it remembers of each parameter; without the bf16 copies of parameters,
+/// which the CUDA backend writes in bf16.
 Work optimizer_work(const ParameterArena& parameters, const Optimizer& optimizer);
 
 }  // namespace convoy

@@ -14,7 +14,8 @@ namespace {
 constexpr double kLongEnough = 1.0;  // milliseconds: what a launch costs is little beside it
 constexpr int kRepeats = 5;
 constexpr std::int64_t kSmallestSide = 256, kLargestSide = 8192;  // of the matrices
-constexpr std::size_t kSmallestCopy = std::size_t{16} << 20, kLargestCopy = std::size_t{512} << 20;  // bytes
+// Bytes. The largest leaves every cache behind: no GPU has one of half a gigabyte.
+constexpr std::size_t kSmallestCopy = std::size_t{16} << 20, kLargestCopy = std::size_t{512} << 20;
 
 /// The fastest of several executions. One in front of each is not timed, so that the device is busy while
 /// the host enqueues the one that is.
@@ -68,20 +69,21 @@ double copy_gigabytes_per_second(Context& context, std::size_t bytes, double& mi
   return 2.0 * static_cast<double>(bytes) / milliseconds / 1e6;
 }
 
-/// The best of measure(size, milliseconds) for growing sizes, until one takes long enough or memory runs out.
+/// measure(size, milliseconds) of the largest of growing sizes that memory suffices for, or of the first that
+/// takes long enough. (Smaller products and copies are slower, or find all of it in a cache.)
 template <typename Size, typename Measure>
 double grown(Size smallest, Size largest, Measure measure) {
-  double best = 0.0;
+  double last = 0.0;
   double milliseconds = 0.0;
   for (Size size = smallest; size <= largest && milliseconds < kLongEnough; size *= 2) {
     try {
-      best = std::max(best, measure(size, milliseconds));
+      last = measure(size, milliseconds);
     } catch (const Error&) {
-      if (best == 0.0) throw;
+      if (last == 0.0) throw;
       break;
     }
   }
-  return best;
+  return last;
 }
 
 }  // namespace
