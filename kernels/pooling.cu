@@ -190,7 +190,7 @@ bool pool_fits(const PoolShape& s) {
   for (const Extents& e : {s.in, s.out, s.window.kernel, s.window.stride, s.window.padding}) {
     if (e.height > kMaxExtent || e.width > kMaxExtent) return false;
   }
-  return true;
+  return s.channels <= kMaxExtent;
 }
 
 /// Calls body(zero of the type, its lanes): as many channels at once as fit into 16 bytes, or one.

@@ -27,7 +27,7 @@ struct PoolShape {
 
 constexpr std::int64_t kMaxPoolTaps = 256;  // of a max pool's window, as many as a byte can tell apart
 
-/// Whether the 32-bit coordinates reach: no extent above kMaxExtent.
+/// Whether the 32-bit coordinates reach: no extent and no number of channels above kMaxExtent.
 bool pool_fits(const PoolShape& shape);
 
 /// Device memory.

@@ -217,6 +217,9 @@ TEST(Pool, RefusesWhatItsCoordinatesDoNotReach) {
   EXPECT_TRUE(pool_fits(s));
   s.window.kernel = {1, (1 << 28) + 1};
   EXPECT_FALSE(pool_fits(s));
+  s = kCases[1].shape(DType::float32);
+  s.channels = (1 << 28) + 1;
+  EXPECT_FALSE(pool_fits(s));
 }
 
 }  // namespace

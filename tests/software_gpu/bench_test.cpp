@@ -85,8 +85,9 @@ TEST_F(Bench, PrintsATableWithARowForEachPass) {
                                "--steps", "1", "--no-plan-cache"},
                               {folder_.path()});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* text : {"launches", "GFLOP/s", "GB/s", "of roofline", "cuBLASLt's largest product",
-                           "a copy reads and writes", "nodes a step"}) {
+  for (const char* text :
+       {"launches", "GFLOP/s", "GB/s", "of roofline", "cuBLASLt's product of large matrices",
+        "a copy reads and writes", "nodes a step"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
   EXPECT_THAT(outcome.out, testing::ContainsRegex("conv2 +Conv2d +backward +[0-9.]+ +[23] "));
@@ -113,6 +114,27 @@ TEST_F(Bench, LaunchesWhatThePlanForADescribedGpuSays) {
       }
       EXPECT_GE(plan["launches"], here["graph"]["nodes"]);
     }
+  }
+}
+
+TEST_F(Bench, RefusesAPlanOfWhatTrainingRefuses) {
+  const Outcome outcome =
+      run({"bench", "--plan", "h100", "--model", "model.json", "--precision", "bf16", "--no-plan-cache"},
+          {folder_.path(), {{"SOFTWARE_GPU_CUDNN_LACKS", "wgrad"}}});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("cuDNN has no plan for conv2d.wgrad"),
+                                          HasSubstr("on the h100, and no own kernel stands in")));
+}
+
+// A max pool's two directions share an index: own kernels do both or none.
+TEST_F(Bench, PlansBothDirectionsOfAMaxPoolAlike) {
+  const Outcome outcome =
+      run({"bench", "--plan", "h100", "--model", "everything.json", "--json", "--no-plan-cache"},
+          {folder_.path(), {{"SOFTWARE_GPU_CUDNN_LACKS", "pool_backward"}}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json plan = json_lines(outcome.out).back();
+  for (const char* pass : {"forward", "backward"}) {
+    EXPECT_EQ(pass_of(plan, "f", pass)["plans"][0]["realised_by"], "own kernel") << pass;
   }
 }
 

@@ -118,6 +118,10 @@ class PlanningBackend final : public DescribedBackend {
         continue;
       }
       const PlanRow row = store_.rows().at(*piece.graph);
+      if (row.realisation == Realisation::nothing) {
+        throw Error(fmt::format("cuDNN has no plan for {} on the {}, and no own kernel stands in",
+                                row.operation, device_.name));
+      }
       if (row.realisation == Realisation::own_kernel && piece.instead) {
         say(*piece.instead);
       } else {
@@ -198,11 +202,21 @@ OperationPtr PlanningBackend::make_relu(const Variable& x) {
 
 OperationPtr PlanningBackend::make_max_pool(const MaxPool2d& layer, const Variable& x) {
   const Shape& shape = x.value->shape();
-  Sayer::Passes passes = {
-      {planned_or(pool_forward_graph(layer, shape, type()), or_else(own_kernel("max pool", shape)))}, {}};
-  if (x.grad) {
+  const bool has_kernel = has_max_pool_kernel(layer, shape);
+  const auto instead = [&](const char* what) {
+    return has_kernel ? or_else(own_kernel(what, shape)) : nullptr;
+  };
+  const std::size_t forward = bound_.size();
+  const bool trained = x.grad != nullptr;
+  Sayer::Passes passes;
+  passes.forward.push_back(
+      planned_or(pool_forward_graph(layer, shape, type()), instead("max pool"), [this, forward, trained] {
+        if (trained) store_.do_by_own_kernel(*bound_[forward + 1]);
+      }));
+  if (trained) {
     passes.backward.push_back(planned_or(pool_backward_graph(layer, shape, type()),
-                                         or_else(own_kernel("max pool gradient", shape))));
+                                         instead("max pool gradient"),
+                                         [this, forward] { store_.do_by_own_kernel(*bound_[forward]); }));
   }
   return operation(std::move(passes), variable(output_shape(layer, shape), x.grad != nullptr));
 }

@@ -12,8 +12,11 @@ namespace convoy::cuda {
 /// was asked for, and seldom wins against tensor cores.)
 dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x, Precision precision);
 
-/// For the pool_..._graph of an AvgPool2d. (A max pool's two directions share an index, whose meaning is
-/// cuDNN's own matter: its operation does both or none by kernels/pooling.h.)
+/// Whether kernels/pooling.h does a max pool. (Its two directions share an index, whose meaning is cuDNN's
+/// own matter, so that it is no candidate for one of the graphs: the operation does both or none by it.)
+bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x);
+
+/// For the pool_..._graph of an AvgPool2d.
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 

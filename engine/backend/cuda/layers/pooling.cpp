@@ -86,6 +86,11 @@ dnn::OwnKernel avg_pool_kernel(const kernels::PoolShape& shape, bool count_inclu
 
 }  // namespace
 
+bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x) {
+  const kernels::PoolShape shape = pool_shape(layer, x, DType::float32);
+  return kernels::pool_fits(shape) && shape.window.kernel.count() <= kernels::kMaxPoolTaps;
+}
+
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type) {
   return avg_pool_kernel(pool_shape(layer, x, type), layer.count_include_pad, Role::x, Role::y,
                          kernels::avg_pool_forward);
@@ -130,6 +135,7 @@ class MaxPoolOperation final : public Operation {
       : context_(context),
         x_(x),
         shape_(pool_shape(layer, x.value->shape(), device(x.value).dtype())),
+        has_own_kernel_(has_max_pool_kernel(layer, x.value->shape())),
         index_(static_cast<std::size_t>(output_shape(layer, x.value->shape()).count())) {
     const Shape& shape = x.value->shape();
     output_ = context.make_activation(output_shape(layer, shape), x.grad != nullptr);
@@ -150,7 +156,7 @@ class MaxPoolOperation final : public Operation {
   }
 
   void forward(Phase) override {
-    if (forward_->available() || !has_own_kernel()) return forward_->execute();
+    if (forward_->available() || !has_own_kernel_) return forward_->execute();
     kernels::max_pool_forward(
         shape_,
         {.x = device(x_.value).data(), .y = device(output_.value).data(), .index = index_.as<std::uint8_t>()},
@@ -159,7 +165,7 @@ class MaxPoolOperation final : public Operation {
 
   void backward() override {
     if (!backward_) return;
-    if (backward_->available() || !has_own_kernel()) return backward_->execute();
+    if (backward_->available() || !has_own_kernel_) return backward_->execute();
     kernels::max_pool_backward(
         shape_,
         {.dy = device(output_.grad).data(), .index = index_.as<std::uint8_t>(), .dx = device(x_.grad).data()},
@@ -167,17 +173,15 @@ class MaxPoolOperation final : public Operation {
   }
 
  private:
-  bool has_own_kernel() const {
-    return kernels::pool_fits(shape_) && shape_.window.kernel.count() <= kernels::kMaxPoolTaps;
-  }
   dnn::OwnKernel own_kernel(std::function<void()> make) const {
-    if (!has_own_kernel()) return {};
+    if (!has_own_kernel_) return {};
     return {.name = "max pool", .make = std::move(make)};
   }
 
   Context& context_;
   Variable x_;
   kernels::PoolShape shape_;
+  bool has_own_kernel_;
   Buffer index_;
   std::shared_ptr<dnn::BoundGraph> forward_;
   std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient
