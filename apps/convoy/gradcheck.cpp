@@ -95,6 +95,8 @@ Command add_gradcheck(CLI::App& program) {
   command.get_option("--device")
       ->description("cuda, cpu, reference or auto; without it every one present")
       ->default_str("");
+  command.get_option("--precision")
+      ->description("fp32 (without it; strict), tf32 or bf16, of the CUDA backend");
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy gradcheck\n"

@@ -5,7 +5,7 @@ Prints Markdown: a table of all variants, then for each precision Convoy's step,
 this PyTorch or machine cannot run is named with its reason. A step takes its batch of 100 by an order from images that
 lie on the GPU as bytes, as Convoy's does; forward, loss, backward and Adam follow.
 
-In `fp32` PyTorch may not use TF32, in `tf32` convolutions and products may, `bf16` is autocast. cuDNN's benchmark mode is
+In `fp32` PyTorch may not use TF32, in `tf32` convolutions may and linear layers may not (its own default), `bf16` is autocast. cuDNN's benchmark mode is
 on, so PyTorch has its fastest engines.
 """
 
@@ -73,7 +73,8 @@ class Training:
     def __init__(self, variant: Variant, device: str):
         self.variant, self.device = variant, device
         tf32 = variant.precision == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(1)
         self.images = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8, device=device)

@@ -41,16 +41,10 @@ namespace cuda {
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(context_.stream()); }
 
 // What a user of PyTorch wants to know of it.
-static const char* in_words(Precision precision) {
-  switch (precision) {
-    case Precision::tf32:
-      return "tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default)";
-    case Precision::bf16:
-      return "bf16";
-    case Precision::fp32:
-      break;
-  }
-  return "strict fp32";
+static std::string in_words(Precision precision) {
+  if (precision == Precision::fp32) return "strict fp32";
+  if (precision == Precision::bf16) return "bf16";
+  return "tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default)";
 }
 
 std::string CudaBackend::description() const {
