@@ -17,6 +17,11 @@ endif()
 set(Highway_TARGET)
 if(TARGET hwy::hwy)
   set(Highway_TARGET hwy::hwy)
+  # Loops keep vectors in arrays, which SVE's vectors of unknown size cannot be in: on ARM all of them take NEON.
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    set_property(TARGET hwy::hwy APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS
+      "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
+  endif()
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Highway REQUIRED_VARS Highway_TARGET VERSION_VAR Highway_VERSION)

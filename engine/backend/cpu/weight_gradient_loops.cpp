@@ -17,6 +17,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::int64_t kGroup = 8;
 constexpr std::int64_t kTaps = 5;
 
+// Pixels that are summed in floats, whole rows but at least one; then the sums go on in double.
+constexpr std::int64_t kPixels = 256;
+
 /// Where a few taps side by side begin, and the groups of channels of dy that they meet.
 struct Taps {
   const float* x;
@@ -31,13 +34,14 @@ HWY_INLINE void fold(D d, hn::Vec<D> sum, double* into) {
   for (std::size_t j = 0; j < hn::Lanes(d); ++j) into[j] += terms[j];
 }
 
+/// Of the output's rows from `row` to `end`.
 template <std::int64_t kCount, std::int64_t kGroups, class D>
-HWY_INLINE void add_taps(D d, const ImageGradient& p, const Taps& taps) {
+HWY_INLINE void add_rows(D d, const ImageGradient& p, const Taps& taps, std::int64_t row, std::int64_t end) {
   hn::Vec<D> sums[kGroups][kCount];
   for (auto& group : sums) {
     for (auto& sum : group) sum = hn::Zero(d);
   }
-  for (std::int64_t i = 0; i < p.output_height; ++i) {
+  for (std::int64_t i = row; i < end; ++i) {
     const float* x = taps.x + i * p.stride[0] * p.width;
     const std::int64_t begin = i * p.output_width * p.lanes;
     for (std::int64_t at = begin; at < begin + p.output_width * p.lanes; at += p.lanes, x += p.stride[1]) {
@@ -51,6 +55,14 @@ HWY_INLINE void add_taps(D d, const ImageGradient& p, const Taps& taps) {
   }
   for (std::int64_t g = 0; g < kGroups; ++g) {
     for (std::int64_t t = 0; t < kCount; ++t) fold(d, sums[g][t], taps.sums[g] + t * kGroup);
+  }
+}
+
+template <std::int64_t kCount, std::int64_t kGroups, class D>
+HWY_INLINE void add_taps(D d, const ImageGradient& p, const Taps& taps) {
+  const std::int64_t rows = std::max<std::int64_t>(kPixels / p.output_width, 1);
+  for (std::int64_t row = 0; row < p.output_height; row += rows) {
+    add_rows<kCount, kGroups>(d, p, taps, row, std::min(row + rows, p.output_height));
   }
 }
 

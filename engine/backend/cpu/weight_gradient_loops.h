@@ -17,7 +17,8 @@ struct ImageGradient {
   std::int64_t stride[2], dilation[2];
 };
 
-/// Adds to each of the sums the products of dy and what its tap met. Each image is summed in floats.
+/// Adds to each of the sums the products of dy and what its tap met. A few rows of an image, some 256
+/// pixels, are summed in floats.
 void add_weight_gradients(const ImageGradient& image);
 
 }  // namespace convoy::cpu
