@@ -1,6 +1,12 @@
 # `cpack` makes a .tar.gz with the bundled libraries, for machines without packages of ours, and a .deb that depends on
-# the system's instead. CUDA's libraries are in neither.
-set(CPACK_GENERATOR TGZ DEB)
+# the system's instead. CUDA's libraries are in neither. What a .deb depends on is found by dpkg-shlibdeps and file.
+find_program(CONVOY_SHLIBDEPS dpkg-shlibdeps)
+find_program(CONVOY_FILE file)
+mark_as_advanced(CONVOY_SHLIBDEPS CONVOY_FILE)
+set(CPACK_GENERATOR TGZ)
+if(CONVOY_SHLIBDEPS AND CONVOY_FILE)
+  list(APPEND CPACK_GENERATOR DEB)
+endif()
 set(CPACK_PACKAGE_CONTACT "The maintainers of Convoy <maintainers@convoy.invalid>")
 set(CPACK_PACKAGE_VENDOR Convoy)
 string(TOLOWER ${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR} platform)

@@ -40,19 +40,22 @@ std::string file_of(void* handle) {
 }
 
 // What is loaded stays so, and is found by its name from then on.
+void load_file(CudaLibrary& library, const std::string& file) {
+  if (dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr) {
+    library.file = file;
+  } else {
+    library.problem = fmt::format("{} cannot be loaded: {}", file, dlerror());
+  }
+}
+
 void load(CudaLibrary& library, const std::vector<std::string>& patterns) {
   if (void* handle = dlopen(library.soname.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
     library.file = file_of(handle);
     return;
   }
   const std::string file = find_library(library.soname, patterns);
-  if (file.empty()) {
-    library.problem = kNotFound;
-  } else if (dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL) == nullptr) {
-    library.problem = fmt::format("{} cannot be loaded: {}", file, dlerror());
-  } else {
-    library.file = file;
-  }
+  if (!file.empty()) return load_file(library, file);
+  library.problem = kNotFound;
 }
 
 const char* environment(const char* name) { return std::getenv(name); }
@@ -62,11 +65,15 @@ class Loader {
   Loader() : libraries_(wanted_libraries()) {
     for (CudaLibrary& library : libraries_) {  // as the user asks
       const std::string file = find_library(library.soname, named_library_folders(environment));
-      if (!file.empty()) dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
+      if (!file.empty()) load_file(library, file);
+      if (!library.problem.empty() && is_required(library)) problem_ = library.problem;
     }
     void* handle = dlopen(kModuleFile, RTLD_NOW | RTLD_LOCAL);
     const std::vector<std::string> patterns = library_patterns(environment);
-    for (CudaLibrary& library : libraries_) load(library, patterns);
+    for (CudaLibrary& library : libraries_) {
+      if (library.file.empty() && library.problem.empty()) load(library, patterns);
+    }
+    if (!problem_.empty()) return;  // another than the one that was named is not taken
     if (handle == nullptr) handle = dlopen(kModuleFile, RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
       problem_ = reason(dlerror());
