@@ -17,7 +17,7 @@ inline std::vector<std::string> usable_backends() {
 }
 
 /// The backend of that name in strict fp32, whatever CUDA's default on this GPU is.
-inline BackendChoice make_exact_backend(const std::string& name, CudaOptions cuda = {}) {
+inline BackendChoice make_exact_backend(const std::string& name, DeviceOptions cuda = {}) {
   cuda.precision = Precision::fp32;
   return make_backend(name, cuda);
 }

@@ -134,7 +134,7 @@ void print_text(const BenchResult& result) {
 
 void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (result.device == "cuda") {
-    const std::optional<Precision> precision = flags.cuda.precision;
+    const std::optional<Precision> precision = flags.options.precision;
     if (precision == Precision::bf16) result.roofline.activation_bytes = 2;
     result.roofline.peak = result.roofline.linear = cuda_module().measure_peak(precision);
     if (precision.value_or(Precision::tf32) == Precision::tf32) {
@@ -184,7 +184,7 @@ int run_bench(const BenchFlags& flags) {
 
   BenchResult result{.model = model.name,
                      .device = device.backend->name(),
-                     .device_flags = flags.device.cuda_flags,
+                     .device_flags = flags.device.given,
                      .batch = batch,
                      .timing = time_step(*device.backend, model, dataset, flags.timing)};
   report_plans(flags.device, *device.backend);

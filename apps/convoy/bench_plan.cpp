@@ -125,7 +125,7 @@ void add_plan_flag(CLI::App& command, std::string& device) {
 }
 
 int plan_bench(const PlanBench& bench) {
-  CudaOptions options = bench.device.cuda;
+  DeviceOptions options = bench.device.options;
   options.say = [](const std::string& line, Remedy) { say("note: " + line); };
   const std::string dataset = bench.data.dataset.empty() ? "mnist" : bench.data.dataset;
   const Model model = resolve_model(bench.model, image_format(dataset));

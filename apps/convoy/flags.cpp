@@ -22,54 +22,75 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
       ->check(not_empty());
 }
 
+namespace {
+
+void add_precision_flag(CLI::App& command, DeviceFlags& flags) {
+  const auto take = [&flags](const std::string& value) {
+    flags.options.precision = value == "tf32"   ? Precision::tf32
+                              : value == "bf16" ? Precision::bf16
+                                                : Precision::fp32;
+    flags.given.push_back("--precision " + value);
+  };
+  command
+      .add_option_function<std::string>(
+          "--precision", take,
+          "fp32 (strict), bf16 (activations in bf16, parameters in fp32), or on a GPU tf32 (convolutions in "
+          "TF32, linear layers in fp32, as PyTorch by default). Without it tf32 on GPUs of sm_80 and newer, "
+          "else fp32")
+      ->type_name("TEXT")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+}
+
+void add_fuse_flag(CLI::App& command, DeviceFlags& flags) {
+  const auto take = [&flags](std::int64_t value) {
+    flags.options.fuse = value > 0;
+    flags.given.emplace_back(value > 0 ? "--fuse" : "--no-fuse");
+  };
+  command.add_flag_function("--fuse,!--no-fuse", take,
+                            "Make one operation of each batch norm with the ReLU and the max pool behind it, "
+                            "or do not. Without it: "
+                            "on a CPU, and on a GPU where --autotune finds it faster");
+}
+
+}  // namespace
+
 void add_device_flags(CLI::App& command, DeviceFlags& flags) {
-  flags.cuda.plan_cache = default_plan_cache();
+  flags.options.plan_cache = default_plan_cache();
   command
       .add_option("--device", flags.device,
                   "auto (CUDA if there is a usable GPU, else CPU), cuda, cpu or reference")
       ->capture_default_str();
-  const auto option = [&](const char* name, const char* type, const char* help,
-                          std::function<bool(const std::string&)> changes) {
-    const auto take = [&flags, name, changes](const std::string& value) {
-      if (changes(value)) flags.cuda_flags.push_back(fmt::format("{} {}", name, value));
-    };
-    return command.add_option_function<std::string>(name, take, help)->type_name(type)->group("CUDA");
-  };
-  const auto flag = [&](const char* name, const char* help, std::function<void(CudaOptions&)> change) {
+  add_precision_flag(command, flags);
+  add_fuse_flag(command, flags);
+  const auto flag = [&](const char* name, const char* help, std::function<void(DeviceOptions&)> change) {
     const auto take = [&flags, name, change] {
-      change(flags.cuda);
+      change(flags.options);
+      flags.given.emplace_back(name);
       flags.cuda_flags.emplace_back(name);
     };
     command.add_flag_callback(name, take, help)->group("CUDA");
   };
-  option(
-      "--precision", "TEXT",
-      "tf32 (convolutions in TF32, linear layers in fp32, as PyTorch by default; taken without the flag "
-      "on GPUs of sm_80 and newer), fp32 (strict; without the flag on older ones), or bf16 (activations in "
-      "bf16, parameters in fp32)",
-      [&flags](const std::string& value) {
-        flags.cuda.precision = value == "tf32"   ? Precision::tf32
-                               : value == "bf16" ? Precision::bf16
-                                                 : Precision::fp32;
-        return value != "fp32";  // in which every other backend computes, too
-      })
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   flag("--no-graph", "Launch the kernels of a step one by one instead of as a CUDA graph",
-       [](CudaOptions& cuda) { cuda.use_cuda_graphs = false; });
+       [](DeviceOptions& options) { options.use_cuda_graphs = false; });
   flag("--nondeterministic", "Allow algorithms whose results differ in the last bits from run to run",
-       [](CudaOptions& cuda) { cuda.deterministic = false; });
+       [](DeviceOptions& options) { options.deterministic = false; });
   flag("--autotune",
        "Time cuDNN's plans for each operation on the GPU and keep the fastest, also in the cache",
-       [](CudaOptions& cuda) { cuda.autotune = true; });
-  auto* const folder = option(
-      "--plan-cache", "FOLDER",
-      "Where finished plans are kept for the next start; without it CONVOY_CACHE (none: nowhere), then "
-      "XDG_CACHE_HOME/convoy, then ~/.cache/convoy",
-      [&flags](const std::string& value) {
-        flags.cuda.plan_cache = value;
-        return true;
-      });
-  flag("--no-plan-cache", "Keep no plans and take none", [](CudaOptions& cuda) { cuda.plan_cache.clear(); });
+       [](DeviceOptions& options) { options.autotune = true; });
+  const auto take_folder = [&flags](const std::string& value) {
+    flags.options.plan_cache = value;
+    flags.given.push_back("--plan-cache " + value);
+    flags.cuda_flags.push_back("--plan-cache " + value);
+  };
+  auto* const folder = command
+                           .add_option_function<std::string>(
+                               "--plan-cache", take_folder,
+                               "Where finished plans are kept for the next start; without it CONVOY_CACHE "
+                               "(none: nowhere), then XDG_CACHE_HOME/convoy, then ~/.cache/convoy")
+                           ->type_name("FOLDER")
+                           ->group("CUDA");
+  flag("--no-plan-cache", "Keep no plans and take none",
+       [](DeviceOptions& options) { options.plan_cache.clear(); });
   command.get_option("--no-plan-cache")->excludes(folder);
   command.add_flag("--verbose", flags.verbose,
                    "List on standard error what was planned: engines, notes, workspaces, own kernels");

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/cuda/cuda.h"
+#include "convoy/device.h"
 
 namespace convoy {
 
@@ -21,11 +21,12 @@ struct DataFlags {
   std::filesystem::path folder;
 };
 
-/// --device, --verbose, and the options of the CUDA backend.
+/// --device, --verbose, and what steers a backend.
 struct DeviceFlags {
   std::string device = "auto";
-  CudaOptions cuda;
-  std::vector<std::string> cuda_flags;  // as given, if they change `cuda`: "--precision bf16"
+  DeviceOptions options;
+  std::vector<std::string> given;       // as given, if they change `options`: "--precision bf16"
+  std::vector<std::string> cuda_flags;  // those of them that only the CUDA backend has
   bool verbose = false;
 };
 

@@ -33,13 +33,17 @@ std::vector<std::string> devices(const GradcheckFlags& flags) {
   return names;
 }
 
-/// If all backends are checked, the CUDA flags apply to CUDA alone. They are refused if CUDA is not among
-/// them.
+/// If all backends are checked, CUDA's flags and the precision apply to CUDA alone. They are refused if CUDA
+/// is not among them.
 BackendChoice make(const std::string& name, const GradcheckFlags& flags, bool cuda_is_among_all) {
   DeviceFlags device = flags.device;
   device.device = name;
-  if (cuda_is_among_all && name != "cuda") device.cuda_flags.clear();
-  if (!device.cuda.precision) device.cuda.precision = Precision::fp32;  // what shows a wrong gradient best
+  if (cuda_is_among_all && name != "cuda") {
+    device.cuda_flags.clear();
+    device.options.precision.reset();
+  }
+  std::optional<Precision>& precision = device.options.precision;
+  if (!precision) precision = Precision::fp32;  // what shows a wrong gradient best
   return make_backend(device);
 }
 
@@ -95,8 +99,7 @@ Command add_gradcheck(CLI::App& program) {
   command.get_option("--device")
       ->description("cuda, cpu, reference or auto; without it every one present")
       ->default_str("");
-  command.get_option("--precision")
-      ->description("fp32 (without it; strict), tf32 or bf16, of the CUDA backend");
+  command.get_option("--precision")->description("fp32 (without it; strict), bf16, or on a GPU tf32");
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy gradcheck\n"

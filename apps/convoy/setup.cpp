@@ -35,17 +35,17 @@ bool is_known(std::span<const std::string_view> names, const std::string& name) 
 }  // namespace
 
 BackendChoice make_backend(const DeviceFlags& flags) {
-  CudaOptions cuda = flags.cuda;
-  cuda.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line, Remedy remedy) {
+  DeviceOptions options = flags.options;
+  options.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line, Remedy remedy) {
     if (told->insert(line).second) say("note: " + line + in_flags(remedy));
   };
-  BackendChoice choice = make_backend(flags.device, cuda);
+  BackendChoice choice = make_backend(flags.device, options);
   if (choice.backend->name() != "cuda" && !flags.cuda_flags.empty()) {
     throw UsageError(fmt::format(
         "{} {} the CUDA backend's; this is the {} backend ({})", fmt::join(flags.cuda_flags, ", "),
         flags.cuda_flags.size() == 1 ? "is" : "are", choice.backend->name(), choice.reason));
   }
-  if (!flags.cuda_flags.empty()) choice.reason += fmt::format(", {}", fmt::join(flags.cuda_flags, ", "));
+  if (!flags.given.empty()) choice.reason += fmt::format(", {}", fmt::join(flags.given, ", "));
   return choice;
 }
 

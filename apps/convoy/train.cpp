@@ -78,7 +78,7 @@ Json describe(const TrainFlags& flags, const LoadedData& data, const Model& mode
           {"device", device.backend->name()},
           {"device_description", device.backend->description()},
           {"device_reason", device.reason},
-          {"device_flags", flags.device.cuda_flags},
+          {"device_flags", flags.device.given},
           {"epochs", options.epochs},
           {"batch_size", options.batch_size},
           {"seed", options.seed},

@@ -202,6 +202,10 @@ class Backend {
   /// other shapes.
   virtual Variable flatten(const Variable& x) = 0;
 
+  /// True if a network should have make_batch_norm_pool's one operation, with that pool, where it has all
+  /// three layers.
+  virtual bool fuses(const MaxPool2d& pool) const = 0;
+
   // Layers. Throw UsageError, naming the shapes, for what the backend cannot do.
 #define CONVOY_LAYER_OPERATION = 0
 #include "engine/backend/layer_operations.inc"

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "convoy/error.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy {
 namespace {
@@ -24,6 +25,12 @@ void refuse_tensor(const std::string& what, const Tensor* tensor, const char* ki
   if (!tensor) throw UsageError(fmt::format("{} is missing", what));
   throw UsageError(
       fmt::format("{} {} is not a tensor of {} made by this backend", what, tensor->shape().str(), kind));
+}
+
+void require_fp32(const std::string& backend, const DeviceOptions& options) {
+  const Precision precision = options.precision.value_or(Precision::fp32);
+  if (precision == Precision::fp32) return;
+  throw UsageError(fmt::format("{}: it knows no {}, take fp32", backend, name_of(precision)));
 }
 
 void refuse_dtype(const std::string& backend, DType dtype) {
@@ -75,6 +82,11 @@ void check_batch_statistics(const Shape& x) {
         "BatchNorm2d: input {} has one element a channel, which has no variance; use a larger batch",
         x.str()));
   }
+}
+
+void check_fused_pool(const MaxPool2d& pool) {
+  if (has_disjoint_windows(pool)) return;
+  throw UsageError("BatchNorm2d: a max pool whose windows overlap or are padded is an operation of its own");
 }
 
 void check_add(const Variable& a, const Variable& b) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "convoy/dataset.h"
+#include "convoy/device.h"
 #include "convoy/shape.h"
 #include "engine/backend/backend.h"
 
@@ -37,6 +38,9 @@ std::shared_ptr<Own> own_tensor(const std::string& what, const TensorPtr& tensor
   return ours;
 }
 
+/// Throws if the options have another precision, for a `backend` that knows no other.
+void require_fp32(const std::string& backend, const DeviceOptions& options);
+
 /// Throws for a tensor of a type that a backend does not make.
 [[noreturn]] void refuse_dtype(const std::string& backend, DType dtype);
 
@@ -59,6 +63,9 @@ void require_images(const std::string& what, const Shape& actual);
 /// In training x must have more than one element a channel (else its variance is undefined). An operation
 /// with gradients is refused when it is made, one without when it is asked to train.
 void check_batch_statistics(const Shape& x);
+
+/// Throws for a pool that no operation takes along: see has_disjoint_windows.
+void check_fused_pool(const MaxPool2d& pool);
 
 /// The summands must have one shape, and not one gradient: a variable that is added to itself has two
 /// consumers and needs a Fork.

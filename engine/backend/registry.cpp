@@ -29,26 +29,26 @@ std::string description_of(const Backend& backend) { return backend.description(
 std::vector<BackendStatus> backend_statuses() {
   return {
       status_of("cuda", cuda_module().missing(), [] { return cuda_module().make({}); }),
-      status_of("cpu", cpu_backend_missing(), make_cpu_backend),
-      status_of("reference", {}, make_reference_backend),
+      status_of("cpu", cpu_backend_missing(), [] { return make_cpu_backend(); }),
+      status_of("reference", {}, [] { return make_reference_backend(); }),
   };
 }
 
-BackendChoice make_backend(const std::string& name, const CudaOptions& cuda) {
+BackendChoice make_backend(const std::string& name, const DeviceOptions& options) {
   if (name == "auto") {
     const std::string no_cuda = cuda_module().missing();
-    if (no_cuda.empty()) return {cuda_module().make(cuda), "cuda, because there is a usable GPU"};
+    if (no_cuda.empty()) return {cuda_module().make(options), "cuda, because there is a usable GPU"};
     const std::string no_cpu = cpu_backend_missing();
-    if (no_cpu.empty()) return {make_cpu_backend(), fmt::format("cpu, because {}", no_cuda)};
-    return {make_reference_backend(), fmt::format("reference, because {}, and {}", no_cuda, no_cpu)};
+    if (no_cpu.empty()) return {make_cpu_backend(options), fmt::format("cpu, because {}", no_cuda)};
+    return {make_reference_backend(options), fmt::format("reference, because {}, and {}", no_cuda, no_cpu)};
   }
   if (name == "cuda") {
     const std::string missing = cuda_module().missing();
     if (!missing.empty()) throw Error("cuda: " + missing, Remedy::another_device);
-    return {cuda_module().make(cuda), "cuda, as asked"};
+    return {cuda_module().make(options), "cuda, as asked"};
   }
-  if (name == "cpu") return {make_cpu_backend(), "cpu, as asked"};
-  if (name == "reference") return {make_reference_backend(), "reference, as asked"};
+  if (name == "cpu") return {make_cpu_backend(options), "cpu, as asked"};
+  if (name == "reference") return {make_reference_backend(options), "reference, as asked"};
   throw UsageError(fmt::format("unknown device '{}': take auto, cuda, cpu or reference", name));
 }
 

@@ -107,6 +107,12 @@ Shape weight_shape(const Conv2d& layer) {
   return {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_size[0], layer.kernel_size[1]};
 }
 
+bool has_disjoint_windows(const MaxPool2d& layer) {
+  const Window window = window_of(layer);
+  return layer.padding == Extent{0, 0} && window.kernel_size[0] <= window.stride[0] &&
+         window.kernel_size[1] <= window.stride[1];
+}
+
 Shape weight_shape(const Linear& layer) { return {layer.out_features, layer.in_features}; }
 
 template <>

@@ -44,6 +44,9 @@ Shape weight_shape(const Conv2d& layer);
 /// [out, in].
 Shape weight_shape(const Linear& layer);
 
+/// True if every pixel is in one window at most, and no window has padding.
+bool has_disjoint_windows(const MaxPool2d& layer);
+
 /// The tensors that a single layer owns, in PyTorch's order, with names relative to the layer ("weight").
 /// Empty for layers that own nothing; a Residual itself is one. The layer's settings must have passed
 /// output_shape.

@@ -71,6 +71,14 @@ std::vector<GradcheckCase> gradcheck_cases() {
   add_convolutions(cases);
   cases.push_back(single("BatchNorm2d", {5, 3, 4}, BatchNorm2d{5}, 3));
   cases.push_back(chain("BatchNorm2d+ReLU", {19, 4, 3}, {{"norm", BatchNorm2d{19}}, {"relu", ReLU{}}}, 4));
+  cases.push_back(chain("BatchNorm2d+ReLU+MaxPool2d", {18, 5, 7},
+                        {{"norm", BatchNorm2d{18}}, {"relu", ReLU{}}, {"pool", MaxPool2d{}}}, 3));
+  cases.push_back(chain("Conv2d, BatchNorm2d, ReLU, MaxPool2d k2x3 s3", {2, 9, 10},
+                        {{"conv", Conv2d{2, 18, {3, 3}}},
+                         {"norm", BatchNorm2d{18}},
+                         {"relu", ReLU{}},
+                         {"pool", MaxPool2d{{2, 3}, {3, 3}}}},
+                        2));
   add_group_norms(cases);
   cases.push_back(single("ReLU", {3, 5, 7}, ReLU{}, 2));
   add_poolings(cases);

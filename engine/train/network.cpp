@@ -28,11 +28,15 @@ class NetworkBuilder {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const std::string name = prefix + layers[i].name;
       const Layer* next = i + 1 < layers.size() ? &layers[i + 1].layer : nullptr;
+      const Layer* second_next = i + 2 < layers.size() ? &layers[i + 2].layer : nullptr;
       const auto* norm = std::get_if<BatchNorm2d>(&layers[i].layer);
+      const auto* pool = second_next ? std::get_if<MaxPool2d>(second_next) : nullptr;
       const auto* conv = std::get_if<Conv2d>(&layers[i].layer);
       if (norm && next && std::holds_alternative<ReLU>(*next)) {
-        x = batch_norm(*norm, /*fuse_relu=*/true, name, x);
-        ++i;
+        const bool with_pool = pool && backend_.fuses(*pool);
+        x = with_pool ? batch_norm_pool(*norm, *pool, name, x)
+                      : batch_norm(*norm, /*fuse_relu=*/true, name, x);
+        i += with_pool ? 2 : 1;
       } else if (conv && next && cancels_bias(*next)) {
         x = convolution_before_norm(*conv, name, x);
       } else if (conv && next && std::holds_alternative<ReLU>(*next)) {
@@ -76,15 +80,30 @@ class NetworkBuilder {
   }
 
   Variable batch_norm(const BatchNorm2d& layer, bool fuse_relu, const std::string& name, const Variable& x) {
-    const BatchNormTensors tensors{
-        .weight = parameters_.at(name + ".weight"),
-        .bias = parameters_.at(name + ".bias"),
-        .running_mean = parameters_.at(name + ".running_mean").value,
-        .running_var = parameters_.at(name + ".running_var").value,
-    };
+    const BatchNormTensors tensors = batch_norm_tensors(name);
+    return keep_batch_norm(name, fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d",
+                           backend_.make_batch_norm(layer, fuse_relu, x, tensors), x, tensors);
+  }
+
+  Variable batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool, const std::string& name,
+                           const Variable& x) {
+    const BatchNormTensors tensors = batch_norm_tensors(name);
+    return keep_batch_norm(name, "BatchNorm2d+ReLU+MaxPool2d",
+                           backend_.make_batch_norm_pool(layer, pool, x, tensors), x, tensors);
+  }
+
+  BatchNormTensors batch_norm_tensors(const std::string& name) const {
+    return {.weight = parameters_.at(name + ".weight"),
+            .bias = parameters_.at(name + ".bias"),
+            .running_mean = parameters_.at(name + ".running_mean").value,
+            .running_var = parameters_.at(name + ".running_var").value};
+  }
+
+  Variable keep_batch_norm(const std::string& name, std::string type, OperationPtr operation,
+                           const Variable& x, const BatchNormTensors& tensors) {
     return keep({.name = name,
-                 .type = fuse_relu ? "BatchNorm2d+ReLU" : "BatchNorm2d",
-                 .operation = backend_.make_batch_norm(layer, fuse_relu, x, tensors),
+                 .type = std::move(type),
+                 .operation = std::move(operation),
                  .inputs = {x},
                  .parameters = {tensors.weight, tensors.bias},
                  .statistics = {tensors.running_mean, tensors.running_var}});

@@ -31,6 +31,7 @@ constexpr std::array kBackwardReads = {
     BackwardReads{.type = "Linear", .product = true},
     BackwardReads{.type = "BatchNorm2d", .input = true},
     BackwardReads{.type = "BatchNorm2d+ReLU", .input = true},  // which tells what the ReLU let pass, too
+    BackwardReads{.type = "BatchNorm2d+ReLU+MaxPool2d", .input = true, .index = true},
     BackwardReads{.type = "GroupNorm", .input = true},
     BackwardReads{.type = "ReLU", .output = true},
     BackwardReads{.type = "MaxPool2d", .index = true},

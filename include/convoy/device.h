@@ -18,7 +18,7 @@ namespace convoy {
 /// or Inference, which compile a model for it.
 class Backend;
 
-/// In which precision the CUDA backend computes.
+/// In which precision a device computes. The CPU has fp32 and, with instructions for it, bf16.
 enum class Precision {
   fp32,  ///< fp32 throughout, without the TF32 that cuDNN allows by default
   tf32,  ///< as PyTorch by default: convolutions round their factors to TF32 (10 bits), linear layers do not
@@ -38,11 +38,14 @@ constexpr const char* name_of(Precision precision) {
   return "fp32";
 }
 
-/// How the CUDA backend works.
-struct CudaOptions {
+/// How a device works. All but the first two are CUDA's; other backends ignore them.
+struct DeviceOptions {
   /// Of products, and of activations in memory. Empty: tf32 on a GPU that has it (sm_80 and newer), else
   /// fp32.
   std::optional<Precision> precision;
+  /// Make one operation of a batch norm with the ReLU and the max pool behind it, which keeps nothing of the
+  /// size between them. Empty: on a CPU, and on a GPU where `autotune` finds it faster.
+  std::optional<bool> fuse;
   /// Take only algorithms that give the same bits in every run. As torch.use_deterministic_algorithms.
   bool deterministic = true;
   bool use_cuda_graphs = true;         ///< launch steps as CUDA graphs; false: kernel by kernel
@@ -55,7 +58,7 @@ struct CudaOptions {
   std::function<void(const std::string& line, Remedy remedy)> say;
 };
 
-/// The user's folder for CudaOptions::plan_cache: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else
+/// The user's folder for DeviceOptions::plan_cache: $CONVOY_CACHE, else $XDG_CACHE_HOME/convoy, else
 /// ~/.cache/convoy. Empty if CONVOY_CACHE is "none" or there is no home.
 std::filesystem::path default_plan_cache();
 
@@ -77,9 +80,9 @@ struct BackendChoice {
 };
 
 /// Makes the backend of that name: "cuda", "cpu" or "reference". "auto" takes CUDA if there is a usable GPU,
-/// else the CPU, else the reference. Backends other than CUDA ignore the options. Throws UsageError for an
-/// unknown name, Error if the device cannot be used.
-BackendChoice make_backend(const std::string& name, const CudaOptions& cuda = {});
+/// else the CPU, else the reference. Throws UsageError for an unknown name and for a precision that the
+/// backend does not know, Error if the device cannot be used, or lacks the precision.
+BackendChoice make_backend(const std::string& name, const DeviceOptions& options = {});
 
 /// The name by which make_backend makes it: "cuda", "cpu" or "reference".
 std::string name_of(const Backend& backend);

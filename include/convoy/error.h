@@ -13,7 +13,7 @@ enum class Remedy {
   none,                ///< no setting helps
   smaller_batch,       ///< the device's memory is too small for this batch size
   another_device,      ///< another name for make_backend
-  another_plan_cache,  ///< another folder in CudaOptions::plan_cache
+  another_plan_cache,  ///< another folder in DeviceOptions::plan_cache
 };
 
 /// A file, a library or a device failed at run time. Whoever catches it catches UsageError as well.

@@ -77,8 +77,8 @@ struct TrainObserver {
   std::function<void()> first_step;  ///< when the device has finished the first step
   /// After the last profiled step, see TrainOptions::profile_steps.
   std::function<void(const StepProfile&)> profile;
-  /// After every launch of a step, or of up to CudaOptions::steps_per_launch of them. The device may not have
-  /// finished them: `fit` does not wait for it here.
+  /// After every launch of a step, or of up to DeviceOptions::steps_per_launch of them. The device may not
+  /// have finished them: `fit` does not wait for it here.
   std::function<void(const Progress&)> progress;
   std::function<void(const StepReport&)> step;    ///< after every TrainOptions::log_every steps
   std::function<void(const EpochReport&)> epoch;  ///< after every epoch

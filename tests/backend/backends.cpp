@@ -10,9 +10,9 @@
 namespace convoy {
 
 std::vector<BackendFactory> available_backends() {
-  std::vector<BackendFactory> backends = {{"reference", make_reference_backend},
+  std::vector<BackendFactory> backends = {{"reference", [] { return make_reference_backend(); }},
                                           {"reference-double", make_double_reference_backend}};
-  if (cpu_backend_missing().empty()) backends.push_back({"cpu", make_cpu_backend});
+  if (cpu_backend_missing().empty()) backends.push_back({"cpu", [] { return make_cpu_backend(); }});
   if (cuda_backend_missing().empty()) {
     backends.push_back({.name = "cuda",
                         .make = [] { return make_cuda_backend({.precision = Precision::fp32}); },

@@ -108,7 +108,7 @@ TEST_P(ReferenceTest, PredictsTheFirstNanLikeArgmax) {  // torch.argmax(torch.te
 }
 
 INSTANTIATE_TEST_SUITE_P(, ReferenceTest,
-                         testing::Values(BackendFactory{"reference", make_reference_backend},
+                         testing::Values(BackendFactory{"reference", [] { return make_reference_backend(); }},
                                          BackendFactory{"reference-double", make_double_reference_backend}),
                          backend_name);
 

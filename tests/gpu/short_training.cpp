@@ -20,7 +20,7 @@ Dataset stripes(std::int64_t count) {
   return data;
 }
 
-Trained train_on_stripes(CudaOptions options, TrainOptions training) {
+Trained train_on_stripes(DeviceOptions options, TrainOptions training) {
   Trained trained;
   options.say = [&](const std::string& line, Remedy) { trained.said.push_back(line); };
   if (!options.precision) options.precision = Precision::fp32;

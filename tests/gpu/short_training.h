@@ -24,7 +24,7 @@ struct Trained {
 
 /// The ConvNet on CUDA: three epochs of three full batches of 10 and a ragged one. In fp32, unless the
 /// options name a precision.
-Trained train_on_stripes(CudaOptions options, TrainOptions training = {});
+Trained train_on_stripes(DeviceOptions options, TrainOptions training = {});
 
 /// "fp32": the suffix of a test's name.
 std::string precision_name(const testing::TestParamInfo<Precision>& info);

@@ -116,6 +116,8 @@ class GraphCollector final : public NoLayers {
     return std::make_unique<Nothing>(variable(shape, true), variable(shape, true));
   }
 
+  bool fuses(const MaxPool2d&) const override { return false; }  // what is fused has no graphs
+
   // A network asks for none of these.
   OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&) override { return nullptr; }
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }

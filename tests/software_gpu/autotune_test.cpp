@@ -45,7 +45,7 @@ PlanRow chosen(Context& context) {
   return context.plans().at(0);
 }
 
-PlanRow chosen(const CudaOptions& options) {
+PlanRow chosen(const DeviceOptions& options) {
   Context context(options);
   return chosen(context);
 }
@@ -108,7 +108,8 @@ class TracedAutotune : public testing::Test {
 
 TEST_F(TracedAutotune, ASecondStartNeitherPlansNorTimes) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
+  const DeviceOptions options{
+      .precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realisation, Realisation::planned);
   EXPECT_GT(calls("cudaEventRecord"), 0);
   const std::ptrdiff_t records = calls("cudaEventRecord");
@@ -160,9 +161,9 @@ TEST(PlanCache, APlanThatDoesNotLoadIsPlannedAgain) {
 TEST(PlanCache, APlanWithAnotherWorkspaceIsPlannedAgain) {
   const TemporaryFolder folder;
   std::vector<std::string> said;
-  const CudaOptions options{.precision = Precision::fp32,
-                            .plan_cache = folder / "plans",
-                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
+  const DeviceOptions options{.precision = Precision::fp32,
+                              .plan_cache = folder / "plans",
+                              .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
   const PlanRow planned = chosen(options);
   change_plan(folder / "plans", [](nlohmann::json& entry) { entry["info"]["workspace"] = 1; });
   EXPECT_EQ(chosen(options).workspace, planned.workspace);
@@ -210,7 +211,8 @@ TEST(PlanCache, WhereNoPlanIsLeftTheOwnKernelStandsIn) {
 
 TEST_F(TracedAutotune, WhatReplacesAnAutotunedPlanIsTimedAsWell) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50", 1);
-  const CudaOptions options{.precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
+  const DeviceOptions options{
+      .precision = Precision::fp32, .autotune = true, .plan_cache = folder_ / "plans"};
   EXPECT_EQ(chosen(options).realised_by, engine(kSecond));
   const std::ptrdiff_t records = calls("cudaEventRecord");
   change_plan(folder_ / "plans", [](nlohmann::json& entry) { entry["plan"] = "{}"; });
@@ -314,7 +316,7 @@ TEST(Autotune, TrainsToTheSameBits) {
   Dataset data{.name = "ramp", .image = {1, 8, 8}, .classes = 2};
   for (int i = 0; i < 18 * 64; ++i) data.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
   for (int i = 0; i < 18; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 2));
-  const auto train = [&](const CudaOptions& options) {
+  const auto train = [&](const DeviceOptions& options) {
     const auto backend = make_cuda_backend(options);
     const Model model = builtin_model("convnet", {1, 8, 8}, 2);
     Trainer trainer(*backend, model, initial_state(model, 3), {.batch_size = 4, .epochs = 2});

@@ -44,7 +44,7 @@ struct Gradient {
 
 /// The weight gradient of a convolution of small integers, whose sums are exact however they are made.
 /// In fp32, unless the options name a precision.
-Gradient weight_gradient(CudaOptions options, std::int64_t groups = 1) {
+Gradient weight_gradient(DeviceOptions options, std::int64_t groups = 1) {
   if (!options.precision) options.precision = Precision::fp32;
   const auto backend = make_cuda_backend(options);
   const Conv2d layer{.in_channels = 4,
@@ -116,7 +116,7 @@ class CachedOwnKernel : public testing::Test {
 
 TEST_F(CachedOwnKernel, IsRememberedAsTheFirstInRank) {
   cudnn_lacks("fast_wgrad");
-  const CudaOptions options{.plan_cache = plans()};
+  const DeviceOptions options{.plan_cache = plans()};
   const Gradient cold = weight_gradient(options);
   const std::ptrdiff_t finalised = calls("cudnnBackendFinalize");
   const Gradient warm = weight_gradient(options);
@@ -132,7 +132,7 @@ TEST_F(CachedOwnKernel, IsRememberedAsTheFirstInRank) {
 TEST_F(CachedOwnKernel, IsNotRememberedForWantOfAPlan) {
   cudnn_lacks("wgrad");
   for (const bool autotune : {false, true}) {
-    const CudaOptions options{.autotune = autotune, .plan_cache = plans()};
+    const DeviceOptions options{.autotune = autotune, .plan_cache = plans()};
     EXPECT_EQ(weight_gradient(options).row.realisation, Realisation::own_kernel);
   }
   unsetenv("SOFTWARE_GPU_CUDNN_LACKS");
@@ -142,8 +142,8 @@ TEST_F(CachedOwnKernel, IsNotRememberedForWantOfAPlan) {
 // Where cuDNN loads no plan from its text, the handle is asked before the own kernel does the work.
 TEST_F(CachedOwnKernel, IsRankedBehindWhatTheHandlePlans) {
   std::vector<std::string> said;
-  const CudaOptions options{.plan_cache = plans(),
-                            .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
+  const DeviceOptions options{.plan_cache = plans(),
+                              .say = [&](const std::string& line, Remedy) { said.push_back(line); }};
   setenv("SOFTWARE_GPU_NO_PLAN_TEXT", "1", 1);
   const Gradient by_handle = weight_gradient(options);
   EXPECT_EQ(by_handle.row.realised_by, "cuDNN engine 2");
@@ -159,7 +159,7 @@ TEST_F(CachedOwnKernel, IsRankedBehindWhatTheHandlePlans) {
 
 TEST_F(CachedOwnKernel, IsRememberedAsTheFastest) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "0:500,2:500,5:500", 1);
-  const CudaOptions options{.autotune = true, .plan_cache = plans()};
+  const DeviceOptions options{.autotune = true, .plan_cache = plans()};
   const Gradient cold = weight_gradient(options);
   EXPECT_THAT(cold.row.notes, HasSubstr("fastest of 4"));
   unsetenv("SOFTWARE_GPU_ENGINE_MS");  // the choice was made
@@ -173,7 +173,7 @@ TEST_F(CachedOwnKernel, IsRememberedAsTheFastest) {
 // Of a program whose own kernel has another name, and so another speed: what was found out about it holds no
 // more.
 TEST_F(CachedOwnKernel, OfAnotherNameIsPlannedAnew) {
-  const CudaOptions options{.autotune = true, .plan_cache = plans()};
+  const DeviceOptions options{.autotune = true, .plan_cache = plans()};
   setenv("SOFTWARE_GPU_ENGINE_MS", "0:500,2:500,5:500", 1);
   weight_gradient(options);
   int renamed = 0;
@@ -196,7 +196,7 @@ struct Pooled {
 };
 
 template <typename Make>
-Pooled pooled(const CudaOptions& options, const std::vector<double>& x, const std::vector<double>& dy,
+Pooled pooled(const DeviceOptions& options, const std::vector<double>& x, const std::vector<double>& dy,
               const std::string& name, Make make) {
   const auto backend = make_cuda_backend(options);
   const Shape shape{1, 1, 4, 4};
@@ -219,7 +219,7 @@ const std::vector<double> kImage = {1, 2, 5, 5,  //
                                     7, 0, 8, 1,  //
                                     6, 2, 9, 9};
 
-Pooled max_pooled(const CudaOptions& options, const std::vector<double>& x = kImage) {
+Pooled max_pooled(const DeviceOptions& options, const std::vector<double>& x = kImage) {
   return pooled(options, x, {1, 2, 3, 4}, "max_pool", [](Backend& backend, const Variable& input) {
     return backend.make_max_pool({.kernel_size = {2, 2}}, input);
   });

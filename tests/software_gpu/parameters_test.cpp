@@ -33,7 +33,7 @@ class ParameterOrder : public testing::TestWithParam<Precision> {
   const Variable& weight() const { return arena_->variables()[1]; }
   const DeviceParameters& parameters() const { return dynamic_cast<DeviceParameters&>(*arena_); }
 
-  CudaBackend backend_{CudaOptions{.precision = GetParam()}};
+  CudaBackend backend_{DeviceOptions{.precision = GetParam()}};
   const std::vector<Shape> shapes_ = {{5}, {kOut, kChannels* kPlane}, {2, 3}};
   std::unique_ptr<ParameterArena> arena_ = backend_.make_parameters(shapes_, true);
   std::vector<OperationPtr> operations_;
@@ -87,7 +87,7 @@ TEST_P(ParameterOrder, OnlyParametersCanBeReordered) {
 }
 
 TEST(ParameterTypes, EveryOperandHasTheTypeThatTheOperationReads) {
-  CudaBackend backend(CudaOptions{.precision = Precision::bf16});
+  CudaBackend backend(DeviceOptions{.precision = Precision::bf16});
   const auto real = [&](const Shape& shape) {
     return Variable{backend.make_tensor(shape, DType::float32), nullptr};
   };

@@ -46,7 +46,7 @@ struct Result {
 };
 
 /// Convolves twos with a kernel of halves, 4 x 3 x 3.
-Result convolve(CudaOptions options = {}) {
+Result convolve(DeviceOptions options = {}) {
   Result result;
   options.precision = Precision::fp32;
   options.say = [&](const std::string& line, Remedy) { result.said.push_back(line); };
@@ -80,7 +80,7 @@ TEST(PlanStore, PlansWithoutAThread) {
 
 TEST(PlanStore, WhatCuDnnDoesNotLoadTheHandlePlans) {
   const TemporaryFolder folder;
-  const CudaOptions options{.plan_cache = folder / "plans"};
+  const DeviceOptions options{.plan_cache = folder / "plans"};
   setenv("SOFTWARE_GPU_NO_PLAN_TEXT", "1", 1);
   const Result by_handle = convolve(options);
   ASSERT_THAT(by_handle.said, SizeIs(1));

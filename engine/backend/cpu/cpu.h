@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "convoy/device.h"
 #include "engine/backend/backend.h"
 
 namespace convoy {
@@ -11,8 +12,8 @@ namespace convoy {
 /// Empty if this build has the CPU backend, else why not and what to do.
 std::string cpu_backend_missing();
 
-/// Throws Error if this build has none (with the text above).
-std::unique_ptr<Backend> make_cpu_backend();
+/// Throws Error if this build has none (with the text above), UsageError for a precision but fp32.
+std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options = {});
 
 /// Binds each OpenMP thread to a processor of its own and bounds how long it spins, unless the environment
 /// sets any of that or the number of threads. OpenMP reads the environment when it is loaded, so this starts

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "convoy/error.h"
+#include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cpu/simd.h"
 
@@ -57,9 +58,10 @@ std::string cpu::CpuBackend::description() const {
 
 std::string cpu_backend_missing() { return {}; }
 
-std::unique_ptr<Backend> make_cpu_backend() {
+std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options) {
+  require_fp32("cpu", options);
   try {
-    return std::make_unique<cpu::CpuBackend>();
+    return std::make_unique<cpu::CpuBackend>(options);
   } catch (const dnnl::error& error) {
     throw Error(fmt::format("cpu: oneDNN does not start: {}", error.what()));
   }

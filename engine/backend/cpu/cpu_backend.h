@@ -7,13 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "convoy/device.h"
 #include "engine/backend/cpu/device.h"
 #include "engine/backend/host_backend.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::cpu {
 
 class CpuBackend final : public HostBackend {
  public:
+  explicit CpuBackend(const DeviceOptions& options = {}) : fuse_(options.fuse.value_or(true)) {}
+
   std::string name() const override { return "cpu"; }
   std::string description() const override;
   double epsilon() const override { return 0x1p-23; }
@@ -25,6 +29,7 @@ class CpuBackend final : public HostBackend {
   void write(Tensor& tensor, std::span<const double> values) override;
   Variable flatten(const Variable& x) override;
 
+  bool fuses(const MaxPool2d& pool) const override { return fuse_ && has_disjoint_windows(pool); }
 #define CONVOY_LAYER_OPERATION override
 #include "engine/backend/layer_operations.inc"
 #undef CONVOY_LAYER_OPERATION
@@ -37,6 +42,7 @@ class CpuBackend final : public HostBackend {
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:
+  bool fuse_;
   mutable Device device_;  // reading a tensor reorders it, which takes the device
 };
 

@@ -9,7 +9,9 @@ std::string cpu_backend_missing() {
          "compiler with OpenMP, then configure again";
 }
 
-std::unique_ptr<Backend> make_cpu_backend() { throw Error("cpu: " + cpu_backend_missing()); }
+std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions&) {
+  throw Error("cpu: " + cpu_backend_missing());
+}
 
 void prepare_cpu_threads(char**) {}
 

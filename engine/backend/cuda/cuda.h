@@ -17,10 +17,10 @@ inline constexpr int kOldestCudaArchitecture = 75;
 std::string cuda_backend_missing();
 
 /// Throws Error if there is none (with the text above), or if that GPU does not know the precision.
-std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options);
+std::unique_ptr<Backend> make_cuda_backend(const DeviceOptions& options);
 
 /// What this machine's GPU does, measured within a second: cuBLASLt's product of two square matrices of
-/// random numbers in that precision (see CudaOptions), and a copy in its memory (which reads and writes).
+/// random numbers in that precision (see DeviceOptions), and a copy in its memory (which reads and writes).
 /// Throws what make_cuda_backend throws.
 DevicePeak measure_cuda_peak(std::optional<Precision> precision);
 

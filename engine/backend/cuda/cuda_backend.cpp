@@ -110,7 +110,7 @@ std::string cuda_backend_missing() {
   }
 }
 
-std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
+std::unique_ptr<Backend> make_cuda_backend(const DeviceOptions& options) {
   const std::string missing = cuda_backend_missing();
   if (!missing.empty()) throw Error(missing);
   return std::make_unique<cuda::CudaBackend>(options);

@@ -15,7 +15,7 @@ namespace convoy::cuda {
 class CudaBackend final : public Backend {
  public:
   /// Throws what Context throws.
-  explicit CudaBackend(const CudaOptions& options) : context_(options) {}
+  explicit CudaBackend(const DeviceOptions& options) : context_(options) {}
   ~CudaBackend() override;
 
   std::string name() const override { return "cuda"; }
@@ -29,6 +29,8 @@ class CudaBackend final : public Backend {
   std::vector<double> read(const Tensor& tensor) const override;
   void write(Tensor& tensor, std::span<const double> values) override;
   Variable flatten(const Variable& x) override;
+
+  bool fuses(const MaxPool2d& pool) const override;
 
 #define CONVOY_LAYER_OPERATION override
 #include "engine/backend/layer_operations.inc"

@@ -20,11 +20,12 @@ namespace convoy {
 struct CudaModule {
   const char* version;       // of Convoy; another version's module is refused
   std::string (*missing)();  // cuda_backend_missing
-  std::unique_ptr<Backend> (*make)(const CudaOptions& options);    // make_cuda_backend
+  std::unique_ptr<Backend> (*make)(const DeviceOptions& options);  // make_cuda_backend
   std::vector<Finding> (*findings)();                              // cuda_findings
   DevicePeak (*measure_peak)(std::optional<Precision> precision);  // measure_cuda_peak
   // make_described_backend
-  std::unique_ptr<DescribedBackend> (*make_described)(const std::string& device, const CudaOptions& options);
+  std::unique_ptr<DescribedBackend> (*make_described)(const std::string& device,
+                                                      const DeviceOptions& options);
 };
 
 /// One of CUDA's libraries, as it was looked for.

@@ -3,12 +3,13 @@
 
 #include <memory>
 
+#include "convoy/device.h"
 #include "engine/backend/backend.h"
 
 namespace convoy {
 
-/// Stores float, accumulates in double.
-std::unique_ptr<Backend> make_reference_backend();
+/// Stores float, accumulates in double. Throws UsageError for a precision but fp32.
+std::unique_ptr<Backend> make_reference_backend(const DeviceOptions& options = {});
 
 /// double throughout, for finite differences.
 std::unique_ptr<Backend> make_double_reference_backend();

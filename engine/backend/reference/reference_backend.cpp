@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/backend/checks.h"
 #include "engine/backend/reference/reference.h"
 
 namespace convoy {
@@ -17,8 +18,9 @@ template std::string ReferenceBackend<double>::description() const;
 
 }  // namespace reference
 
-std::unique_ptr<Backend> make_reference_backend() {
-  return std::make_unique<reference::ReferenceBackend<float>>();
+std::unique_ptr<Backend> make_reference_backend(const DeviceOptions& options) {
+  require_fp32("reference", options);
+  return std::make_unique<reference::ReferenceBackend<float>>(options);
 }
 
 std::unique_ptr<Backend> make_double_reference_backend() {

@@ -9,14 +9,18 @@
 #include <type_traits>
 #include <vector>
 
+#include "convoy/device.h"
 #include "engine/backend/host_backend.h"
 #include "engine/backend/reference/tensor.h"
+#include "engine/model/layer_rules.h"
 
 namespace convoy::reference {
 
 template <typename T>
 class ReferenceBackend final : public HostBackend {
  public:
+  explicit ReferenceBackend(const DeviceOptions& options = {}) : fuse_(options.fuse.value_or(false)) {}
+
   std::string name() const override { return kDouble ? "reference-double" : "reference"; }
   std::string description() const override;
   double epsilon() const override { return std::numeric_limits<T>::epsilon(); }
@@ -28,6 +32,7 @@ class ReferenceBackend final : public HostBackend {
   void write(Tensor& tensor, std::span<const double> values) override;
   Variable flatten(const Variable& x) override;
 
+  bool fuses(const MaxPool2d& pool) const override { return fuse_ && has_disjoint_windows(pool); }
 #define CONVOY_LAYER_OPERATION override
 #include "engine/backend/layer_operations.inc"
 #undef CONVOY_LAYER_OPERATION
@@ -40,6 +45,7 @@ class ReferenceBackend final : public HostBackend {
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:
+  bool fuse_;
   static constexpr bool kDouble = std::is_same_v<T, double>;
 };
 

@@ -46,6 +46,6 @@ Precision precision_on(const DescribedDevice& device, std::optional<Precision> a
 /// Throws Error without cuDNN in this build, or if that GPU does not know the precision; UsageError for an
 /// unknown name.
 std::unique_ptr<DescribedBackend> make_described_backend(const std::string& device,
-                                                         const CudaOptions& options);
+                                                         const DeviceOptions& options);
 
 }  // namespace convoy

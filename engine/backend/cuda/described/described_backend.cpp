@@ -10,6 +10,7 @@
 #include "engine/backend/cuda/layers/operation_graphs.h"
 #include "engine/backend/cuda/layers/own_kernels.h"
 #include "engine/backend/cuda/runtime/plan_store.h"
+#include "engine/backend/sequence.h"
 #include "engine/model/layer_rules.h"
 
 namespace convoy::cuda {
@@ -24,7 +25,7 @@ using dnn::OperationGraph;
 /// The layers say what their namesakes in engine/backend/cuda/layers/ enqueue.
 class PlanningBackend final : public DescribedBackend {
  public:
-  PlanningBackend(const DescribedDevice& device, const CudaOptions& options)
+  PlanningBackend(const DescribedDevice& device, const DeviceOptions& options)
       : device_(device), options_(options), store_(std::string(device.properties), options) {}
 
   std::vector<PlanRow> take_executed() override { return std::exchange(executed_, {}); }
@@ -45,10 +46,16 @@ class PlanningBackend final : public DescribedBackend {
     return variable(output_shape(Flatten{}, x.value->shape()), x.grad != nullptr);
   }
 
+  bool fuses(const MaxPool2d& pool) const override {
+    return options_.fuse.value_or(false) && has_disjoint_windows(pool);
+  }
+
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override;
   OperationPtr make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                const BatchNormTensors& tensors) override;
+  OperationPtr make_batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool, const Variable& x,
+                                    const BatchNormTensors& tensors) override;
   OperationPtr make_group_norm(const GroupNorm& layer, const Variable& x, const Variable& weight,
                                const Variable& bias) override;
   OperationPtr make_relu(const Variable& x) override;
@@ -135,7 +142,7 @@ class PlanningBackend final : public DescribedBackend {
   }
 
   const DescribedDevice& device_;
-  CudaOptions options_;
+  DeviceOptions options_;
   PlanStore store_;
   std::map<std::string, std::size_t> rows_;  // by signature: the store's rows, in order of request
   std::vector<std::shared_ptr<dnn::BoundGraph>> bound_;  // the store forgets what nobody holds
@@ -178,6 +185,13 @@ OperationPtr PlanningBackend::make_batch_norm(const BatchNorm2d&, bool relu, con
                     {planned_or(batch_norm_backward_graph(shape, relu, type()),
                                 or_else(own_kernel("batch norm gradient", shape, x.grad ? 2 : 1)))}},
                    variable(shape, true));
+}
+
+OperationPtr PlanningBackend::make_batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool,
+                                                   const Variable& x, const BatchNormTensors& tensors) {
+  OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
+  OperationPtr max_pool = make_max_pool(pool, norm->output());
+  return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
 }
 
 OperationPtr PlanningBackend::make_group_norm(const GroupNorm&, const Variable& x, const Variable& weight,
@@ -279,9 +293,9 @@ std::unique_ptr<Fork> PlanningBackend::make_fork(const Variable& x) {
 namespace convoy {
 
 std::unique_ptr<DescribedBackend> make_described_backend(const std::string& device,
-                                                         const CudaOptions& options) {
+                                                         const DeviceOptions& options) {
   const DescribedDevice& description = described_device(device);
-  CudaOptions resolved = options;
+  DeviceOptions resolved = options;
   resolved.precision = precision_on(description, options.precision);
   if (description.peak(*resolved.precision).gflops == 0.0) {
     throw Error(fmt::format("{} knows no tf32 and no bf16: take fp32", device));

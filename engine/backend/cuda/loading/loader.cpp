@@ -120,11 +120,11 @@ const Loader& loader() {
 
 std::string problem() { return loader().problem(); }
 
-std::unique_ptr<Backend> refuse(const CudaOptions&) { throw Error(problem()); }
+std::unique_ptr<Backend> refuse(const DeviceOptions&) { throw Error(problem()); }
 
 DevicePeak refuse_peak(std::optional<Precision>) { throw Error(problem()); }
 
-std::unique_ptr<DescribedBackend> refuse_described(const std::string& device, const CudaOptions&) {
+std::unique_ptr<DescribedBackend> refuse_described(const std::string& device, const DeviceOptions&) {
   described_device(device);  // an unknown name is the better message
   throw Error("plans are cuDNN's, which is not loaded: " + problem());
 }

@@ -33,7 +33,7 @@ CublasHandle make_cublas() {
 
 // The one asked for, else PyTorch's default. cuDNN has no tensor-core engines for TF32 and bf16 on a GPU
 // older than Ampere.
-CudaOptions with_precision(CudaOptions options) {
+DeviceOptions with_precision(DeviceOptions options) {
   const int sm = device_architecture();
   const bool ampere = sm >= dnn::kAmpere;
   if (!options.precision) options.precision = ampere ? Precision::tf32 : Precision::fp32;
@@ -62,7 +62,7 @@ int device_architecture() {
   return 10 * major + minor;
 }
 
-Context::Context(const CudaOptions& options)
+Context::Context(const DeviceOptions& options)
     : options_(with_precision(options)),
       stream_(make_stream()),
       cudnn_(make_cudnn(stream_.get())),

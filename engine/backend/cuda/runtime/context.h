@@ -34,9 +34,9 @@ class Context {
  public:
   /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used,
   /// or it lacks the precision.
-  explicit Context(const CudaOptions& options);
+  explicit Context(const DeviceOptions& options);
 
-  const CudaOptions& options() const { return options_; }
+  const DeviceOptions& options() const { return options_; }
   Precision precision() const { return *options_.precision; }
   cudaStream_t stream() const { return stream_.get(); }
   cudnnHandle_t cudnn() const { return cudnn_.get(); }
@@ -70,7 +70,7 @@ class Context {
   void add_product(const PlanRow& product);
 
  private:
-  CudaOptions options_;  // with a precision
+  DeviceOptions options_;  // with a precision
   Stream stream_;
   CudnnHandle cudnn_;
   CublasHandle cublas_;

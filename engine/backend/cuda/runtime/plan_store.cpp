@@ -83,7 +83,7 @@ std::vector<Candidate> ranked(const std::vector<LoadedPlan>& plans, const OwnKer
 
 }  // namespace
 
-PlanStore::PlanStore(std::string device, const CudaOptions& options)
+PlanStore::PlanStore(std::string device, const DeviceOptions& options)
     : device_(std::move(device)),
       options_(options),
       planner_(device_, {options.precision.value(), options.deterministic}),

@@ -26,7 +26,7 @@ class PlanStore {
  public:
   /// For the GPU that `device` describes (describe_device); the options have a precision. Throws what
   /// dnn::Planner throws.
-  PlanStore(std::string device, const CudaOptions& options);
+  PlanStore(std::string device, const DeviceOptions& options);
 
   /// Starts to plan `graph`, unless the same was asked for before. By-value scalars among the bindings must
   /// outlive the result. `own` is made (OwnKernel::make) only while the result lives.
@@ -89,7 +89,7 @@ class PlanStore {
   void say(const std::string& line, Remedy remedy = Remedy::none) const;
 
   std::string device_;
-  CudaOptions options_;
+  DeviceOptions options_;
   dnn::Planner planner_;
   dnn::PlanCache cache_;
   std::counting_semaphore<> cores_;
