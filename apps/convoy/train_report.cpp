@@ -38,8 +38,11 @@ class TextReport : public TrainReport {
     const double epochs_done =
         static_cast<double>(progress.epoch - 1) + static_cast<double>(progress.step) / steps;
     const double fraction = epochs_done / static_cast<double>(progress.epochs);
-    bar_.draw(fraction, fmt::format("{:.0f} images/s, {} left", progress.images_per_second,
-                                    duration(progress.seconds * (1.0 - fraction) / fraction)));
+    const std::string speed = progress.images_per_second > 0.0  // not measured before the first loss
+                                  ? fmt::format("{:.0f} images/s, ", progress.images_per_second)
+                                  : "";
+    bar_.draw(fraction,
+              fmt::format("{}{} left", speed, duration(progress.seconds * (1.0 - fraction) / fraction)));
   }
 
   void step(const StepReport& report) override {

@@ -84,7 +84,8 @@ void Fit::run_epoch(const TrainObserver& observer) {
     if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
       throw_if_not_finite();
       if (observer.step) {
-        const double loss = state_.metrics->read().last_loss;  // synchronises, so the clock is read after it
+        const double loss = state_.metrics->read().last_loss;
+        measure_speed();
         observer.step({progress(), loss});
       }
     }
@@ -97,6 +98,7 @@ void Fit::run_epoch(const TrainObserver& observer) {
   if (observer.epoch) {
     const MetricsReading reading = state_.metrics->read();
     const auto samples = static_cast<double>(reading.samples);
+    measure_speed();
     report = {progress(), reading.loss_sum / samples, static_cast<double>(reading.correct) / samples};
   }
   position_ = {.epoch = position_.epoch + 1};
@@ -164,14 +166,19 @@ void Fit::throw_if_not_finite() const {
                           part.type));
 }
 
-Progress Fit::progress() const {
+// Only where the device has just been waited for: what is launched may be far ahead of what is done.
+void Fit::measure_speed() {
   const auto seen = [&](std::int64_t step) { return std::min(count_, step * options_.batch_size); };
   const auto images = static_cast<double>(seen(position_.step) - seen(epoch_begin_));
+  images_per_second_ = images / seconds_since(epoch_start_);
+}
+
+Progress Fit::progress() const {
   return {.epoch = position_.epoch,
           .epochs = options_.epochs,
           .step = position_.step,
           .steps = steps_,
-          .images_per_second = images / seconds_since(epoch_start_),
+          .images_per_second = images_per_second_,
           .seconds = seconds_since(start_)};
 }
 

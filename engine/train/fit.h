@@ -42,6 +42,7 @@ class Fit {
   void profile_one(Step& step);
   void finish_profile(const TrainObserver& observer);
   void throw_if_not_finite() const;
+  void measure_speed();
   Progress progress() const;
 
   TrainingState& state_;
@@ -58,6 +59,7 @@ class Fit {
   AverageSchedule average_;
   std::optional<StepProfiler> profiler_;
   std::optional<trace::Range> profile_range_;
+  double images_per_second_ = 0.0;
   Clock::time_point start_{};
   Clock::time_point epoch_start_{};
 };

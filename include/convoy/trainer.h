@@ -51,12 +51,14 @@ constexpr std::int64_t kProfileWarmup = 3;
 
 /// Where a training is.
 struct Progress {
-  std::int64_t epoch = 0;          ///< the current epoch, from 1
-  std::int64_t epochs = 0;         ///< in all
-  std::int64_t step = 0;           ///< the last step of the epoch that has been launched, from 1
-  std::int64_t steps = 0;          ///< of an epoch
-  double images_per_second = 0.0;  ///< since the epoch began
-  double seconds = 0.0;            ///< since `fit` began with the first step
+  std::int64_t epoch = 0;   ///< the current epoch, from 1
+  std::int64_t epochs = 0;  ///< in all
+  std::int64_t step = 0;    ///< the last step of the epoch that has been launched, from 1
+  std::int64_t steps = 0;   ///< of an epoch
+  /// From the epoch's beginning to when the device was last waited for: at an epoch's end, and after every
+  /// `log_every` steps. 0 before that.
+  double images_per_second = 0.0;
+  double seconds = 0.0;  ///< since `fit` began with the first step
 };
 
 /// The loss of one step.

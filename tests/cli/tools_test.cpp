@@ -78,11 +78,17 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
                                                  : "name its folder in CONVOY_DATA"));
 }
 
+std::vector<std::string> types_of_layers(const nlohmann::json& bench) {
+  std::vector<std::string> types;
+  for (const auto& layer : bench["layers"]) types.push_back(layer["type"]);
+  return types;
+}
+
 TEST(Bench, TimesAStepAndItsOperations) {
   const TemporaryFolder folder;
-  const Outcome outcome =
-      run({"bench", "--device", "cpu", "--batch-size", "16", "--steps", "3", "--warmup", "1", "--json"},
-          {folder.path()});
+  const Outcome outcome = run({"bench", "--device", "cpu", "--no-fuse", "--batch-size", "16", "--steps", "3",
+                               "--warmup", "1", "--json"},
+                              {folder.path()});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto events = json_lines(outcome.out);
   ASSERT_EQ(events.size(), 1u);
@@ -101,11 +107,29 @@ TEST(Bench, TimesAStepAndItsOperations) {
   EXPECT_LE(bench["ms_per_step_median"], bench["ms_per_step_p90"]);
   EXPECT_EQ(bench["passes"].size(), 19u) << "step, batch, 8 forward, 8 backward, optimizer";
   EXPECT_TRUE(bench["passes"][0]["launches"].is_null());
-  std::vector<std::string> types;
-  for (const auto& layer : bench["layers"]) types.push_back(layer["type"]);
-  EXPECT_EQ(types, (std::vector<std::string>{"StepCounter", "Batch", "Conv2d", "BatchNorm2d+ReLU",
-                                             "MaxPool2d", "Conv2d", "BatchNorm2d+ReLU", "MaxPool2d", "Linear",
-                                             "CrossEntropy", "Adam"}));
+  EXPECT_EQ(
+      types_of_layers(bench),
+      (std::vector<std::string>{"StepCounter", "Batch", "Conv2d", "BatchNorm2d+ReLU", "MaxPool2d", "Conv2d",
+                                "BatchNorm2d+ReLU", "MaxPool2d", "Linear", "CrossEntropy", "Adam"}));
+}
+
+TEST(Bench, FusesAsAskedAndOnTheCpuWithoutBeingAsked) {
+  const TemporaryFolder folder;
+  const auto types = [&](std::vector<std::string> flags) {
+    std::vector<std::string> arguments = {"bench", "--batch-size", "2", "--steps",
+                                          "1",     "--warmup",     "0", "--json"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome outcome = run(arguments, {folder.path()});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return types_of_layers(json_lines(outcome.out).at(0));
+  };
+  using testing::Contains;
+  using testing::Not;
+  const std::string fused = "BatchNorm2d+ReLU+MaxPool2d";
+  EXPECT_THAT(types({"--device", "cpu"}), Contains(fused).Times(2));
+  EXPECT_THAT(types({"--device", "cpu", "--no-fuse"}), Not(Contains(fused)));
+  EXPECT_THAT(types({"--device", "reference"}), Not(Contains(fused)));
+  EXPECT_THAT(types({"--device", "reference", "--fuse"}), Contains(fused).Times(2));
 }
 
 TEST(Bench, TakesRealDataToo) {

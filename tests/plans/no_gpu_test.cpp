@@ -65,11 +65,11 @@ TEST_P(NoGpuTest, AutoTakesTheNextBestDeviceAndSaysWhy) {
 }
 
 TEST_P(NoGpuTest, FlagsOfCudaAreRefusedWhereAutoFindsNone) {
-  const Outcome outcome = run({"gradcheck", "--device", "auto", "--precision", "tf32"},
+  const Outcome outcome = run({"gradcheck", "--device", "auto", "--autotune"},
                               {folder_.path(), {{"LD_LIBRARY_PATH", GetParam().libraries}}});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err,
-              testing::StartsWith("convoy: error: --precision tf32 is the CUDA backend's; this is the "));
+              testing::StartsWith("convoy: error: --autotune is the CUDA backend's; this is the "));
 }
 
 TEST_P(NoGpuTest, TheDoctorSaysWhatIsMissing) {

@@ -141,7 +141,8 @@ TEST_P(FitTest, ARestoredTrainingIsRidOfItsNaN) {
 
 TEST_P(FitTest, ProfilesStepsPartByPart) {
   TrainOptions options{.batch_size = 4, .epochs = 1, .profile_steps = 2};
-  Trainer trainer(*backend_, convnet(), initial_state(convnet(), 1), options);
+  const auto backend = make_exact_backend(GetParam(), {.fuse = false}).backend;
+  Trainer trainer(*backend, convnet(), initial_state(convnet(), 1), options);
   std::vector<StepProfile> profiles;
   int first_steps = 0;
   trainer.fit(noise(24), {.first_step = [&] { ++first_steps; },

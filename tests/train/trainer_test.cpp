@@ -76,6 +76,22 @@ TEST_P(TrainerTest, ARaggedEpochSeesEverySampleOnce) {
   EXPECT_EQ(find(trainer.state(), "layer1.1.num_batches_tracked")->values, std::vector{10.0});
 }
 
+// In between, steps are launched ahead of the device: their number by the clock would not be its speed.
+TEST_P(TrainerTest, SpeedIsThatOfWhenTheDeviceWasLastWaitedFor) {
+  const Dataset data = halves(23);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 5, .epochs = 2, .log_every = 2});
+  double measured = 0.0;
+  const auto measure = [&](const Progress& report) {
+    EXPECT_GT(report.images_per_second, 0.0);
+    EXPECT_NE(report.images_per_second, measured);
+    measured = report.images_per_second;
+  };
+  const auto expect_measured = [&](const Progress& at) { EXPECT_EQ(at.images_per_second, measured); };
+  trainer.fit(data, {.progress = expect_measured, .step = measure, .epoch = measure});
+  EXPECT_GT(measured, 0.0);
+}
+
 TEST_P(TrainerTest, TheSameSeedGivesTheSameBits) {
   const Dataset data = halves(33);
   const auto train = [&](std::uint64_t seed) {
