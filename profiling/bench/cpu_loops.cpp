@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/backend/cpu/batch_norm_loops.h"
+#include "engine/backend/cpu/batch_norm_pool_loops.h"
 #include "engine/backend/cpu/device.h"
 #include "engine/backend/cpu/elementwise_loops.h"
 #include "engine/backend/cpu/loops.h"
@@ -73,13 +74,14 @@ class Bench {
     add_norm_loops();
     add_pool_loops("2x2", {.kernel_size = {2, 2}, .stride = {2, 2}, .padding = {0, 0}});
     add_pool_loops("3x3/2", {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+    add_norm_pool_loops();
     add_elementwise_loops();
     add_optimizer_loops();
     add_weight_gradient();
   }
 
   void print(const std::string& only) const {
-    fmt::print("{} threads, tensors of {} MiB\n\n{:<34}", omp_get_max_threads(), x_.floats() * 4 >> 20,
+    fmt::print("{} threads, tensors of {} MiB\n\n{:<52}", omp_get_max_threads(), x_.floats() * 4 >> 20,
                "loop");
     // Of this file's targets those that the processor has; it is compiled like the loops.
     const std::vector<std::int64_t> targets = hwy::SupportedAndGeneratedTargets();
@@ -87,7 +89,7 @@ class Bench {
     fmt::print("\n");
     for (const Loop& loop : loops_) {
       if (loop.name.find(only) == std::string::npos) continue;
-      fmt::print("{:<34}", loop.name);
+      fmt::print("{:<52}", loop.name);
       for (const std::int64_t target : targets) {
         hwy::SetSupportedTargetsForTest(target);
         print(loop);
@@ -167,17 +169,21 @@ class Bench {
     });
   }
 
+  /// Of outputs half as high and wide. A plane of 16 channels is as much memory as two of 8.
+  static PoolPlane half_sized(const Window& window, std::int64_t lanes) {
+    return {.window = window,
+            .lanes = lanes,
+            .height = kSide * kRow / lanes,
+            .width = kSide,
+            .output_height = kSide * kRow / lanes / 2,
+            .output_width = kSide / 2};
+  }
+
   void add_pool_loops(const std::string& kernel, const Window& window) {
     windows_.push_back(std::make_unique<Window>(window));
     const Window& kept = *windows_.back();
     for (const std::int64_t lanes : {16, 8}) {
-      // A plane of 16 channels is as much memory as two of 8.
-      const PoolPlane plane{.window = kept,
-                            .lanes = lanes,
-                            .height = kSide * kRow / lanes,
-                            .width = kSide,
-                            .output_height = kSide * kRow / lanes / 2,
-                            .output_width = kSide / 2};
+      const PoolPlane plane = half_sized(kept, lanes);
       const std::string name = fmt::format("max pool {}, {} channels", kernel, lanes);
       add(name, 1.5, [this, plane] {
         for_each_plane(x_, [&](std::int64_t i) {
@@ -188,6 +194,53 @@ class Bench {
         for_each_plane(x_, [&](std::int64_t i) {
           max_pool_backward(plane, dy_.plane(i), reinterpret_cast<std::int32_t*>(taps_.plane(i)),
                             out_.plane(i));
+        });
+      });
+    }
+  }
+
+  // Of 2x2: a pooled tensor is a quarter of one, its taps a quarter of that.
+  void add_norm_pool_loops() {
+    windows_.push_back(std::make_unique<Window>(Window{.kernel_size = {2, 2}, .stride = {2, 2}}));
+    const Window& kept = *windows_.back();
+    for (const std::int64_t lanes : {16, 8}) {
+      const PoolPlane plane = half_sized(kept, lanes);
+      const std::string name = fmt::format("batch norm + ReLU + max pool, {} channels", lanes);
+      const auto tap = [this](std::int64_t i) { return reinterpret_cast<std::uint8_t*>(taps_.plane(i)); };
+      add(name + ": y", 1 + 0.25 + 0.25 + 0.0625, [this, plane, tap] {
+        for_each_plane(x_, [&](std::int64_t i) {
+          normalize_and_pool({.plane = plane,
+                              .x = x_.plane(i),
+                              .y = dy_.plane(i),
+                              .deviation = other_.plane(i),
+                              .tap = tap(i),
+                              .mean = mean_,
+                              .scale = scale_,
+                              .shift = mean_});
+        });
+      });
+      add(name + ": gradient sums", 0.25 + 0.25 + 0.0625, [this, tap] {
+        for_each_plane(x_, [&](std::int64_t i) {
+          DoubleRow sum{}, products{};
+          add_pooled_gradients({.deviation = other_.plane(i),
+                                .tap = tap(i),
+                                .dy = dy_.plane(i),
+                                .size = Planes::plane_size() / 4,
+                                .sum = sum,
+                                .products = products});
+        });
+      });
+      add(name + ": dx", 2 + 0.25 + 0.0625, [this, plane, tap] {
+        for_each_plane(x_, [&](std::int64_t i) {
+          differentiate_pooled({.plane = plane,
+                                .x = x_.plane(i),
+                                .dy = dy_.plane(i),
+                                .tap = tap(i),
+                                .dx = out_.plane(i),
+                                .mean = mean_,
+                                .scale = scale_,
+                                .slope = scale_,
+                                .constant = mean_});
         });
       });
     }

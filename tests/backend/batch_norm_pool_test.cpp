@@ -92,6 +92,7 @@ const Case kCases[] = {
     {{2, 33, 8, 9}, {.kernel_size = {2, 2}, .stride = {3, 4}}},  // gaps between the windows
     {{5, 8, 4, 6}, {.kernel_size = {4, 6}}},                     // one window
     {{4, 12, 3, 3}, {.kernel_size = {1, 1}}},
+    {{2, 16, 32, 17}, {.kernel_size = {16, 16}}},  // more taps than a byte counts
     {{9, 24, 2, 2}, {}},
 };
 

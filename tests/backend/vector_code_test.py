@@ -17,9 +17,13 @@ REGISTERS = {
 # All loops, and those that compare every number. The groups of a weight gradient are eight channels: half of a zmm.
 LOOPS = [
     "add_deviations", "normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "add", "multiply",
-    "mask_by_relu", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"
+    "mask_by_relu", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients",
+    "normalize_and_pool", "add_pooled_gradients", "differentiate_pooled"
 ]
-COMPARING = ["normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "mask_by_relu"]
+COMPARING = [
+    "normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "mask_by_relu", "normalize_and_pool",
+    "add_pooled_gradients", "differentiate_pooled"
+]
 EIGHT_WIDE = ["add_weight_gradients"]
 
 SYMBOL = re.compile(r"^[0-9a-f]+ <(?:auto )?(?:void )?convoy::cpu::N_(\w+)::(\w+)\(")

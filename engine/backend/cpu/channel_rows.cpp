@@ -17,6 +17,10 @@ std::optional<ChannelRows> ChannelRows::of(const Shape& shape, const Layout& lay
   return std::nullopt;
 }
 
+Layout ChannelRows::layout_of(const CpuTensor& x) {
+  return of(x.shape(), x.layout()) ? x.layout() : plain_layout(x.shape());
+}
+
 Layout ChannelRows::layout_for(const Shape& shape) const {
   using Tag = dnnl::memory::format_tag;
   const Tag tag = lanes == 16 ? Tag::nChw16c : lanes == 8 ? Tag::nChw8c : Tag::nchw;
@@ -26,7 +30,9 @@ Layout ChannelRows::layout_for(const Shape& shape) const {
 Row ChannelRows::spread(const std::vector<float>& per_channel, std::int64_t block) const {
   Row row{};
   for (std::int64_t i = 0; i < kRow; ++i) {
-    row[static_cast<std::size_t>(i)] = per_channel[static_cast<std::size_t>(block * lanes + i % lanes)];
+    // A division for each of them would take longer than a small plane.
+    const std::int64_t lane = i & (lanes - 1);
+    row[static_cast<std::size_t>(i)] = per_channel[static_cast<std::size_t>(block * lanes + lane)];
   }
   return row;
 }

@@ -14,6 +14,8 @@
 
 namespace convoy::cpu {
 
+class CpuTensor;
+
 struct ChannelRows {
   std::int64_t images = 0;
   std::int64_t channels = 0;
@@ -23,6 +25,9 @@ struct ChannelRows {
 
   /// Nothing if the layout is not one of the above.
   static std::optional<ChannelRows> of(const Shape& shape, const Layout& layout);
+
+  /// The layout of x if it is one of the above, else a plain one, into which x has to be copied.
+  static Layout layout_of(const CpuTensor& x);
 
   /// The same layout for another shape.
   Layout layout_for(const Shape& shape) const;

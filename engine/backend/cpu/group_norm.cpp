@@ -26,8 +26,7 @@ class GroupNormOperation final : public Operation {
         x_(std::move(x)),
         weight_(std::move(weight)),
         bias_(std::move(bias)),
-        layout_(ChannelRows::of(x_.shape(), x_.value->layout()) ? x_.value->layout()
-                                                                : plain_layout(x_.shape())),
+        layout_(ChannelRows::layout_of(*x_.value)),
         rows_(*ChannelRows::of(x_.shape(), layout_)),
         sums_(static_cast<std::size_t>(rows_.images * rows_.padded_channels())),
         input_(Relaid::input(device, x_.value->memory(), layout_)) {

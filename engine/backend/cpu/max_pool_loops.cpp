@@ -8,13 +8,10 @@
 #include <algorithm>
 #include <limits>
 
-// Of a lambda that is called in two places and must not be called at all.
-#undef INLINE_LAMBDA
-#define INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
+#include "engine/backend/cpu/pool-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::cpu::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
 /// Calls `body(row, column, where its output lies)` for each window; a window may begin before the plane.
 template <class Body>
@@ -27,36 +24,11 @@ HWY_INLINE void for_each_window(const PoolPlane& p, Body body) {
   }
 }
 
-/// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane. Windows
-/// of `kSide` by `kSide` are unrolled where all of them do; 0 is any other window.
-template <int kLanes, int kSide, class Body>
-HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column, Body body) {
-  const bool inside = row >= 0 && column >= 0 && row + kSide <= p.height && column + kSide <= p.width;
-  if (kSide > 0 && inside) {
-    for (int i = 0; i < kSide; ++i) {
-      const std::int64_t line = ((row + i) * p.width + column) * kLanes;
-      for (int j = 0; j < kSide; ++j) body(line + j * kLanes, i * kSide + j);
-    }
-    return;
-  }
-  const std::int64_t last_i = std::min(p.window.kernel_size[0], p.height - row);
-  const std::int64_t last_j = std::min(p.window.kernel_size[1], p.width - column);
-  for (std::int64_t i = std::max<std::int64_t>(0, -row); i < last_i; ++i) {
-    for (std::int64_t j = std::max<std::int64_t>(0, -column); j < last_j; ++j) {
-      body(((row + i) * p.width + column + j) * kLanes,
-           static_cast<std::int32_t>(i * p.window.kernel_size[1] + j));
-    }
-  }
-}
-
 /// The number of a window's first tap within the plane.
 HWY_INLINE std::int32_t first_tap(const PoolPlane& p, std::int64_t row, std::int64_t column) {
   const std::int64_t i = std::max<std::int64_t>(0, -row), j = std::max<std::int64_t>(0, -column);
   return static_cast<std::int32_t>(i * p.window.kernel_size[1] + j);
 }
-
-template <int kLanes>
-using LanesOf = hn::CappedTag<float, kLanes>;  // side by side; they may take several vectors
 
 struct Forward {
   const float* x;
@@ -86,13 +58,6 @@ struct Forward {
     });
   }
 };
-
-/// Whether every element lies in one window exactly.
-HWY_INLINE bool tiles(const PoolPlane& p) {
-  const Window& w = p.window;
-  return w.stride == w.kernel_size && p.height == p.output_height * w.stride[0] &&
-         p.width == p.output_width * w.stride[1] && w.padding == Extent{0, 0};
-}
 
 struct Backward {
   const float* dy;

@@ -16,8 +16,7 @@ class MaxPoolOperation final : public Operation {
       : window_(window_of(layer)),
         x_(std::move(x)),
         y_shape_(output_shape(layer, x_.shape())),
-        layout_(ChannelRows::of(x_.shape(), x_.value->layout()) ? x_.value->layout()
-                                                                : plain_layout(x_.shape())),
+        layout_(ChannelRows::layout_of(*x_.value)),
         rows_(*ChannelRows::of(x_.shape(), layout_)),
         input_(Relaid::input(device, x_.value->memory(), layout_)) {
     output_ = make_variable(device, y_shape_, rows_.layout_for(y_shape_), x_.grad != nullptr);
