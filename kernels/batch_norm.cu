@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/batch_norm_math.h"
+#include "kernels/batch_norm_parts.h"
 #include "kernels/columns.h"
 #include "kernels/launch.h"
 #include "kernels/pack.h"
@@ -10,23 +11,9 @@
 
 namespace convoy::kernels {
 
-/// The two sums of the backward pass: of dy, and of dy times the normalised x.
-struct GradientSums {
-  float dy;
-  float dy_xhat;
-};
-
 struct MergeMoments {
   __device__ Moments operator()(const Moments& a, const Moments& b) const { return merged(a, b); }
 };
-
-struct AddSums {
-  __device__ GradientSums operator()(const GradientSums& a, const GradientSums& b) const {
-    return {a.dy + b.dy, a.dy_xhat + b.dy_xhat};
-  }
-};
-
-__device__ inline float keep_positive(float value) { return value < 0.0f ? 0.0f : value; }  // NaN stays NaN
 
 template <typename T>
 __global__ void __launch_bounds__(kColumnThreads)
@@ -118,14 +105,22 @@ __global__ void __launch_bounds__(kMapThreads)
   }
 }
 
-void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& tensors, cudaStream_t stream) {
+void batch_norm_statistics(const BatchNormShape& shape, const BatchNormTraining& tensors,
+                           cudaStream_t stream) {
   if (shape.rows == 0 || shape.channels == 0) return;
   const ColumnTiling tiling = tile_columns(shape.rows, shape.channels);
   with_dtype(shape.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    launch(batch_norm_statistics_kernel<T>,
+    launch(batch_norm_statistics_kernel<decltype(zero)>,
            {.blocks = tiling.tiles, .threads = kColumnThreads, .rows_of_blocks = tiling.slabs}, stream,
            tiling, tensors);
+  });
+}
+
+void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& tensors, cudaStream_t stream) {
+  if (shape.rows == 0 || shape.channels == 0) return;
+  batch_norm_statistics(shape, tensors, stream);
+  with_dtype(shape.dtype, [&](auto zero) {
+    using T = decltype(zero);
     launch(batch_norm_apply_kernel<T>, map_shape<T>(shape.rows * shape.channels), stream,
            shape.rows * shape.channels, shape.channels, tensors);
   });

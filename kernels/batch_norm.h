@@ -39,6 +39,10 @@ struct BatchNormTraining {
 /// Throws CudaError. Every sum is made in a fixed order.
 void batch_norm_training(const BatchNormShape& shape, const BatchNormTraining& tensors, cudaStream_t stream);
 
+/// Enqueues the first of these two launches alone, which needs no y, weight and bias. Throws CudaError.
+void batch_norm_statistics(const BatchNormShape& shape, const BatchNormTraining& tensors,
+                           cudaStream_t stream);
+
 struct BatchNormBackward {
   const void* x = nullptr;   // what training saw
   const void* y = nullptr;   // what it made: the mask of a fused ReLU; null without one
