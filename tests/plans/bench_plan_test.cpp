@@ -51,6 +51,34 @@ TEST_F(BenchPlan, HasAPlanForEveryPassOfTheConvNet) {
   EXPECT_EQ(flops, summary);
 }
 
+// Of the ConvNet's two blocks: norm and pool become one operation of two launches each way.
+TEST_F(BenchPlan, FusesBatchNormReluAndMaxPoolIfToldTo) {
+  const auto planned = [&](const char* fuse) {
+    const Outcome outcome = plan({"h100", "--precision", "fp32", "--json", fuse});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return json_lines(outcome.out).back();
+  };
+  const nlohmann::json layers = planned("--no-fuse"), fused = planned("--fuse");
+  std::int64_t norms = 0, pools = 0;
+  for (const auto& pass : fused["passes"]) {
+    if (pass["type"] == "MaxPool2d") ++pools;
+    if (pass["type"] != "BatchNorm2d+ReLU+MaxPool2d") continue;
+    ++norms;
+    ASSERT_EQ(pass["plans"].size(), 1u);
+    EXPECT_THAT(pass["plans"][0]["operation"].get<std::string>(),
+                testing::StartsWith(pass["pass"] == "forward" ? "batch_norm+relu+max_pool.training of ["
+                                                              : "batch_norm+relu+max_pool.backward of ["));
+    EXPECT_EQ(pass["plans"][0]["realised_by"], "own kernel");
+    EXPECT_EQ(pass["launches"], 2);
+  }
+  EXPECT_EQ(norms, 4);
+  EXPECT_EQ(pools, 0);
+  EXPECT_EQ(fused["passes"].size(), layers["passes"].size() - 4);
+  // A pool is a launch at least, and cuDNN's batch norm two.
+  EXPECT_LE(fused["launches"].get<std::int64_t>(), layers["launches"].get<std::int64_t>() - 4);
+  EXPECT_LT(fused["roofline_us"], layers["roofline_us"]);
+}
+
 TEST_F(BenchPlan, SaysThatItIsAnEstimate) {
   const Outcome outcome = plan({"h100", "--precision", "bf16", "--batch-size", "32"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -312,7 +312,7 @@ TEST(Autotune, TouchesNoLiveTensorAndKeepsNoMemory) {
 // (Own kernels have sums of their own.)
 TEST(Autotune, TrainsToTheSameBits) {
   setenv("SOFTWARE_GPU_ENGINE_MS", "2:50,10:50", 1);
-  setenv("SOFTWARE_GPU_KERNEL_MS", "conv_weight:1000", 1);
+  setenv("SOFTWARE_GPU_KERNEL_MS", "conv_weight:1000,batch_norm_pool:1000", 1);
   Dataset data{.name = "ramp", .image = {1, 8, 8}, .classes = 2};
   for (int i = 0; i < 18 * 64; ++i) data.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
   for (int i = 0; i < 18; ++i) data.labels.push_back(static_cast<std::uint8_t>(i % 2));

@@ -94,26 +94,32 @@ TEST_F(Bench, PrintsATableWithARowForEachPass) {
 }
 
 TEST_F(Bench, LaunchesWhatThePlanForADescribedGpuSays) {
-  for (const std::string model : {"everything.json", "convnet"}) {
-    for (const std::string precision : {"fp32", "bf16"}) {
-      const nlohmann::json here = timed(model, precision);
-      const nlohmann::json plan = bench({"--plan", "h100", "--model", model, "--precision", precision});
-      ASSERT_EQ(plan["passes"].size(), here["passes"].size());
-      for (std::size_t i = 0; i < plan["passes"].size(); ++i) {
-        const nlohmann::json& planned = plan["passes"][i];
-        const nlohmann::json& timed = here["passes"][i];
-        for (const char* member : {"name", "type", "pass", "flops", "bytes"}) {
-          EXPECT_EQ(planned[member], timed[member]) << model << ", " << precision << ", " << timed;
-        }
-        // The stand-in of cuDNN enqueues one node a plan; a plan's count is what the real one would at least.
-        const bool by_cudnn = planned["plans"].dump().find("cuDNN engine") != std::string::npos;
-        if (!by_cudnn) {
-          EXPECT_EQ(planned["launches"], timed["launches"]) << timed;
-        }
-        EXPECT_GE(planned["launches"], timed["launches"]) << timed;
+  struct Subject {
+    std::string model, precision, fuse;
+  };
+  for (const auto& [model, precision, fuse] :
+       {Subject{"everything.json", "fp32", "--no-fuse"}, Subject{"everything.json", "bf16", "--no-fuse"},
+        Subject{"convnet", "fp32", "--no-fuse"}, Subject{"convnet", "bf16", "--no-fuse"},
+        Subject{"convnet", "fp32", "--fuse"}, Subject{"convnet", "bf16", "--fuse"}}) {
+    SCOPED_TRACE(model + " " + precision + " " + fuse);
+    const nlohmann::json here =
+        bench({"--device", "cuda", "--steps", "1", "--model", model, "--precision", precision, fuse});
+    const nlohmann::json plan = bench({"--plan", "h100", "--model", model, "--precision", precision, fuse});
+    ASSERT_EQ(plan["passes"].size(), here["passes"].size());
+    for (std::size_t i = 0; i < plan["passes"].size(); ++i) {
+      const nlohmann::json& planned = plan["passes"][i];
+      const nlohmann::json& timed = here["passes"][i];
+      for (const char* member : {"name", "type", "pass", "flops", "bytes"}) {
+        EXPECT_EQ(planned[member], timed[member]) << model << ", " << precision << ", " << timed;
       }
-      EXPECT_GE(plan["launches"], here["graph"]["nodes"]);
+      // The stand-in of cuDNN enqueues one node a plan; a plan's count is what the real one would at least.
+      const bool by_cudnn = planned["plans"].dump().find("cuDNN engine") != std::string::npos;
+      if (!by_cudnn) {
+        EXPECT_EQ(planned["launches"], timed["launches"]) << timed;
+      }
+      EXPECT_GE(planned["launches"], timed["launches"]) << timed;
     }
+    EXPECT_GE(plan["launches"], here["graph"]["nodes"]);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include "tests/host_kernels/host_cuda/host_cuda.h"
@@ -34,13 +35,16 @@ std::string kernel_name(const void* function) {
   return found == kernels().end() ? "?" : found->second;
 }
 
-// What SOFTWARE_GPU_KERNEL_MS=NAME:MILLISECONDS says of kernels with NAME in their mangled name.
+// What SOFTWARE_GPU_KERNEL_MS=NAME:MILLISECONDS,... says of kernels with NAME in their mangled name.
 double milliseconds_of(const std::string& kernel) {
   const char* text = std::getenv("SOFTWARE_GPU_KERNEL_MS");
-  const std::string rule = text ? text : "";
-  const std::size_t colon = rule.find(':');
-  if (colon == std::string::npos || kernel.find(rule.substr(0, colon)) == std::string::npos) return 0.0;
-  return std::strtod(rule.c_str() + colon + 1, nullptr);
+  std::istringstream rules(text ? text : "");
+  for (std::string rule; std::getline(rules, rule, ',');) {
+    const std::size_t colon = rule.find(':');
+    if (colon == std::string::npos || kernel.find(rule.substr(0, colon)) == std::string::npos) continue;
+    return std::strtod(rule.c_str() + colon + 1, nullptr);
+  }
+  return 0.0;
 }
 
 cudaError_t launch(const cudaLaunchConfig_t& config, const void* function, void** arguments) {

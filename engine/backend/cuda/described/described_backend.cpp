@@ -46,9 +46,7 @@ class PlanningBackend final : public DescribedBackend {
     return variable(output_shape(Flatten{}, x.value->shape()), x.grad != nullptr);
   }
 
-  bool fuses(const MaxPool2d& pool) const override {
-    return options_.fuse.value_or(false) && has_disjoint_windows(pool);
-  }
+  bool fuses(const MaxPool2d& pool) const override { return fuses_batch_norm_pool(options_, pool); }
 
   OperationPtr make_conv2d(const Conv2d& layer, bool fuse_relu, const Variable& x, const Variable& weight,
                            const Variable& bias) override;
@@ -189,9 +187,19 @@ OperationPtr PlanningBackend::make_batch_norm(const BatchNorm2d&, bool relu, con
 
 OperationPtr PlanningBackend::make_batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool,
                                                    const Variable& x, const BatchNormTensors& tensors) {
-  OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
-  OperationPtr max_pool = make_max_pool(pool, norm->output());
-  return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+  const Shape& shape = x.value->shape();
+  if (!has_batch_norm_pool_kernel(pool, shape)) {
+    OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
+    OperationPtr max_pool = make_max_pool(pool, norm->output());
+    return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+  }
+  const bool trained = x.grad || tensors.weight.grad || tensors.bias.grad;
+  Sayer::Passes passes;
+  passes.forward.push_back(trained ? own_kernel("batch_norm+relu+max_pool.training", shape, 2)
+                                   : own_kernel("batch_norm+relu+max_pool.evaluation", shape));
+  if (trained)
+    passes.backward.push_back(own_kernel("batch_norm+relu+max_pool.backward", shape, x.grad ? 2 : 1));
+  return operation(std::move(passes), variable(output_shape(pool, shape), trained));
 }
 
 OperationPtr PlanningBackend::make_group_norm(const GroupNorm&, const Variable& x, const Variable& weight,

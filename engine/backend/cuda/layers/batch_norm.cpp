@@ -3,11 +3,10 @@
 // in.
 #include "kernels/batch_norm.h"
 
-#include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/layers/batch_norm_checks.h"
 #include "engine/backend/cuda/layers/column_sum.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
-#include "engine/model/layer_rules.h"
 
 namespace convoy::cuda {
 
@@ -64,19 +63,14 @@ class BatchNormOperation final : public Operation {
         x_(x),
         t_(t) {
     const Shape& shape = x.value->shape();
-    output_shape(layer, shape);  // refuses what does not fit
-    for (const TensorPtr& vector : {t.weight.value, t.bias.value, t.running_mean, t.running_var}) {
-      require_shape("BatchNorm2d: parameter", vector->shape(), {layer.num_features});
-    }
-    output_ = context.make_activation(shape, x.grad || t.weight.grad || t.bias.grad);
+    output_ = context.make_activation(shape, has_gradient(x, t));
     saved_mean_ = context.make_tensor({layer.num_features}, DType::float32);
     saved_inv_std_ = context.make_tensor({layer.num_features}, DType::float32);
     scratch_.emplace(rows(), channels());
     if (output_.grad) {
-      check_batch_statistics(shape);
-      dx_ = gradient_or_spare(x.grad, shape, context.activation());
-      dscale_ = gradient_or_spare(t.weight.grad, {layer.num_features}, DType::float32);
-      dbias_ = gradient_or_spare(t.bias.grad, {layer.num_features}, DType::float32);
+      dx_ = gradient_or_spare(context, x.grad, shape, context.activation());
+      dscale_ = gradient_or_spare(context, t.weight.grad, {layer.num_features}, DType::float32);
+      dbias_ = gradient_or_spare(context, t.bias.grad, {layer.num_features}, DType::float32);
       plan();
     }
   }
@@ -125,11 +119,6 @@ class BatchNormOperation final : public Operation {
   }
   std::int32_t channels() const { return static_cast<std::int32_t>(x_.value->shape()[1]); }
   kernels::BatchNormShape shape() const { return {rows(), channels(), device(x_.value).dtype()}; }
-
-  // cuDNN's backward always writes all three gradients: what nobody wants goes to memory of its own.
-  TensorPtr gradient_or_spare(const TensorPtr& gradient, const Shape& shape, DType storage) const {
-    return gradient ? gradient : context_.make_tensor(shape, storage);
-  }
 
   void evaluate() {
     kernels::batch_norm_evaluation(shape(),
@@ -193,11 +182,7 @@ class BatchNormOperation final : public Operation {
 
 OperationPtr CudaBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_relu, const Variable& x,
                                           const BatchNormTensors& tensors) {
-  require_own("BatchNorm2d: input", x, context_.activation());
-  require_own("BatchNorm2d: weight", tensors.weight, DType::float32);
-  require_own("BatchNorm2d: bias", tensors.bias, DType::float32);
-  require_own("BatchNorm2d: running mean", tensors.running_mean, DType::float32);
-  require_own("BatchNorm2d: running variance", tensors.running_var, DType::float32);
+  check_batch_norm(context_, layer, x, tensors);
   return std::make_unique<BatchNormOperation>(context_, layer, fuse_relu, x, tensors);
 }
 

@@ -105,11 +105,11 @@ void Gemm::find_algorithm() {
                        (status == CUBLAS_STATUS_INVALID_VALUE && product_.epilogue != Epilogue::none);
   if (!lacking) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
   if (lacking || found == 0) return add_row_without_algorithm();
-  context_.add_product({.operation = name_,
-                        .realisation = Realisation::chosen,
-                        .realised_by = "cuBLASLt",
-                        .notes = {},
-                        .workspace = static_cast<std::int64_t>(result.workspaceSize)});
+  context_.add_row({.operation = name_,
+                    .realisation = Realisation::chosen,
+                    .realised_by = "cuBLASLt",
+                    .notes = {},
+                    .workspace = static_cast<std::int64_t>(result.workspaceSize)});
   algorithm_ = result.algo;
   workspace_bytes_ = result.workspaceSize;
   reservation_ = context_.reserve_workspace(static_cast<std::int64_t>(workspace_bytes_));
@@ -121,7 +121,7 @@ void Gemm::add_row_without_algorithm() {
     row.realisation = Realisation::own_kernel;
     row.realised_by = fmt::format("own kernel: {}, cuBLASLt has no algorithm", product_.stand_in);
   }
-  context_.add_product(row);
+  context_.add_row(row);
 }
 
 void Gemm::execute() {

@@ -6,8 +6,10 @@
 #include <limits>
 
 #include "convoy/shape.h"
+#include "engine/model/layer_rules.h"
 #include "engine/model/window.h"
 #include "kernels/image_window.h"
+#include "kernels/pooling.h"
 
 namespace convoy::cuda {
 
@@ -24,6 +26,18 @@ inline kernels::Extents plane_of(const Shape& images) { return {narrowed(images[
 inline kernels::ImageWindow image_window(const Window& window) {
   return {narrowed(window.kernel_size), narrowed(window.stride), narrowed(window.padding),
           narrowed(window.dilation)};
+}
+
+/// Of images x stored as `type`. Throws UsageError for a pool that does not fit them.
+template <typename Pool>
+kernels::PoolShape pool_shape(const Pool& layer, const Shape& x, DType type) {
+  const Shape y = output_shape(layer, x);  // first: it refuses what does not fit
+  return {.images = x[0],
+          .in = plane_of(x),
+          .out = plane_of(y),
+          .channels = narrowed(x[1]),
+          .window = image_window(window_of(layer)),
+          .dtype = type};
 }
 
 }  // namespace convoy::cuda

@@ -16,6 +16,13 @@ dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x
 /// own matter, so that it is no candidate for one of the graphs: the operation does both or none by it.)
 bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x);
 
+/// What Backend::fuses says: batch norm, ReLU and max pool become one operation if the options say so, or if
+/// it is to be found out which way is faster, and if kernels/batch_norm_pool.h does such a pool.
+bool fuses_batch_norm_pool(const DeviceOptions& options, const MaxPool2d& pool);
+
+/// Whether it does that pool of images x.
+bool has_batch_norm_pool_kernel(const MaxPool2d& pool, const Shape& x);
+
 /// For the pool_..._graph of an AvgPool2d.
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type);

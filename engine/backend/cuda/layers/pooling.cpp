@@ -62,17 +62,6 @@ OperationGraph pool_backward_graph(const AvgPool2d& layer, const Shape& x, DType
 
 namespace {
 
-template <typename Pool>
-kernels::PoolShape pool_shape(const Pool& layer, const Shape& x, DType type) {
-  const Shape y = output_shape(layer, x);  // first: it refuses what does not fit
-  return {.images = x[0],
-          .in = plane_of(x),
-          .out = plane_of(y),
-          .channels = narrowed(x[1]),
-          .window = image_window(window_of(layer)),
-          .dtype = type};
-}
-
 /// The own kernel that calls `pool` with what is bound to the two roles.
 template <typename Function>
 dnn::OwnKernel avg_pool_kernel(const kernels::PoolShape& shape, bool count_include_pad, Role from, Role to,

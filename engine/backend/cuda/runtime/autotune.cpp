@@ -57,28 +57,31 @@ class Scratch {
 
 }  // namespace
 
+double milliseconds_of(const std::function<void()>& enqueue, cudaStream_t stream) {
+  enqueue();  // outside of a capture: the first run loads kernels
+  CONVOY_CUDA(cudaStreamSynchronize(stream));
+  const CudaGraphExec runs = instantiate(capture(stream, [&] {
+    for (int run = 0; run < kRunsPerLaunch; ++run) enqueue();
+  }));
+  std::vector<double> times;
+  for (int launch = 0; launch < kLaunches; ++launch) {
+    // The device still works on this one while the host marks and enqueues what is timed; and the first of
+    // all pays for the graph's upload.
+    CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
+    const EventMark begin(stream);
+    CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
+    times.push_back(EventMark(stream).milliseconds_since(begin));
+  }
+  std::ranges::nth_element(times, times.begin() + kLaunches / 2);
+  return times[kLaunches / 2] / kRunsPerLaunch;
+}
+
 Tuned fastest(const OperationGraph& graph, const std::vector<Candidate>& candidates,
               const dnn::Queue& queue) {
-  const cudaStream_t stream = queue.stream;
   const Scratch scratch(graph, candidates);
   const auto time = [&](const Candidate& candidate) {
     const Executable executable(candidate, queue, scratch.bindings(), scratch.workspace());
-    executable.execute();  // outside of a capture: the first run loads kernels
-    CONVOY_CUDA(cudaStreamSynchronize(stream));
-    const CudaGraphExec runs = instantiate(capture(stream, [&] {
-      for (int run = 0; run < kRunsPerLaunch; ++run) executable.execute();
-    }));
-    std::vector<double> times;
-    for (int launch = 0; launch < kLaunches; ++launch) {
-      // The device still works on this one while the host marks and enqueues what is timed; and the first of
-      // all pays for the graph's upload.
-      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
-      const EventMark begin(stream);
-      CONVOY_CUDA(cudaGraphLaunch(runs.get(), stream));
-      times.push_back(EventMark(stream).milliseconds_since(begin));
-    }
-    std::ranges::nth_element(times, times.begin() + kLaunches / 2);
-    return times[kLaunches / 2] / kRunsPerLaunch;
+    return milliseconds_of([&] { executable.execute(); }, queue.stream);
   };
 
   Tuned best{.candidate = candidates.at(0)};

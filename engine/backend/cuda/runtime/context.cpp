@@ -90,6 +90,11 @@ void Context::prepare() {
   if (workspaces_.empty() || workspaces_.back().bytes() < wanted) workspaces_.emplace_back(wanted);
   plan_store_.bind(queue, workspaces_.back().data());
   ++prepared_;
+  if (decisions_.empty()) return;
+  for (const std::weak_ptr<Decision>& one : std::exchange(decisions_, {})) {
+    if (const auto decision = one.lock()) decision->decide();
+  }
+  plan_store_.leave_out_unused();  // of the ways that were not taken
 }
 
 void* Context::workspace(std::int64_t reservation, const std::string& user) const {
@@ -105,15 +110,15 @@ std::int64_t Context::workspace_bytes() const {
 
 std::vector<PlanRow> Context::plans() const {
   std::vector<PlanRow> rows = plan_store_.rows();
-  rows.insert(rows.end(), products_.begin(), products_.end());
+  rows.insert(rows.end(), rows_.begin(), rows_.end());
   return rows;
 }
 
-void Context::add_product(const PlanRow& product) {
-  const auto same = [&](const PlanRow& row) {
-    return row.operation == product.operation && row.realised_by == product.realised_by;
+void Context::add_row(const PlanRow& row) {
+  const auto same = [&](const PlanRow& other) {
+    return other.operation == row.operation && other.realised_by == row.realised_by;
   };
-  if (std::ranges::none_of(products_, same)) products_.push_back(product);  // one row, however many layers
+  if (std::ranges::none_of(rows_, same)) rows_.push_back(row);
 }
 
 }  // namespace convoy::cuda

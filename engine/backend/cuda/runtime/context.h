@@ -30,6 +30,14 @@ void check_cublas(cublasStatus_t status, const char* call,
 /// The current device's compute capability times 10: 90 for sm_90.
 int device_architecture();
 
+/// What prepare() decides by timing it, when everything can be executed.
+class Decision {
+ public:
+  virtual ~Decision() = default;
+  /// Throws no Error where something cannot be timed: there is a choice without.
+  virtual void decide() = 0;
+};
+
 class Context {
  public:
   /// Takes the current device. Throws Error, CudaError or CudnnError if it or its libraries cannot be used,
@@ -56,8 +64,11 @@ class Context {
   /// Asks for memory that all operations use in turn, in stream order. `workspace` takes what it returns.
   std::int64_t reserve_workspace(std::int64_t bytes);
 
-  /// What Backend::prepare says: the plans of all graphs and one workspace for everything. What an earlier
-  /// call made stays valid.
+  /// To be decided by the next prepare(), if it is still there.
+  void add_decision(std::weak_ptr<Decision> decision) { decisions_.push_back(std::move(decision)); }
+
+  /// What Backend::prepare says: the plans of all graphs, one workspace for everything, decisions. What an
+  /// earlier call made stays valid.
   void prepare();
 
   /// Throws Error, naming `user`, before prepare() has followed the reservation.
@@ -65,9 +76,10 @@ class Context {
   /// What is held.
   std::int64_t workspace_bytes() const;
 
-  /// What was planned, and every matrix product that cuBLAS was asked for.
+  /// What was planned, and what else was added.
   std::vector<PlanRow> plans() const;
-  void add_product(const PlanRow& product);
+  /// A matrix product that cuBLAS was asked for, or what else has no graph of cuDNN's; one row for all alike.
+  void add_row(const PlanRow& row);
 
  private:
   DeviceOptions options_;  // with a precision
@@ -78,7 +90,8 @@ class Context {
   std::int64_t reserved_bytes_ = 0;
   std::int64_t prepared_ = 0;       // how often
   std::vector<Buffer> workspaces_;  // the last one is in use; captured CUDA graphs may use the others
-  std::vector<PlanRow> products_;
+  std::vector<std::weak_ptr<Decision>> decisions_;
+  std::vector<PlanRow> rows_;  // without those of graphs
 };
 
 }  // namespace convoy::cuda

@@ -111,13 +111,15 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
     entry = &fresh;
   }
   const auto bound = std::make_shared<BoundGraph>(entry->row.operation, std::move(bindings));
+  entry->users.push_back(bound);
+  entry->is_used = true;
   requests_.push_back({*entry, bound, std::move(own)});
   return bound;
 }
 
 PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& own) const {
   Found found;
-  std::optional<Plan> cached = cache_.find(key_of(graph));
+  std::optional<Plan> cached = cache_.find(key_of(graph.signature()));
   if (cached && own.run && cached->info.own_kernel == own.name) {
     found.from_cache = true;
     return found;
@@ -150,10 +152,10 @@ PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& o
 
 void PlanStore::store(const OperationGraph& graph, const Candidate& candidate) const {
   if (const auto* loaded = std::get_if<LoadedPlan>(&candidate))
-    return cache_.store(key_of(graph), loaded->plan);
+    return cache_.store(key_of(graph.signature()), loaded->plan);
   const auto& own = std::get<OwnKernel>(candidate);
   cache_.store(
-      key_of(graph),
+      key_of(graph.signature()),
       {{.graph = graph.name(), .own_kernel = own.name, .workspace = own.workspace, .launches = own.launches},
        {}});
 }
@@ -290,12 +292,32 @@ void PlanStore::bind(const Queue& queue, void* workspace) {
 
 std::vector<PlanRow> PlanStore::rows() const {
   std::vector<PlanRow> rows;
-  for (const Entry& entry : entries_) rows.push_back(entry.row);
+  for (const Entry& entry : entries_) {
+    if (entry.is_used) rows.push_back(entry.row);
+  }
   return rows;
 }
 
-PlanKey PlanStore::key_of(const OperationGraph& graph) const {
-  return {cudnnGetVersion(), device_, graph.signature(), planner_.policy(), options_.autotune};
+void PlanStore::leave_out_unused() {
+  const auto expired = [](const std::weak_ptr<BoundGraph>& user) { return user.expired(); };
+  for (Entry& entry : entries_) {
+    std::erase_if(entry.users, expired);
+    entry.is_used = !entry.users.empty();
+  }
+}
+
+std::optional<std::string> PlanStore::fastest_way(const std::string& operation) const {
+  const std::optional<Plan> kept = cache_.find(key_of(operation));
+  if (!kept || kept->info.own_kernel.empty()) return std::nullopt;
+  return kept->info.own_kernel;
+}
+
+void PlanStore::keep_fastest_way(const std::string& operation, const std::string& way) const {
+  cache_.store(key_of(operation), {{.graph = operation, .own_kernel = way}, {}});
+}
+
+PlanKey PlanStore::key_of(const std::string& signature) const {
+  return {cudnnGetVersion(), device_, signature, planner_.policy(), options_.autotune};
 }
 
 void PlanStore::say(const std::string& line, Remedy remedy) const {

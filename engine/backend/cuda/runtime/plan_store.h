@@ -50,6 +50,13 @@ class PlanStore {
 
   /// In the order in which the graphs were asked for.
   std::vector<PlanRow> rows() const;
+  /// From now on without the graphs that nobody who asked for them holds any more.
+  void leave_out_unused();
+
+  /// Which way of doing an operation was kept as the fastest; `operation` says all that it depends on but the
+  /// device and the policy. The cache keeps it as it keeps plans. Nothing if there is none.
+  std::optional<std::string> fastest_way(const std::string& operation) const;
+  void keep_fastest_way(const std::string& operation, const std::string& way) const;
 
  private:
   /// What the background found for a graph.
@@ -66,6 +73,8 @@ class PlanStore {
     dnn::OwnKernel own;  // a candidate if it can run
     PlanRow row;
     bool is_chosen = false;
+    bool is_used = true;
+    std::vector<std::weak_ptr<dnn::BoundGraph>> users = {};
     std::optional<dnn::Candidate> chosen = {};
     std::shared_future<Found> found = {};
   };
@@ -85,7 +94,7 @@ class PlanStore {
              const dnn::Queue& queue) const;
   static void describe(Entry& entry, const Found& found, const Tuned& tuned);
   void store(const dnn::OperationGraph& graph, const dnn::Candidate& candidate) const;
-  dnn::PlanKey key_of(const dnn::OperationGraph& graph) const;
+  dnn::PlanKey key_of(const std::string& signature) const;
   void say(const std::string& line, Remedy remedy = Remedy::none) const;
 
   std::string device_;
