@@ -1,7 +1,6 @@
 #include "engine/backend/cpu/cpu_backend.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <fstream>
 
@@ -21,6 +20,12 @@ std::string cpu_model() {
     if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "CPU";
+}
+
+/// "2 threads"; "1 of 2 threads" where fewer are given than were asked for.
+std::string in_words(const cpu::Threads& threads) {
+  if (threads.given == threads.asked) return fmt::format("{} threads", threads.given);
+  return fmt::format("{} of {} threads", threads.given, threads.asked);
 }
 
 /// The widest instruction set that oneDNN uses here; it may be limited by ONEDNN_MAX_CPU_ISA.
@@ -52,7 +57,7 @@ std::string instruction_set() {
 
 std::string cpu::CpuBackend::description() const {
   const dnnl_version_t& version = *dnnl_version();
-  return fmt::format("{}, {} threads, oneDNN {}.{}.{} ({}), Highway {}", cpu_model(), omp_get_max_threads(),
+  return fmt::format("{}, {}, oneDNN {}.{}.{} ({}), Highway {}", cpu_model(), in_words(device_.threads()),
                      version.major, version.minor, version.patch, instruction_set(), simd_target());
 }
 

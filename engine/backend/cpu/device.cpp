@@ -28,7 +28,8 @@ Buffer::Buffer(std::size_t bytes)
 
 void Buffer::Free::operator()(void* bytes) const { std::free(bytes); }
 
-Device::Device() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), scratchpad_(0) {
+Device::Device()
+    : threads_(settle_threads()), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), scratchpad_(0) {
   limit_simd_to_onednn();
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/backend/cpu/primitives.h"
+#include "engine/backend/cpu/threads.h"
 
 namespace convoy::cpu {
 
@@ -33,10 +34,14 @@ class Buffer {
   std::size_t size_;
 };
 
-/// oneDNN's engine and stream, and the one scratchpad of all primitives, which run one after another.
+/// The threads, oneDNN's engine and stream, and the one scratchpad of all primitives, which run one after
+/// another.
 class Device {
  public:
+  /// Throws Error, see settle_threads.
   Device();
+
+  const Threads& threads() const { return threads_; }
 
   const dnnl::engine& engine() const { return engine_; }
   const dnnl::stream& stream() const { return stream_; }
@@ -46,6 +51,7 @@ class Device {
   void* scratchpad() const { return scratchpad_.data(); }
 
  private:
+  Threads threads_;  // first: what follows asks OpenMP
   dnnl::engine engine_;
   dnnl::stream stream_;
   Buffer scratchpad_;
