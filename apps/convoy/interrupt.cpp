@@ -3,27 +3,49 @@
 namespace convoy {
 namespace {
 
-volatile std::sig_atomic_t interrupted_flag = 0;  // a signal handler may write nothing else
+struct Handled {
+  int signal;
+  bool once;  // a second one has its usual effect
+  const char* words;
+};
+constexpr std::array<Handled, 5> kHandled = {
+    {{SIGINT, true, "interrupted"},
+     {SIGTERM, true, "interrupted by SIGTERM"},
+     {SIGQUIT, true, "interrupted by SIGQUIT"},
+     {SIGHUP, false, "interrupted by SIGHUP"},
+     {SIGXCPU, false, "interrupted by SIGXCPU (out of processor time)"}}};
 
-void note_interrupt(int) { interrupted_flag = 1; }
+volatile std::sig_atomic_t arrived = 0;  // a signal handler may write nothing else
+
+void note_signal(int signal) { arrived = signal; }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  interrupted_flag = 0;
-  struct sigaction action = {};
-  action.sa_handler = note_interrupt;
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &previous_[0]);
-  sigaction(SIGTERM, &action, &previous_[1]);
+  arrived = 0;
+  for (std::size_t i = 0; i < kHandled.size(); ++i) {
+    const auto [signal, once, words] = kHandled[i];
+    sigaction(signal, nullptr, &previous_[i]);
+    if (previous_[i].sa_handler == SIG_IGN) continue;
+    struct sigaction action = {};
+    action.sa_handler = note_signal;
+    action.sa_flags = (once ? static_cast<int>(SA_RESETHAND) : 0) | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 InterruptGuard::~InterruptGuard() {
-  sigaction(SIGINT, &previous_[0], nullptr);
-  sigaction(SIGTERM, &previous_[1], nullptr);
+  for (std::size_t i = 0; i < kHandled.size(); ++i) sigaction(kHandled[i].signal, &previous_[i], nullptr);
 }
 
-bool InterruptGuard::interrupted() { return interrupted_flag != 0; }
+bool InterruptGuard::interrupted() { return arrived != 0; }
+
+const char* InterruptGuard::in_words() {
+  for (const Handled& handled : kHandled) {
+    if (handled.signal == arrived) return handled.words;
+  }
+  return "interrupted";
+}
 
 }  // namespace convoy

@@ -1,5 +1,5 @@
-// Ctrl-C, or a batch system's SIGTERM, during training. It takes effect between steps, so that no tensor and
-// no file is half-written.
+// Signals that would end the program during training: Ctrl-C, a batch system's SIGTERM, a closed terminal.
+// They take effect between steps, so that no tensor and no file is half-written.
 #pragma once
 
 #include <array>
@@ -15,7 +15,10 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-/// While it lives, the first SIGINT or SIGTERM only sets a flag. A second one ends the program as usual.
+/// While it lives, the first SIGINT, SIGTERM or SIGQUIT only sets a flag, and a second one ends the program
+/// as usual. SIGHUP and SIGXCPU set it each time: a closing terminal may send several, and a process beyond
+/// its time is told so every second. A signal that was ignored before, as nohup and background jobs of
+/// scripts have it, stays ignored.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -26,8 +29,11 @@ class InterruptGuard {
   /// Whether such a signal has arrived.
   static bool interrupted();
 
+  /// "interrupted" or, where it was not Ctrl-C, "interrupted by SIGHUP".
+  static const char* in_words();
+
  private:
-  std::array<struct sigaction, 2> previous_ = {};
+  std::array<struct sigaction, 5> previous_ = {};
 };
 
 }  // namespace convoy

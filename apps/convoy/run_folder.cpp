@@ -20,6 +20,22 @@ void remove_empty(const std::vector<fs::path>& folders) {
   for (const fs::path& folder : folders) fs::remove(folder, ignored);
 }
 
+/// run.json beside a checkpoint; not an object if there is none, or if it is not JSON.
+Json record_in(const fs::path& folder) {
+  std::ifstream stream(folder / "run.json");
+  return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+}
+
+/// Whether both records are of one trial, on a part of the images. How the device is described does not
+/// count.
+bool is_trial_again(const Json& earlier, const Json& record) {
+  if (!earlier.is_object() || (record["limit_train"] == 0 && record["limit_test"] == 0)) return false;
+  return std::ranges::all_of(record.items(), [&](const auto& member) {
+    const bool counts = !member.key().starts_with("device_") && member.key() != "data_found";
+    return !counts || (earlier.contains(member.key()) && earlier[member.key()] == member.value());
+  });
+}
+
 }  // namespace
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
@@ -47,6 +63,17 @@ RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
 
 RunFolder::~RunFolder() { remove_empty(created_); }
 
+void RunFolder::require_space(std::uint64_t bytes) const {
+  std::error_code unknown;
+  const fs::space_info space = fs::space(folder_, unknown);
+  if (unknown || space.capacity == 0 || space.available >= bytes) return;  // some file systems do not tell
+  throw Error(fmt::format(
+      "{}: {:.1f} MB are free there, and the training may write {:.1f} MB; make room, or name a folder "
+      "elsewhere "
+      "with --out",
+      folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(bytes) / 1e6));
+}
+
 void RunFolder::write_model(const Model& model, const StateDict& state) const {
   // The large file first. On a full disk that write fails, and both files of an earlier run stay.
   save_checkpoint(state, checkpoint_of(folder_));
@@ -61,6 +88,14 @@ void RunFolder::write_profile(const std::string& trace) const {
   write_atomically(folder_ / kProfileFile, trace);
 }
 
+void refuse_to_replace(const fs::path& folder, const Json& record) {
+  std::error_code ignored;
+  if (!fs::exists(checkpoint_of(folder), ignored) || is_trial_again(record_in(folder), record)) return;
+  throw UsageError(
+      fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
+                  checkpoint_of(folder).string()));
+}
+
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
 
 std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {
@@ -73,8 +108,7 @@ std::optional<std::string> dataset_of_run(const fs::path& checkpoint) {
   const fs::path file = checkpoint.parent_path() / "run.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
-  std::ifstream stream(file);
-  const Json record = Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  const Json record = record_in(file.parent_path());
   if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) {
     throw Error(
         fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset", file.string()));

@@ -1,6 +1,7 @@
 // The folder of a training run. apps/README.md describes the files in it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return folder_; }
 
+  /// Throws Error unless the folder's file system has that much room.
+  void require_space(std::uint64_t bytes) const;
+
   /// Writes model.ckpt and model.json, each whole or not at all. Files of an earlier run are replaced. Throws
   /// Error.
   void write_model(const Model& model, const StateDict& state) const;
@@ -43,6 +47,12 @@ class RunFolder {
 
 /// The path of the checkpoint in a run's folder.
 std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
+
+/// Throws UsageError if the folder holds a finished model, that is a model.ckpt. A trial, which had
+/// --limit-train or
+/// --limit-test, may be repeated: nothing is lost if its run.json says the same as `record`, but for the
+/// device.
+void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 
 /// The model.json beside a checkpoint, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);

@@ -1,6 +1,7 @@
 #include "apps/convoy/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +12,15 @@
 namespace convoy {
 namespace {
 
-constexpr std::size_t kBarWidth = 28;
+constexpr std::size_t kWidestBar = 28, kNarrowestBar = 6;
+constexpr std::size_t kPercent = 5;  // " 42 %"
+
+/// The columns of the terminal at standard output, as of now: a window may be resized.
+std::size_t terminal_columns() {
+  struct winsize size = {};
+  constexpr std::size_t kUnknown = 80;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUnknown;
+}
 
 std::string coloured(const char* code, const std::string& text) {
   return fancy_output() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
@@ -35,9 +44,11 @@ std::string bold(const std::string& text) { return coloured("1", text); }
 std::string green(const std::string& text) { return coloured("32", text); }
 std::string red(const std::string& text) { return coloured("31", text); }
 
+void put(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
 void emit(const Json& object) {
   // A path need not be UTF-8, but JSON must be.
-  fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
+  put(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   std::fflush(stdout);
 }
 
@@ -72,19 +83,27 @@ std::string Table::str() const {
   return text;
 }
 
+std::string progress_line(double fraction, const std::string& note, std::size_t columns) {
+  const double part = std::clamp(fraction, 0.0, 1.0);
+  const std::string text = fmt::format("{:3.0f} %  {}", 100.0 * part, note);
+  const std::size_t room = std::max(columns, kPercent + 1) - 1;  // a full line would wrap in some terminals
+  const std::size_t around = std::string("[] ").size() + text.size();
+  if (room < around + kNarrowestBar) return text.substr(0, room);
+  const std::size_t width = std::min(room - around, kWidestBar);
+  const auto filled = static_cast<std::size_t>(part * static_cast<double>(width));
+  return fmt::format("[{}{}] {}", std::string(filled, '#'), std::string(width - filled, '.'), text);
+}
+
 void ProgressBar::draw(double fraction, const std::string& note) {
   if (!fancy_output()) return;
-  const double part = std::clamp(fraction, 0.0, 1.0);
-  const auto filled = static_cast<std::size_t>(part * static_cast<double>(kBarWidth));
-  fmt::print("\r\x1b[K[{}{}] {:3.0f} %  {}", std::string(filled, '#'), std::string(kBarWidth - filled, '.'),
-             100.0 * part, note);
+  put("\r\x1b[K" + progress_line(fraction, note, terminal_columns()));
   std::fflush(stdout);
   drawn_ = true;
 }
 
 void ProgressBar::clear() {
   if (!drawn_) return;
-  fmt::print("\r\x1b[K");
+  put("\r\x1b[K");
   std::fflush(stdout);
   drawn_ = false;
 }

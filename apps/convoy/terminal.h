@@ -20,6 +20,10 @@ std::string bold(const std::string& text);
 std::string green(const std::string& text);
 std::string red(const std::string& text);
 
+/// Writes `text` to standard output. What cannot be written does not end the program here: a training whose
+/// terminal was closed is saved first. The stream remembers, and main reports it.
+void put(const std::string& text);
+
 /// Writes one line of JSON to standard output and flushes it, so that a program can read it at once. Bytes
 /// that are not UTF-8 are replaced.
 void emit(const Json& object);
@@ -46,6 +50,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
   std::vector<std::size_t> left_ = {0};
 };
+
+/// What a progress bar shows in a terminal of so many columns: "[###...] 50 %  note", in less than a line.
+/// The bar gets narrower before the note is cut.
+std::string progress_line(double fraction, const std::string& note, std::size_t columns);
 
 /// A progress bar that redraws its line. Does nothing unless `fancy_output()`.
 class ProgressBar {

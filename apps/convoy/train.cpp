@@ -3,10 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cmath>
 #include <memory>
 
 #include "apps/convoy/commands.h"
+#include "apps/convoy/guarded_fit.h"
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/plan_table.h"
 #include "apps/convoy/run_folder.h"
@@ -31,6 +31,7 @@ struct TrainFlags {
   std::filesystem::path init;
   std::int64_t limit_train = 0;
   std::int64_t limit_test = 0;
+  bool overwrite = false;
   bool json = false;
   bool summary = false;
 };
@@ -83,6 +84,8 @@ Json describe(const TrainFlags& flags, const LoadedData& data, const Model& mode
           {"batch_size", options.batch_size},
           {"seed", options.seed},
           {"settle_batches", options.settle_batches},
+          {"limit_train", flags.limit_train},
+          {"limit_test", flags.limit_test},
           {"init", flags.init.string()}};
 }
 
@@ -111,39 +114,32 @@ TrainObserver observer_of_start(const DeviceFlags& flags, const Backend& backend
   return observer;
 }
 
-/// Trains, telling `report`, and returns the last epoch's report. Throws Interrupted after SIGINT.
-EpochReport fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer) {
-  const InterruptGuard guard;
-  EpochReport last;
-  const auto stop_if_interrupted = [](const Progress& at) {
-    if (!InterruptGuard::interrupted()) return;
-    throw Interrupted(fmt::format("interrupted in epoch {} of {} after step {} of {}", at.epoch, at.epochs,
-                                  at.step, at.steps));
-  };
-  observer.progress = [&](const Progress& progress) {
-    report.progress(progress);
-    stop_if_interrupted(progress);
-  };
-  observer.step = [&](const StepReport& step) { report.step(step); };
-  // A GPU's steps are enqueued long before this waits for them, and that is when most interrupts arrive.
-  observer.epoch = [&](const EpochReport& epoch) {
-    report.epoch(last = epoch);
-    stop_if_interrupted(epoch);
-  };
-  trainer.fit(dataset, observer);
-  stop_if_interrupted(last);
-  return last;
-}
+/// What a run is made of.
+struct Run {
+  const BackendChoice& device;
+  const LoadedData& data;
+  const Model& model;
+  const Json& record;
+  const RunFolder& folder;
+};
 
-/// Keeps what an interrupted training reached, in a folder of its own: an earlier run's files stay as they
-/// are.
-std::filesystem::path save_interrupted(const RunFolder& folder, const Model& model, const Trainer& trainer,
-                                       Json record) {
-  const RunFolder inner(folder.path() / "interrupted");
-  record["interrupted"] = true;
-  inner.write_model(model, trainer.state());
-  inner.write_record(record);
-  return checkpoint_of(inner.path());
+/// Trains and writes the model; until then signals only stop the training. Returns the last epoch's report.
+EpochReport train_and_write(const TrainFlags& flags, Trainer& trainer, const Run& run, TrainReport& report,
+                            std::chrono::steady_clock::time_point program_start) {
+  const InterruptGuard guard;
+  StateKeeper keeper(run.folder, run.model, trainer, run.record);
+  const FitResult result = guarded_fit(
+      trainer, run.data.pair.train, report,
+      observer_of_start(flags.device, *run.device.backend, report, run.folder, program_start), keeper,
+      fmt::format("try a smaller --lr than {}, or find the layer with --check-finite",
+                  flags.optimizer.learning_rate));
+  run.folder.write_model(run.model, result.state);  // first, so that nothing behind can lose it
+  run.folder.write_record(run.record);
+  if (InterruptGuard::interrupted()) {
+    throw Interrupted(fmt::format("{} after the training; its model is {}, which was not tested",
+                                  InterruptGuard::in_words(), checkpoint_of(run.folder.path()).string()));
+  }
+  return result.last;
 }
 
 int run_train(const TrainFlags& flags) {
@@ -160,29 +156,17 @@ int run_train(const TrainFlags& flags) {
   record.update(describe(flags.optimizer));
   record.update(describe(flags.options.augmentation));
   const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
-  const RunFolder folder(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
+  const auto path = flags.out.empty() ? std::filesystem::path("runs") / name : flags.out;
+  if (!flags.overwrite) refuse_to_replace(path, record);
+  const RunFolder folder(path);
+  folder.require_space(bytes_of_run(model));
   Trainer trainer(*device.backend, model, first_state(flags, model), flags.options);
 
   const auto report = flags.json ? make_json_report() : make_text_report();
   report->run(record);
   const auto start = std::chrono::steady_clock::now();
-  EpochReport last;
-  try {
-    last = fit(trainer, data.pair.train, *report,
-               observer_of_start(flags.device, *device.backend, *report, folder, program_start));
-  } catch (const Interrupted& interrupted) {
-    const auto checkpoint = save_interrupted(folder, model, trainer, record);
-    throw Interrupted(
-        fmt::format("{}; go on from there with --init {}", interrupted.what(), checkpoint.string()));
-  }
-  if (!std::isfinite(last.loss)) {
-    throw Error(fmt::format(
-        "training diverged: the loss of the last epoch is {}; try a smaller --lr than {}. Nothing is "
-        "written to {}",
-        std::abs(last.loss) /* "nan", whatever its sign */, flags.optimizer.learning_rate,
-        folder.path().string()));
-  }
-  folder.write_model(model, trainer.state());  // first, so that nothing behind can lose it
+  const EpochReport last =
+      train_and_write(flags, trainer, {device, data, model, record, folder}, *report, program_start);
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
   report->evaluated(evaluation);
 
@@ -239,6 +223,7 @@ Command add_train(CLI::App& program) {
       ->check(not_empty());
   command.add_option("--out", flags->out, "Folder of the run; without it runs/MODEL-DATASET-SEED")
       ->check(not_empty());
+  command.add_flag("--overwrite", flags->overwrite, "Replace the finished model that the folder holds");
   command.add_option("--limit-train", flags->limit_train, "Use only the first N training images; 0: all")
       ->check(at_least(0));
   command.add_option("--limit-test", flags->limit_test, "Use only the first N test images; 0: all")

@@ -11,11 +11,11 @@ class TextReport : public TrainReport {
  public:
   void run(const Json& record) override {
     const auto text = [&](const char* key) { return record[key].get<std::string>(); };
-    fmt::print("data    {}, {} training and {} test images ({})\n", text("dataset"),
-               record["train_samples"].get<std::int64_t>(), record["test_samples"].get<std::int64_t>(),
-               text("data_found"));
-    fmt::print("model   {}, {} parameters\n", text("model"), record["parameters"].get<std::int64_t>());
-    fmt::print("device  {} ({})\n", text("device_description"), text("device_reason"));
+    put(fmt::format("data    {}, {} training and {} test images ({})\n", text("dataset"),
+                    record["train_samples"].get<std::int64_t>(), record["test_samples"].get<std::int64_t>(),
+                    text("data_found")));
+    put(fmt::format("model   {}, {} parameters\n", text("model"), record["parameters"].get<std::int64_t>()));
+    put(fmt::format("device  {} ({})\n", text("device_description"), text("device_reason")));
     std::fflush(stdout);
   }
 
@@ -26,7 +26,7 @@ class TextReport : public TrainReport {
   void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
     line(fmt::format("Profile of {} steps, median {:.3f} ms, part by part on the device's clock:",
                      profile.step_ms.size(), profile.step_ms.quantile(0.5)));
-    fmt::print("{}", layer_table(layer_timings(profile)));
+    put(layer_table(layer_timings(profile)));
     line(fmt::format("Wrote {} for chrome://tracing or ui.perfetto.dev", trace.string()));
   }
 
@@ -69,7 +69,7 @@ class TextReport : public TrainReport {
  private:
   void line(const std::string& text) {
     bar_.clear();
-    fmt::print("{}\n", text);
+    put(text + "\n");
     std::fflush(stdout);
   }
 

@@ -79,7 +79,7 @@ void require_images(const std::string& what, const Shape& actual) {
 void check_batch_statistics(const Shape& x) {
   if (x[0] * x[2] * x[3] < 2) {
     throw UsageError(fmt::format(
-        "BatchNorm2d: input {} has one element a channel, which has no variance; use a larger batch",
+        "BatchNorm2d: input {} has one element a channel, which has no variance: it takes two images or more",
         x.str()));
   }
 }

@@ -77,6 +77,7 @@ class Trainer::Impl {
   }
 
   void settle(ResidentDataset& resident, std::int64_t count);
+  std::unique_ptr<Step> step_of_rest(ResidentDataset& resident, std::int64_t count, std::int64_t rest);
 
   Model model_;
   TrainOptions options_;
@@ -105,7 +106,7 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const std::int64_t rest = dataset.count() % batch;
   const auto resident = state_.backend.upload(dataset);
   const auto full_step = network_of(batch).training_step(*resident);
-  const auto rest_step = rest > 0 ? network_of(rest).training_step(*resident) : nullptr;
+  const auto rest_step = rest > 0 ? step_of_rest(*resident, dataset.count(), rest) : nullptr;
   state_.backend.prepare();
   if (observer.prepared) observer.prepared();
   const FinishOnExit finish(state_.backend);
@@ -118,6 +119,19 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   settle(*resident, dataset.count());
   state_.backend.synchronize();
   position.settled = true;
+}
+
+// The last batch of an epoch. A batch norm may refuse one image where it takes a whole batch.
+std::unique_ptr<Step> Trainer::Impl::step_of_rest(ResidentDataset& resident, std::int64_t count,
+                                                  std::int64_t rest) {
+  try {
+    return network_of(rest).training_step(resident);
+  } catch (const UsageError& error) {
+    throw UsageError(
+        fmt::format("the last batch of an epoch has {} image{}, what {} leave over in batches of {}: {}; "
+                    "take another batch size, or another number of images",
+                    rest, rest == 1 ? "" : "s", count, options_.batch_size, error.what()));
+  }
 }
 
 void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {

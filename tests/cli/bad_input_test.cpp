@@ -103,20 +103,6 @@ TEST_F(BadInputTest, TrainingFlags) {
   }
 }
 
-TEST_F(BadInputTest, ADivergedTrainingWritesNothing) {
-  std::filesystem::create_directory(folder_ / "run");
-  write_file(folder_ / "run/model.ckpt", "an earlier run's");
-  const Outcome outcome = run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--lr",
-                               "1e30", "--out", "run", "--limit-train", "200"},
-                              {folder_.path()});
-  EXPECT_EQ(outcome.code, kFailed);
-  EXPECT_THAT(outcome.err,
-              HasSubstr("training diverged: the loss of the last epoch is nan; try a smaller --lr "
-                        "than 1e+30. Nothing is written to run"));
-  EXPECT_EQ(files_under(folder_ / "run"), std::vector<std::string>{"model.ckpt"});
-  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), "an earlier run's");
-}
-
 TEST_F(BadInputTest, DataFolder) {
   expect_refused({"train", "--dataset", "idx"}, kFailed, "--data");
   expect_refused({"train", "--data", "nowhere"}, kFailed, "nowhere");
@@ -260,7 +246,8 @@ TEST_F(BadInputTest, Pictures) {
 
 TEST_F(BadInputTest, AFullDiskIsNoSuccess) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
-  const std::vector<std::string> train = {"train", "--data", "digits", "--dataset", "idx", "--epochs", "1"};
+  const std::vector<std::string> train = {"train", "--data",   "digits", "--dataset",
+                                          "idx",   "--epochs", "1",      "--overwrite"};
   std::vector<std::string> train_json = train;
   train_json.push_back("--json");
   for (const auto& arguments : {std::vector<std::string>{"doctor"}, train, train_json}) {

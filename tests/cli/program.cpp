@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,10 +122,12 @@ Outcome run_into(const fs::path& file, const std::vector<std::string>& arguments
   return finish(pid, scratch);
 }
 
-Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings) {
+Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
+                        unsigned short columns) {
   const TemporaryFolder scratch;
   int master = -1, slave = -1;
-  if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) check(errno, "openpty");
+  const struct winsize size = {24, columns, 0, 0};
+  if (openpty(&master, &slave, nullptr, nullptr, &size) != 0) check(errno, "openpty");
   fcntl(master, F_SETFD, FD_CLOEXEC);
   fcntl(slave, F_SETFD, FD_CLOEXEC);  // the program keeps only its copy of it
   const pid_t pid = start(arguments, surroundings, scratch, slave);
@@ -142,7 +145,7 @@ Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroun
 }
 
 Outcome run_and_signal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
-                       const std::string& text, int signal) {
+                       const std::string& text, int signal, int times) {
   const TemporaryFolder scratch;
   const pid_t pid = start(arguments, surroundings, scratch, -1);
   siginfo_t ended = {};
@@ -151,7 +154,7 @@ Outcome run_and_signal(const std::vector<std::string>& arguments, const Surround
     if (ended.si_pid == pid) break;  // too early: the test will see it
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  kill(pid, signal);
+  for (int i = 0; i < times; ++i) kill(pid, signal);
   return finish(pid, scratch);
 }
 

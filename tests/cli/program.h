@@ -31,11 +31,12 @@ Outcome run_into(const std::filesystem::path& file, const std::vector<std::strin
                  const Surroundings& surroundings);
 
 /// The same with a terminal for standard output; `out` then has its carriage returns and escapes.
-Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings);
+Outcome run_on_terminal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
+                        unsigned short columns = 80);
 
-/// Starts it, sends `signal` once its standard output holds `text`, and waits.
+/// Starts it, sends `signal` so many times once its standard output holds `text`, and waits.
 Outcome run_and_signal(const std::vector<std::string>& arguments, const Surroundings& surroundings,
-                       const std::string& text, int signal);
+                       const std::string& text, int signal, int times = 1);
 
 std::vector<std::string> lines(const std::string& text);
 

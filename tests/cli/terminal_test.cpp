@@ -15,12 +15,13 @@ class TerminalTest : public testing::Test {
  protected:
   void SetUp() override { write_idx_data(folder_ / "digits"); }
 
-  Outcome train(std::map<std::string, std::string> environment, std::vector<std::string> more = {}) {
+  Outcome train(std::map<std::string, std::string> environment, std::vector<std::string> more = {},
+                unsigned short columns = 80) {
     environment["TERM"] = "xterm";
     std::vector<std::string> arguments = {"train",       "--dataset", "idx",   "--data", "digits",
                                           "--log-every", "1",         "--out", "run"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return run_on_terminal(arguments, {folder_.path(), environment});
+    return run_on_terminal(arguments, {folder_.path(), environment}, columns);
   }
 
   TemporaryFolder folder_;
@@ -32,6 +33,25 @@ TEST_F(TerminalTest, ShowsABarWithSpeedAndTimeLeft) {
   EXPECT_THAT(outcome.out, HasSubstr("\r\x1b[K["));
   EXPECT_THAT(outcome.out, testing::ContainsRegex("images/s, [0-9:]+ left"));
   EXPECT_THAT(outcome.out, HasSubstr("Epoch [1/5], Step [1/5], Loss: "));
+}
+
+TEST_F(TerminalTest, TheBarFitsTheWindow) {
+  for (const unsigned short columns : std::initializer_list<unsigned short>{120, 80, 50, 30, 12}) {
+    SCOPED_TRACE(columns);
+    std::filesystem::remove_all(folder_ / "run");
+    const Outcome outcome = train({}, {}, columns);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    std::size_t drawn = 0;
+    const std::string begin = "\r\x1b[K";
+    for (auto at = outcome.out.find(begin); at != std::string::npos; at = outcome.out.find(begin, at + 1)) {
+      const std::string line = outcome.out.substr(at + begin.size());
+      const std::size_t length = line.find_first_of("\r\n");
+      if (line.find_first_of("[ 0123456789") != 0) continue;  // the bar was erased, a line of text follows
+      EXPECT_LT(length, columns) << line.substr(0, length);
+      ++drawn;
+    }
+    EXPECT_GT(drawn, 0u);
+  }
 }
 
 TEST_F(TerminalTest, NoColorMeansPlainLines) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <csignal>
 
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
@@ -21,7 +20,8 @@ class TrainTest : public testing::Test {
 
   /// Trains on the made-up data, on the CPU unless told otherwise.
   Outcome train(std::vector<std::string> more) {
-    std::vector<std::string> arguments = {"train", "--dataset", "idx", "--data", "digits", "--epochs", "1"};
+    std::vector<std::string> arguments = {"train",  "--dataset", "idx", "--data",
+                                          "digits", "--epochs",  "1",   "--overwrite"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments, {folder_.path()});
   }
@@ -84,8 +84,9 @@ TEST_F(TrainTest, WritesTheRunFolderAndNothingElse) {
   const Outcome outcome = train({"--seed", "7"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(files_under(folder_ / "runs"),
-              ElementsAre("convnet-idx-7", "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json",
-                          "convnet-idx-7/run.json"));
+              ElementsAre("convnet-idx-7", "convnet-idx-7/last-epoch", "convnet-idx-7/last-epoch/model.ckpt",
+                          "convnet-idx-7/last-epoch/model.json", "convnet-idx-7/last-epoch/run.json",
+                          "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json", "convnet-idx-7/run.json"));
   const auto record = nlohmann::json::parse(read_file(folder_ / "runs/convnet-idx-7/run.json"));
   EXPECT_EQ(record["dataset"], "idx");
   EXPECT_EQ(record["seed"], 7);
@@ -203,26 +204,14 @@ TEST_F(TrainTest, SummaryPrintsAndStops) {
 }
 
 TEST_F(TrainTest, FindsDataByEnvironmentAndBesideTheWorkingFolder) {
-  const std::vector<std::string> arguments = {"train", "--epochs", "1", "--json", "--dataset", "mnist"};
+  const std::vector<std::string> arguments = {"train",       "--epochs",  "1",    "--json",
+                                              "--overwrite", "--dataset", "mnist"};
   const Outcome environment = run(arguments, {folder_.path(), {{"CONVOY_DATA", "digits"}}});
   EXPECT_EQ(environment.code, 0) << environment.err;
   std::filesystem::create_directory(folder_ / "data");
   std::filesystem::rename(folder_ / "digits", folder_ / "data/mnist");
   const Outcome beside = run(arguments, {folder_.path()});
   EXPECT_EQ(beside.code, 0) << beside.err;
-}
-
-TEST_F(TrainTest, AnInterruptSavesWhatWasReached) {
-  const Outcome outcome = run_and_signal({"train", "--dataset", "idx", "--data", "digits", "--epochs",
-                                          "100000", "--log-every", "1", "--out", "cut"},
-                                         {folder_.path()}, "Step [3/5]", SIGINT);
-  EXPECT_EQ(outcome.code, 130);
-  ASSERT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("interrupted in epoch"));
-  EXPECT_THAT(files_under(folder_ / "cut"), ElementsAre("interrupted", "interrupted/model.ckpt",
-                                                        "interrupted/model.json", "interrupted/run.json"));
-  const Outcome resumed = train({"--init", "cut/interrupted/model.ckpt", "--out", "on"});
-  EXPECT_EQ(resumed.code, 0) << resumed.err;
 }
 
 TEST(TrainMnist, ReachesAGoodAccuracyOnRealDigits) {

@@ -11,9 +11,14 @@
 #include "apps/convoy/picture.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
+#include "apps/convoy/state_keeper.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
+#include "convoy/builtin.h"
+#include "convoy/checkpoint.h"
 #include "convoy/error.h"
+#include "convoy/state.h"
+#include "tests/temporary_folder.h"
 
 namespace convoy {
 namespace {
@@ -61,6 +66,35 @@ TEST(Table, AlignsWordsLeftAndNumbersRight) {
   table.add({"a", "1.25", "x"});
   table.add({"longer", "10.50", ""});
   EXPECT_EQ(table.str(), "name       ms  note\na        1.25  x\nlonger  10.50\n");
+}
+
+TEST(ProgressLine, NarrowsTheBarBeforeItCutsTheNote) {
+  EXPECT_EQ(progress_line(0.5, "note", 80),
+            "[" + std::string(14, '#') + std::string(14, '.') + "]  50 %  note");
+  EXPECT_EQ(progress_line(0.5, "note", 27), "[######......]  50 %  note");
+  EXPECT_EQ(progress_line(0.5, "note", 21), "[###...]  50 %  note");
+  EXPECT_EQ(progress_line(0.5, "note", 20), " 50 %  note");
+  EXPECT_EQ(progress_line(0.5, "note", 10), " 50 %  no");
+  EXPECT_EQ(progress_line(1.0, "note", 0), "100 %");
+  EXPECT_EQ(progress_line(7.0, "note", 21), "[######] 100 %  note");
+}
+
+TEST(RunFolder, AsksForRoomBeforeItIsNeeded) {
+  const TemporaryFolder scratch;
+  const RunFolder folder(scratch / "run");
+  folder.require_space(1);
+  EXPECT_THAT(
+      error_of([&] { folder.require_space(std::uint64_t{1} << 62); }),
+      testing::HasSubstr("MB are free there, and the training may write 4611686018427.4 MB; make room"));
+}
+
+TEST(BytesOfRun, AreThreeCheckpoints) {
+  const Model model = builtin_model("convnet", {1, 28, 28}, 10);
+  const TemporaryFolder scratch;
+  save_checkpoint(initial_state(model, 1), scratch / "model.ckpt");
+  const auto file = std::filesystem::file_size(scratch / "model.ckpt");
+  EXPECT_GT(bytes_of_run(model), 3 * file);
+  EXPECT_LT(bytes_of_run(model), 3 * file + 300000);
 }
 
 TEST(Duration, IsShortAndRoundedUp) {

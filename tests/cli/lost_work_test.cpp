@@ -1,0 +1,181 @@
+// What ends a training before it is done, or would: signals, a loss that is NaN, a folder that is taken.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "convoy/checkpoint.h"
+#include "convoy/state.h"
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ContainsRegex;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Not;
+
+constexpr int kFailed = 1, kUsage = 2, kInterrupted = 130;
+
+class LostWorkTest : public testing::Test {
+ protected:
+  void SetUp() override { write_idx_data(folder_ / "digits"); }
+
+  std::vector<std::string> training(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {"train", "--dataset", "idx", "--data", "digits", "--out", "run"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  Outcome train(const std::vector<std::string>& more) const { return run(training(more), {folder_.path()}); }
+
+  /// A training without an end, which gets `signal` so many times.
+  Outcome train_until(int signal, int times = 1) const {
+    return run_and_signal(training({"--epochs", "1000000", "--log-every", "1"}), {folder_.path()},
+                          "Step [3/5]", signal, times);
+  }
+
+  nlohmann::json record(const std::string& of) const {
+    return nlohmann::json::parse(read_file(folder_.path() / "run" / of / "run.json"));
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(LostWorkTest, EverySignalThatEndsAProgramSavesWhatWasReached) {
+  const std::pair<int, const char*> cases[] = {
+      {SIGINT, "interrupted in epoch"},
+      {SIGTERM, "interrupted by SIGTERM in epoch"},
+      {SIGHUP, "interrupted by SIGHUP in epoch"},
+      {SIGQUIT, "interrupted by SIGQUIT in epoch"},
+      {SIGXCPU, "interrupted by SIGXCPU (out of processor time) in epoch"}};
+  for (const auto& [signal, words] : cases) {
+    SCOPED_TRACE(words);
+    std::filesystem::remove_all(folder_ / "run");
+    const Outcome outcome = train_until(signal);
+    EXPECT_EQ(outcome.code, kInterrupted);
+    EXPECT_THAT(outcome.err,
+                AllOf(HasSubstr(words), HasSubstr("go on from there with --init run/interrupted/")));
+    EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+    EXPECT_EQ(load_checkpoint(folder_ / "run/interrupted/model.ckpt").size(), 16u);
+    EXPECT_EQ(record("interrupted")["interrupted"], true);
+  }
+}
+
+TEST_F(LostWorkTest, AClosedTerminalMaySendSeveralSignals) {
+  const Outcome outcome = train_until(SIGHUP, 20);
+  EXPECT_EQ(outcome.code, kInterrupted);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/interrupted/run.json"));
+}
+
+TEST_F(LostWorkTest, WhatWasIgnoredStaysIgnored) {
+  for (const int signal : {SIGINT, SIGHUP, SIGQUIT}) {  // as nohup and the background jobs of scripts have it
+    SCOPED_TRACE(signal);
+    std::filesystem::remove_all(folder_ / "run");
+    const auto before = std::signal(signal, SIG_IGN);
+    const Outcome outcome = run_and_signal(training({"--epochs", "20", "--log-every", "1"}), {folder_.path()},
+                                           "Step [3/5]", signal);
+    std::signal(signal, before);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(record("")["results"]["accuracy"].is_number(), true);
+  }
+}
+
+TEST_F(LostWorkTest, ALossThatIsNanEndsTheTrainingAtItsFirstLine) {
+  const Outcome outcome = train({"--epochs", "50", "--log-every", "1", "--optimizer", "sgd", "--lr", "1e20"});
+  EXPECT_EQ(outcome.code, kFailed);
+  ASSERT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+  EXPECT_THAT(
+      outcome.err,
+      ContainsRegex("training diverged: the loss is (nan|inf) in epoch 1 of 50 after step [2-5] of 5; try a "
+                    "smaller --lr than 1e\\+20"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("Epoch [2/50]")));
+  // The step before that line left finite weights, and they are kept.
+  EXPECT_THAT(outcome.err,
+              ContainsRegex("the weights after step [1-4] of epoch 1, the last known to be finite, are in "
+                            "run/last-finite/model.ckpt"));
+  check_finite(load_checkpoint(folder_ / "run/last-finite/model.ckpt"), "the last finite state");
+  EXPECT_EQ(record("last-finite")["epoch"], 1);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/model.ckpt"));
+  EXPECT_EQ(
+      run({"eval", "--checkpoint", "run/last-finite/model.ckpt", "--data", "digits"}, {folder_.path()}).code,
+      0);
+}
+
+TEST_F(LostWorkTest, WithoutLinesOfLossTheEpochsMeanCounts) {
+  const Outcome outcome = train({"--epochs", "5", "--optimizer", "sgd", "--lr", "1e30"});
+  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("Epoch [1/5] done: mean loss nan"), Not(HasSubstr("Epoch [2/5]"))));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("no weights since the start are known to be finite, nothing is written"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(LostWorkTest, TheStateOfTheLastEpochIsKept) {
+  ASSERT_EQ(train({"--epochs", "1", "--settle", "0"}).code, 0);
+  EXPECT_THAT(files_under(folder_ / "run"),
+              ElementsAre("last-epoch", "last-epoch/model.ckpt", "last-epoch/model.json",
+                          "last-epoch/run.json", "model.ckpt", "model.json", "run.json"));
+  EXPECT_EQ(record("last-epoch")["epoch"], 1);
+  // Without settling, the model is the state of the last epoch.
+  EXPECT_EQ(read_file(folder_ / "run/last-epoch/model.ckpt"), read_file(folder_ / "run/model.ckpt"));
+
+  // Killed at once, a training leaves its last epoch.
+  std::filesystem::remove_all(folder_ / "run");
+  const Outcome killed =
+      run_and_signal(training({"--epochs", "1000000"}), {folder_.path()}, "Epoch [3/", SIGKILL);
+  EXPECT_EQ(killed.code, 128 + SIGKILL);
+  EXPECT_GE(record("last-epoch")["epoch"], 1);
+  EXPECT_EQ(train({"--init", "run/last-epoch/model.ckpt", "--epochs", "1"}).code, 0);
+}
+
+TEST_F(LostWorkTest, AFinishedModelIsNotReplacedUnasked) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const std::string model = read_file(folder_ / "run/model.ckpt");
+  const auto files = files_under(folder_.path());
+  for (const auto& flags : {std::vector<std::string>{"--epochs", "1"}, {"--epochs", "1", "--seed", "2"}}) {
+    const Outcome refused = train(flags);
+    EXPECT_EQ(refused.code, kUsage);
+    EXPECT_EQ(refused.err,
+              "convoy: error: run/model.ckpt is a finished model; name another folder with --out, or replace "
+              "it with "
+              "--overwrite\n");
+    EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+    EXPECT_EQ(files_under(folder_.path()), files);
+  }
+  EXPECT_EQ(train({"--epochs", "1", "--seed", "2", "--overwrite"}).code, 0);
+  EXPECT_NE(read_file(folder_ / "run/model.ckpt"), model);
+}
+
+TEST_F(LostWorkTest, ATrialMayBeRepeatedAsItWas) {
+  const std::vector<std::string> trial = {"--epochs", "1", "--limit-train", "300"};
+  ASSERT_EQ(train(trial).code, 0);
+  const std::string model = read_file(folder_ / "run/model.ckpt");
+  EXPECT_EQ(train(trial).code, 0);
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+  EXPECT_EQ(train({"--epochs", "1", "--limit-train", "200"}).code, kUsage);
+  EXPECT_EQ(train({"--epochs", "1"}).code, kUsage);
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+}
+
+TEST_F(LostWorkTest, ALastBatchOfOneImageIsSaid) {
+  write_file(folder_ / "model.json", R"({"name": "m", "input": [1, 8, 8], "layers": [
+    {"name": "c", "type": "Conv2d", "in_channels": 1, "out_channels": 4, "kernel_size": 8},
+    {"name": "n", "type": "BatchNorm2d", "num_features": 4}, {"name": "f", "type": "Flatten"},
+    {"name": "l", "type": "Linear", "in_features": 4, "out_features": 10}]})");
+  const Outcome outcome = train({"--model", "model.json", "--limit-train", "301"});
+  EXPECT_EQ(outcome.code, kUsage);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("the last batch of an epoch has 1 image, what 301 leave over in batches of 100"));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("one element a channel, which has no variance: it takes two images or more"));
+}
+
+}  // namespace
+}  // namespace convoy::test
