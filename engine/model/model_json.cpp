@@ -1,6 +1,7 @@
 #include "engine/model/model_json.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,9 +12,15 @@
 #include "convoy/error.h"
 #include "engine/model/layer_keys.h"
 #include "engine/model/text.h"
+#include "engine/model/torch_layers.h"
 
 namespace convoy {
 namespace {
+
+constexpr std::size_t kMaxValue = 64;
+
+/// As JSON, whatever bytes a string has.
+std::string dump_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 class Reader {
  public:
@@ -32,6 +39,30 @@ class Reader {
   void optional(const char* key, Value& value) {
     known_.emplace_back(key);
     if (const auto entry = json_.find(key); entry != json_.end()) read(key, *entry, value);
+  }
+
+  /// As optional; null, which is torch.nn's default for it, leaves the struct's.
+  template <typename Value>
+  void optional_or_null(const char* key, Value& value) {
+    const auto entry = json_.find(key);
+    if (entry != json_.end() && entry->is_null()) return allow(key);
+    optional(key, value);
+  }
+
+  /// Accepts torch.nn's key with that value alone. An extent may be written as two equal numbers.
+  void fixed(const char* key, const Json& value) {
+    known_.emplace_back(key);
+    const auto entry = json_.find(key);
+    if (entry == json_.end() || *entry == value || *entry == Json::array({value, value})) return;
+    fail(fmt::format("'{}' may only be {} here, which is the default, but is {}", key, value.dump(),
+                     one_line(dump_of(*entry), kMaxValue)));
+  }
+
+  /// Accepts torch.nn's key with any value of the type of `value`.
+  void ignored(const char* key, const Json& value) {
+    known_.emplace_back(key);
+    const auto entry = json_.find(key);
+    if (entry != json_.end() && entry->type() != value.type()) fail_type(key, *entry, value.type_name());
   }
 
   /// Accepts a key that was read elsewhere.
@@ -135,6 +166,10 @@ class Reader {
       if (type_name(layer) == type) return layer;
       known.push_back(type_name(layer));
     }
+    if (std::ranges::find(kOnlyInTorch, type) != kOnlyInTorch.end()) {
+      throw UsageError(fmt::format("{}: {} of torch.nn is not among the layers that are known here: {}",
+                                   where, in_quotes(type), fmt::join(known, ", ")));
+    }
     throw UsageError(fmt::format("{}: unknown type {}; {}", where, in_quotes(type), suggestion(type, known)));
   }
 
@@ -156,6 +191,14 @@ class Writer {
   void optional(const char* key, const Value& value) {
     required(key, value);
   }
+
+  template <typename Value>
+  void optional_or_null(const char* key, const Value& value) {
+    required(key, value);
+  }
+
+  void fixed(const char*, const Json&) {}
+  void ignored(const char*, const Json&) {}
 
   Json take() { return std::move(json_); }
 

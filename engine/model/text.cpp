@@ -18,6 +18,12 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
+
 /// How many characters must be inserted, deleted or replaced to turn one word into the other (Levenshtein).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -51,11 +57,12 @@ bool is_layer_name(std::string_view name) {
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
-  constexpr std::size_t kClose = 2;
-  for (std::size_t distance = 0; distance <= kClose; ++distance) {
+  const std::size_t close = std::clamp<std::size_t>(word.size() / 3, 1, 2);
+  for (std::size_t distance = 0; distance <= close; ++distance) {
     for (const std::string& candidate : known) {
-      if (word.size() > candidate.size() + kClose) continue;  // too long to be close, maybe huge
-      if (edit_distance(word, candidate) == distance) return fmt::format("did you mean '{}'?", candidate);
+      if (word.size() > candidate.size() + close) continue;  // too long to be close, maybe huge
+      if (edit_distance(lower_case(word), lower_case(candidate)) != distance) continue;
+      return fmt::format("did you mean '{}'?", candidate);
     }
   }
   return fmt::format("known are {}", fmt::join(known, ", "));

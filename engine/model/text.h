@@ -18,8 +18,8 @@ std::string in_quotes(std::string_view name);
 /// joined by single dots, at most 128 characters.
 bool is_layer_name(std::string_view name);
 
-/// Advice for an unknown word: "did you mean 'stride'?" if a known one is at most two edits away, else "known
-/// are ...".
+/// Advice for an unknown word: "did you mean 'stride'?" if a known one is near: two edits away, of short
+/// words one. Else "known are ...".
 std::string suggestion(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace convoy

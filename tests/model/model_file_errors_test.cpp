@@ -80,14 +80,20 @@ TEST(ModelFile, WrongLayers) {
   expect_refused(file_of(R"({"name": "a"})"), ", layers[0]: needs the key 'type'");
   expect_refused(file_of(R"({"name": "a", "type": 1})"),
                  ", layers[0]: 'type' must be a string, but is of type number");
-  expect_refused(file_of(R"({"name": "a", "type": "Conv3d"})"),
-                 ": layer 'a': unknown type 'Conv3d'; did you mean 'Conv2d'?");
+  expect_refused(file_of(R"({"name": "a", "type": "Conv2D"})"),
+                 ": layer 'a': unknown type 'Conv2D'; did you mean 'Conv2d'?");
   std::string known;
   for (const Layer& layer : layers_of_each_type()) known += (known.empty() ? "" : ", ") + type_name(layer);
   expect_refused(file_of(R"({"name": "a", "type": "Transformer"})"),
                  ": layer 'a': unknown type 'Transformer'; known are " + known);
-  expect_refused(file_of(R"({"name": "a", "type": "ReLU", "inplace": true})"),
-                 ": layer 'a' (ReLU): unknown key 'inplace'; known are name, type");
+  for (const std::string type :
+       {"GELU", "PReLU", "ReLU6", "SELU", "Conv3d", "BatchNorm1d", "Dropout2d", "AdaptiveAvgPool2d"}) {
+    expect_refused(
+        file_of(R"({"name": "a", "type": ")" + type + R"("})"),
+        ": layer 'a': '" + type + "' of torch.nn is not among the layers that are known here: " + known);
+  }
+  expect_refused(file_of(R"({"name": "a", "type": "ReLU", "negative_slope": 0.1})"),
+                 ": layer 'a' (ReLU): unknown key 'negative_slope'; known are name, type, inplace");
   expect_refused(file_of(R"({"name": "a", "type": "MaxPool2d", "kernel": 2})"),
                  ": layer 'a' (MaxPool2d): needs the key 'kernel_size'");
   expect_refused(file_of(R"({"name": "a", "type": "MaxPool2d", "kernel_size": 2, "strid": 2})"),
@@ -120,6 +126,33 @@ TEST(ModelFile, WrongValues) {
                  where + "kernel_size is [-3, -3], but both must be from 1 to 2147483647");
   expect_refused(file_of(R"({"name": "b", "type": "BatchNorm2d", "num_features": 2, "eps": "tiny"})"),
                  ": layer 'b' (BatchNorm2d): 'eps' must be a number, but is of type string");
+}
+
+TEST(ModelFile, OtherValuesOfTorchsKeys) {
+  const std::tuple<std::string, std::string, std::string> cases[] = {
+      {R"("Conv2d", "in_channels": 2, "out_channels": 3, "kernel_size": 1)", "padding_mode", R"("reflect")"},
+      {R"("Conv2d", "in_channels": 2, "out_channels": 3, "kernel_size": 1)", "dtype", R"("float64")"},
+      {R"("BatchNorm2d", "num_features": 2)", "affine", "false"},
+      {R"("BatchNorm2d", "num_features": 2)", "track_running_stats", "false"},
+      {R"("MaxPool2d", "kernel_size": 2)", "ceil_mode", "true"},
+      {R"("MaxPool2d", "kernel_size": 2)", "dilation", "2"},
+      {R"("MaxPool2d", "kernel_size": 2)", "dilation", "[1,2]"},
+      {R"("AvgPool2d", "kernel_size": 2)", "divisor_override", "3"},
+      {R"("GlobalAvgPool2d")", "output_size", "7"},
+      {R"("Flatten")", "start_dim", "2"}};
+  for (const auto& [type, key, value] : cases) {
+    SCOPED_TRACE(type + key);
+    EXPECT_THAT(
+        [&] {
+          parse_model(file_of(R"({"name": "a", "type": )" + type + ", \"" + key + "\": " + value + "}"),
+                      "m.json");
+        },
+        testing::ThrowsMessage<UsageError>(
+            testing::AllOf(testing::HasSubstr("'" + key + "' may only be "),
+                           testing::EndsWith("here, which is the default, but is " + value))));
+  }
+  expect_refused(file_of(R"({"name": "a", "type": "ReLU", "inplace": 1})"),
+                 ": layer 'a' (ReLU): 'inplace' must be boolean, but is of type number");
 }
 
 TEST(ModelFile, InsideAResidualMessagesGiveTheFullName) {

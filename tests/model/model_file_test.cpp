@@ -83,6 +83,34 @@ TEST(ModelFile, EveryKeyIsRead) {
 }
 
 // to_json writes every key, so equal texts mean equal models.
+TEST(ModelFile, TorchsDefaultsMayBeWrittenOut) {
+  const Model plain = parse_model(file_of(R"(
+      {"name": "c", "type": "Conv2d", "in_channels": 2, "out_channels": 2, "kernel_size": 1},
+      {"name": "b", "type": "BatchNorm2d", "num_features": 2}, {"name": "g", "type": "GroupNorm", "num_groups": 1,
+       "num_channels": 2}, {"name": "r", "type": "ReLU"}, {"name": "m", "type": "MaxPool2d", "kernel_size": 2},
+      {"name": "a", "type": "AvgPool2d", "kernel_size": 2}, {"name": "p", "type": "GlobalAvgPool2d"},
+      {"name": "d", "type": "Dropout"}, {"name": "f", "type": "Flatten"},
+      {"name": "l", "type": "Linear", "in_features": 2, "out_features": 3})"),
+                                  "m.json");
+  const Model written_out = parse_model(file_of(R"(
+      {"name": "c", "type": "Conv2d", "in_channels": 2, "out_channels": 2, "kernel_size": [1, 1], "stride": [1, 1],
+       "padding": [0, 0], "dilation": [1, 1], "groups": 1, "bias": true, "padding_mode": "zeros", "device": null,
+       "dtype": null},
+      {"name": "b", "type": "BatchNorm2d", "num_features": 2, "eps": 1e-05, "momentum": 0.1, "affine": true,
+       "track_running_stats": true, "device": null, "dtype": null},
+      {"name": "g", "type": "GroupNorm", "num_groups": 1, "num_channels": 2, "device": null, "dtype": null},
+      {"name": "r", "type": "ReLU", "inplace": true},
+      {"name": "m", "type": "MaxPool2d", "kernel_size": 2, "stride": null, "padding": 0, "dilation": [1, 1],
+       "return_indices": false, "ceil_mode": false},
+      {"name": "a", "type": "AvgPool2d", "kernel_size": 2, "stride": null, "ceil_mode": false, "divisor_override": null},
+      {"name": "p", "type": "GlobalAvgPool2d", "output_size": [1, 1]},
+      {"name": "d", "type": "Dropout", "p": 0.5, "inplace": false},
+      {"name": "f", "type": "Flatten", "start_dim": 1, "end_dim": -1},
+      {"name": "l", "type": "Linear", "in_features": 2, "out_features": 3, "bias": true, "device": null})"),
+                                        "m.json");
+  EXPECT_EQ(to_json(written_out), to_json(plain));
+}
+
 TEST(ModelFile, RoundTripsAllBuiltins) {
   for (const std::string_view name : builtin_model_names()) {
     SCOPED_TRACE(name);

@@ -18,6 +18,8 @@ TEST(Text, SuggestsTheNearestKnownWord) {
   EXPECT_EQ(suggestion("stridess", known), "did you mean 'strides'?");
   EXPECT_EQ(suggestion("pading", known), "did you mean 'padding'?");
   EXPECT_EQ(suggestion("apdding", known), "did you mean 'padding'?");
+  EXPECT_EQ(suggestion("GLUE", {"ReLU"}), "known are ReLU");  // two edits make another word of four letters
+  EXPECT_EQ(suggestion("Relu", {"ReLU"}), "did you mean 'ReLU'?");
   EXPECT_EQ(suggestion("dilation", known), "known are stride, strides, padding");
   EXPECT_EQ(suggestion("", known), "known are stride, strides, padding");
   EXPECT_EQ(suggestion(std::string(1'000'000, 's'), known), "known are stride, strides, padding");
