@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "convoy/error.h"
@@ -15,9 +16,13 @@ constexpr std::size_t kCompressedChunk = 256 << 10;
 constexpr std::int64_t kFirstAllocation = 64 << 20;  // enough for MNIST
 constexpr std::int64_t kMaxDeflateRatio = 1032;      // the most that deflate can reach (zlib's manual)
 
-bool begins_like_gzip(const std::filesystem::path& path) {
-  std::uint8_t magic[2] = {};
-  return InputFile(path).read(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+bool begins_like_gzip(std::span<const std::uint8_t> bytes) {
+  return bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+}
+
+bool is_gzip(const std::filesystem::path& path) {
+  std::array<std::uint8_t, 2> magic{};
+  return InputFile(path).read(magic) == 2 && begins_like_gzip(magic);
 }
 
 }  // namespace
@@ -28,7 +33,7 @@ void ByteReader::InflateEnd::operator()(z_stream_s* stream) const {
 }
 
 ByteReader::ByteReader(const std::filesystem::path& path) : file_(path) {
-  if (!begins_like_gzip(path)) return;
+  if (!is_gzip(path)) return;
   auto stream = std::make_unique<z_stream>();
   if (inflateInit2(stream.get(), 16 + MAX_WBITS) != Z_OK) fail("zlib cannot start: out of memory");
   stream_.reset(stream.release());
@@ -53,16 +58,27 @@ bool ByteReader::refill() {
   return stream_->avail_in != 0;
 }
 
+// RFC 1952, 2.2: a gzip file may have several members. What follows and is none, such as the zeros that a
+// tape's blocks are filled up with, is left alone, as gzip does: the members' checksums have been compared.
+bool ByteReader::next_member_begins() {
+  if (!refill()) return false;
+  if (stream_->avail_in == 1) {  // the last byte of a chunk
+    compressed_[0] = *stream_->next_in;
+    stream_->next_in = compressed_.data();
+    stream_->avail_in += static_cast<uInt>(file_.read(std::span(compressed_).subspan(1)));
+  }
+  return begins_like_gzip({stream_->next_in, stream_->avail_in});
+}
+
 std::size_t ByteReader::inflate_into(std::span<std::uint8_t> out) {
   std::size_t filled = 0;
   while (filled < out.size()) {
-    if (!refill()) {
-      if (member_ended_) break;
-      fail("truncated gzip data; get the file again");
-    }
-    if (member_ended_) {  // RFC 1952, 2.2: a gzip file may have several members
+    if (member_ended_) {
+      if (!next_member_begins()) break;
       static_cast<void>(inflateReset(stream_.get()));
-      member_ended_ = first_member_ = false;
+      member_ended_ = false;
+    } else if (!refill()) {
+      fail("truncated gzip data; get the file again");
     }
     const std::size_t room = std::min<std::size_t>(out.size() - filled, std::numeric_limits<uInt>::max());
     stream_->next_out = out.data() + filled;
@@ -72,7 +88,6 @@ std::size_t ByteReader::inflate_into(std::span<std::uint8_t> out) {
     if (status == Z_STREAM_END) {
       member_ended_ = true;
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      if (!first_member_ && stream_->total_out == 0) fail("trailing bytes after the gzip data");
       fail(fmt::format("corrupt gzip data ({}); get the file again",
                        stream_->msg ? stream_->msg : zError(status)));
     }

@@ -25,8 +25,8 @@ class ByteReader {
   ~ByteReader();
 
   /// Reads the next bytes into `out` and returns how many. Fewer than `out` holds mean the end of the
-  /// content. Throws Error for corrupt or truncated gzip data, and for data behind it that is not another
-  /// gzip member.
+  /// content. Throws Error for corrupt or truncated gzip data. Data behind it that is not another gzip member
+  /// is not content.
   std::size_t read(std::span<std::uint8_t> out);
 
   /// The next `bytes` bytes. Memory grows with the bytes that were read, so that a file cannot make the
@@ -47,12 +47,12 @@ class ByteReader {
 
   std::size_t inflate_into(std::span<std::uint8_t> out);
   bool refill();
+  bool next_member_begins();
 
   InputFile file_;
   std::unique_ptr<z_stream_s, InflateEnd> stream_;  // none for a plain file
   std::vector<std::uint8_t> compressed_;
   bool member_ended_ = false;
-  bool first_member_ = true;
 };
 
 }  // namespace convoy

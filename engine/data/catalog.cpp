@@ -9,8 +9,10 @@
 
 #include "convoy/error.h"
 #include "engine/data/cifar.h"
+#include "engine/data/class_count.h"
 #include "engine/data/folders.h"
 #include "engine/data/idx.h"
+#include "engine/data/strangers.h"
 
 namespace convoy {
 namespace {
@@ -32,10 +34,33 @@ std::string_view title(const std::string& dataset) {
   return dataset == "cifar10" ? "CIFAR-10" : "IDX";
 }
 
-FolderContent find_files(const std::string& dataset, const fs::path& folder) {
-  if (dataset == "cifar10") return find_cifar10(folder);
+/// What torchvision makes below its root.
+std::vector<fs::path> torchvision_folders(const std::string& dataset) {
+  if (dataset == "mnist") return {"MNIST/raw", "raw"};
+  if (dataset == "fashion-mnist") return {"FashionMNIST/raw", "raw"};
+  return {"raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"};
+}
+
+/// The IDX files of a folder or, if it has none, of the first of torchvision's folders below that has them.
+FolderContent find_idx_below(const std::string& dataset, const fs::path& folder) {
   FolderContent content = find_idx(folder);
-  if (dataset == kAnyIdx || !content.problem.empty()) return content;
+  if (content.problem.empty()) return content;
+  for (const fs::path& below : torchvision_folders(dataset)) {
+    FolderContent nested = find_idx(folder / below);
+    if (nested.problem.empty()) return nested;
+  }
+  return content;
+}
+
+FolderContent find_files(const std::string& dataset, const fs::path& folder) {
+  FolderContent content = dataset == "cifar10" ? find_cifar10(folder) : find_idx_below(dataset, folder);
+  if (!content.problem.empty()) {
+    if (const std::string strange = strange_content(folder, dataset); !strange.empty()) {
+      content.problem += "; " + strange;
+    }
+    return content;
+  }
+  if (dataset == "cifar10" || dataset == kAnyIdx) return content;
   // The files of both have the same names.
   const std::string known = known_idx(content);
   if (!known.empty() && known != dataset) {
@@ -141,16 +166,6 @@ DatasetPair load_idx(const FolderContent& content, std::int64_t classes) {
           read_idx_pair(content.test[0], content.test[1], classes)};
 }
 
-/// Sets the number of classes to the largest label plus 1, for a data set that is not known by name.
-void count_classes(DatasetPair& pair) {
-  std::int64_t classes = 0;
-  for (const Dataset* half : {&pair.train, &pair.test}) {
-    classes =
-        std::max(classes, 1 + std::int64_t{*std::max_element(half->labels.begin(), half->labels.end())});
-  }
-  pair.train.classes = pair.test.classes = classes;
-}
-
 }  // namespace
 
 std::span<const std::string_view> dataset_names() { return kNames; }
@@ -173,7 +188,8 @@ std::optional<DataLocation> find_local(const std::string& dataset, const DataSea
   return found;
 }
 
-DatasetPair load(const std::string& dataset, const fs::path& folder) {
+DatasetPair load(const std::string& dataset, const fs::path& folder,
+                 const std::function<void(const std::string&)>& say) {
   check_known(dataset);
   const FolderContent content = find_files(dataset, folder);
   if (!content.problem.empty()) throw Error(fmt::format("cannot load {}: {}", dataset, content.problem));
@@ -182,7 +198,7 @@ DatasetPair load(const std::string& dataset, const fs::path& folder) {
   DatasetPair pair = dataset == "cifar10"
                          ? DatasetPair{read_cifar10(content.train), read_cifar10(content.test)}
                          : load_idx(content, dataset == kAnyIdx ? kAnyLabel : 10);
-  if (dataset == kAnyIdx) count_classes(pair);
+  if (dataset == kAnyIdx) count_classes(pair, content, say);
   if (pair.train.image != pair.test.image) {
     throw Error(fmt::format("{}: training images are {}, test images {}", folder.string(),
                             pair.train.image.str(), pair.test.image.str()));

@@ -16,10 +16,11 @@ void append_records(const std::filesystem::path& path, Dataset& dataset) {
   InputFile file(path);
   if (file.bytes() == 0) throw Error(fmt::format("{}: is empty", path.string()));
   if (file.bytes() % kRecord != 0) {
-    throw Error(
-        fmt::format("{}: {} bytes are not a whole number of CIFAR-10 records of {} bytes; get the "
-                    "file again",
-                    path.string(), file.bytes(), kRecord));
+    const bool cifar100 = file.bytes() % (kRecord + 1) == 0;
+    throw Error(fmt::format(
+        "{}: {} bytes are not a whole number of CIFAR-10 records of {} bytes; {}", path.string(),
+        file.bytes(), kRecord,
+        cifar100 ? "they are of CIFAR-100's, which have two labels and are not read" : "get the file again"));
   }
   const std::int64_t records = file.bytes() / kRecord;
   if ((dataset.count() + records) * kRecord > kMaxContentBytes) {

@@ -46,6 +46,8 @@ std::optional<fs::path> find_idx_file(const fs::path& folder, std::string_view s
       for (const char rank : ranks) {
         const fs::path candidate = folder / fmt::format("{}{}idx{}-ubyte{}", stem, separator, rank, ending);
         if (is_file(candidate)) return candidate;
+        // An unpacked archive of Kaggle's has each file in a folder of its own name.
+        if (is_file(candidate / candidate.filename())) return candidate / candidate.filename();
       }
     }
   }

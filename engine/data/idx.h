@@ -1,5 +1,5 @@
-// IDX, the format of MNIST: a magic number and the dimensions, 32 bits each and big-endian, then the bytes.
-// Files can be gzip-compressed.
+// IDX, the format of MNIST: a magic number and the dimensions, 32 bits each and big-endian, then the
+// elements. Files can be gzip-compressed.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,14 @@
 
 namespace convoy {
 
-/// Reads a pair of IDX files of unsigned bytes: images [count, H, W] or [count, C, H, W], and labels [count].
-/// gzip is recognised by the content, not by the name. Throws Error that names the file for a wrong magic
-/// number, truncated data, more data than the header announces (also while decompressing), dimensions that
-/// are 0 or whose product overflows, counts that differ, and a label that is not below `classes`.
+/// Reads a pair of IDX files: images [count, H, W] or [count, C, H, W], and labels [count], or [count, N] as
+/// QMNIST has them, of which the first column is the class. The elements may have any type of IDX (8, 16 and
+/// 32 bits, float, double). Pixels must be whole numbers from 0 to 255; those of floating point may instead
+/// be from 0 to 1, and are then multiplied by 255 and rounded. gzip is recognised by the content, not by the
+/// name. Throws Error that names the file for a wrong magic number, truncated data, more data than the header
+/// announces (also while decompressing), dimensions that are 0 or whose product overflows, counts that
+/// differ, a pixel out of range, and a label that is no whole number or not below `classes`, which is at most
+/// 256.
 Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem::path& labels,
                       std::int64_t classes);
 

@@ -58,10 +58,13 @@ DataLocation locate(const std::string& dataset, const DataSearch& search);
 std::optional<DataLocation> find_local(const std::string& dataset, const DataSearch& search);
 
 /// Loads the training and the test half. The folder of an IDX data set holds four files under MNIST's names
-/// (train-images-idx3-ubyte and so on, with or without .gz). CIFAR-10's holds data_batch_1.bin to
-/// test_batch.bin, directly or in cifar-10-batches-bin. With `dataset` "idx" any folder with four such IDX
-/// files is loaded, and the number of classes is the largest label plus 1. Throws UsageError for an unknown
-/// name. Throws Error that names the file if one is missing or malformed, or has a label that is no class.
-DatasetPair load(const std::string& dataset, const std::filesystem::path& folder);
+/// (train-images-idx3-ubyte and so on, with or without .gz), itself or where torchvision puts them
+/// (MNIST/raw). CIFAR-10's holds data_batch_1.bin to test_batch.bin, directly or in cifar-10-batches-bin.
+/// With `dataset` "idx" any folder with four such IDX files is loaded, and the number of classes is the
+/// largest label plus 1. `say` is called with one line if one of these classes has no image. Throws
+/// UsageError for an unknown name. Throws Error that names the file if one is missing or malformed, has a
+/// label that is no class, or a label so large that more than a quarter of the classes have no image.
+DatasetPair load(const std::string& dataset, const std::filesystem::path& folder,
+                 const std::function<void(const std::string& line)>& say = {});
 
 }  // namespace convoy

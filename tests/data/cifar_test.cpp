@@ -32,6 +32,8 @@ TEST(Cifar10, RefusesBadFiles) {
   EXPECT_THAT(refusal(""), HasSubstr("batch: is empty"));
   EXPECT_THAT(refusal(noise(3072)),
               HasSubstr("batch: 3072 bytes are not a whole number of CIFAR-10 records"));
+  EXPECT_THAT(refusal(noise(3074)),
+              HasSubstr("they are of CIFAR-100's, which have two labels and are not read"));
   EXPECT_THAT(refusal(cifar_record(1, 1) + cifar_record(10, 2)),
               HasSubstr("batch: label 10 in record 1 is not below the 10 classes"));
   EXPECT_THAT(error_of([&] { read_cifar10({folder / "none"}); }), HasSubstr("No such file"));

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <bit>
+
 #include "tests/data/support.h"
 
 namespace convoy {
@@ -60,12 +62,12 @@ TEST_F(IdxTest, RefusesAnEmptyFile) {
 }
 
 TEST_F(IdxTest, RefusesAWrongMagicNumber) {
-  EXPECT_THAT(refusal("\x89PNG....."), HasSubstr("not an IDX file: begins with 89 50"));
-  std::string floats = kImages;
-  floats[2] = '\x0d';
-  EXPECT_THAT(refusal(floats), HasSubstr("type 0x0d; only unsigned bytes"));
+  EXPECT_THAT(refusal("\x13\x57....."), HasSubstr("not an IDX file: begins with 13 57"));
+  std::string unknown = kImages;
+  unknown[2] = '\x0a';
+  EXPECT_THAT(refusal(unknown), HasSubstr("IDX elements of type 0x0a, which there is none of"));
   EXPECT_THAT(refusal(kLabels), HasSubstr("1 dimensions where images (3 or 4) belong"));
-  EXPECT_THAT(refusal(kImages, kImages), HasSubstr("3 dimensions where labels (1) belong"));
+  EXPECT_THAT(refusal(kImages, kImages), HasSubstr("3 dimensions where labels (1 or 2) belong"));
   EXPECT_THAT(refusal(idx({1, 1, 1, 1, 1}, "a")), HasSubstr("5 dimensions"));
 }
 
@@ -86,9 +88,93 @@ TEST_F(IdxTest, RefusesMoreDataThanAnnounced) {
   EXPECT_THAT(refusal(kImages, kLabels + "x"), HasSubstr("labels: holds more data"));
 }
 
-TEST_F(IdxTest, RefusesTrailingGarbageAfterGzip) {
-  EXPECT_THAT(refusal(gzip(kImages) + "garbage"), HasSubstr("trailing bytes after the gzip data"));
-  EXPECT_THAT(refusal(gzip(kImages) + std::string(8, '\0')), HasSubstr("trailing bytes after the gzip data"));
+// As gzip does: a checksum has said that the data is whole.
+TEST_F(IdxTest, LeavesAloneWhatFollowsGzipData) {
+  for (const std::string& behind :
+       {std::string("xyz"), std::string(512, '\0'), std::string("\x1f"), std::string("\x1f\x8a")}) {
+    EXPECT_EQ(read(gzip(kImages) + behind, gzip(kLabels) + behind).pixels, read(kImages).pixels);
+  }
+  // Wherever a chunk of compressed data ends: 256 KiB, with the next member's two bytes on either side.
+  const std::string random = noise(262144);
+  for (std::uint32_t cut = 262070; cut < 262150; ++cut) {
+    const std::string first = gzip(idx({1, 1, cut}, random.substr(0, cut - 1)));
+    if (first.size() < 262141 || first.size() > 262146) continue;
+    const Dataset dataset =
+        read_idx_pair(folder_.write("images", first + gzip("x")), folder_.write("labels", idx({1}, "\1")), 2);
+    EXPECT_EQ(dataset.pixels.back(), 'x') << first.size();
+  }
+}
+
+TEST_F(IdxTest, SaysWhatElseAFileIs) {
+  EXPECT_THAT(refusal("<!DOCTYPE html><html>404</html>"),
+              HasSubstr("not an IDX file: it is a web page, as a failed download leaves one"));
+  EXPECT_THAT(refusal(gzip("<html>")), HasSubstr("it is a web page"));
+  EXPECT_THAT(refusal(gzip(gzip(kImages))),
+              HasSubstr("it is compressed with gzip a second time; unpack it once"));
+  EXPECT_THAT(refusal("version https://git-lfs.github.com/spec/v1\n"),
+              HasSubstr("it is a pointer of Git LFS"));
+  EXPECT_THAT(refusal("PK\3\4...."), HasSubstr("it is a zip archive; unpack it"));
+  EXPECT_THAT(refusal("\x80\4\x95..."), HasSubstr("it is a Python pickle"));
+}
+
+/// An IDX file of that type; `elements` are its bytes.
+std::string typed(char type, const std::vector<std::uint32_t>& dimensions, const std::string& elements) {
+  std::string file = idx(dimensions, elements);
+  file[2] = type;
+  return file;
+}
+
+std::string big_endian(std::uint64_t bits, int bytes) {
+  std::string text;
+  while (bytes-- > 0) text += static_cast<char>(bits >> 8 * bytes & 0xff);
+  return text;
+}
+
+TEST_F(IdxTest, ReadsElementsOfEveryType) {
+  const auto float_bits = [](float value) { return big_endian(std::bit_cast<std::uint32_t>(value), 4); };
+  const auto double_bits = [](double value) { return big_endian(std::bit_cast<std::uint64_t>(value), 8); };
+  const std::pair<char, std::string> ones_and_zeros[] = {{'\x08', big_endian(0x0100, 2)},
+                                                         {'\x09', big_endian(0x0100, 2)},
+                                                         {'\x0b', big_endian(0x00010000, 4)},
+                                                         {'\x0c', big_endian(std::uint64_t{1} << 32, 8)},
+                                                         {'\x0d', float_bits(1.0f) + float_bits(0.0f)},
+                                                         {'\x0e', double_bits(1.0) + double_bits(0.0)}};
+  for (const auto& [type, labels] : ones_and_zeros) {
+    EXPECT_THAT(read(kImages, typed(type, {2}, labels)).labels, ElementsAre(1, 0)) << static_cast<int>(type);
+  }
+  // QMNIST's labels: eight columns, of which the first is the class.
+  EXPECT_THAT(
+      read(kImages,
+           typed('\x0c', {2, 2}, big_endian(1, 4) + big_endian(77, 4) + big_endian(0, 4) + big_endian(78, 4)))
+          .labels,
+      ElementsAre(1, 0));
+  const auto pixels = [&](char type, const std::string& elements) {
+    return read(typed(type, {1, 1, 2}, elements), idx({1}, "\1")).pixels;
+  };
+  EXPECT_THAT(pixels('\x0c', big_endian(255, 4) + big_endian(7, 4)), ElementsAre(255, 7));
+  EXPECT_THAT(pixels('\x0b', big_endian(255, 2) + big_endian(7, 2)), ElementsAre(255, 7));
+  EXPECT_THAT(pixels('\x0d', float_bits(255.0f) + float_bits(1.0f)), ElementsAre(255, 1));
+  EXPECT_THAT(pixels('\x0d', float_bits(1.0f) + float_bits(0.4f)), ElementsAre(255, 102));
+  EXPECT_THAT(pixels('\x0e', double_bits(7.0 / 255.0) + double_bits(0.0)), ElementsAre(7, 0));
+}
+
+TEST_F(IdxTest, RefusesElementsThatAreNoPixelsOrLabels) {
+  const auto image = [](char type, std::uint64_t bits, int bytes) {
+    return typed(type, {1, 1, 1}, big_endian(bits, bytes));
+  };
+  const std::string label = idx({1}, "\1");
+  EXPECT_THAT(refusal(image('\x09', 0xff, 1), label),
+              HasSubstr("pixel -1 at position 0 is no whole number from 0 to 255"));
+  EXPECT_THAT(refusal(image('\x0c', 256, 4), label), HasSubstr("pixel 256 at position 0"));
+  EXPECT_THAT(refusal(image('\x0d', 0x40200000, 4), label), HasSubstr("pixel 2.5 at position 0"));
+  EXPECT_THAT(refusal(image('\x0d', 0x7fc00000, 4), label), HasSubstr("pixel nan at position 0"));
+  EXPECT_THAT(refusal(kImages, typed('\x0c', {2}, big_endian(1, 4) + big_endian(0xffffffff, 4))),
+              HasSubstr("labels: label -1 at position 1 is no whole number"));
+  EXPECT_THAT(refusal(kImages, typed('\x0d', {2}, big_endian(0x3f000000, 4) + big_endian(0, 4))),
+              HasSubstr("label 0.5 at position 0"));
+  EXPECT_THAT(refusal(kImages, typed('\x0c', {2}, big_endian(1, 4) + big_endian(256, 4)), 256),
+              HasSubstr("label 256 at position 1 is not below the 256 classes that a data set may have"));
+  EXPECT_THAT(refusal(kImages, typed('\x0c', {2}, big_endian(1, 4))), HasSubstr("announces 8 bytes"));
 }
 
 TEST_F(IdxTest, RefusesCorruptGzip) {

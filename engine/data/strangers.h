@@ -1,0 +1,13 @@
+// Data folders as people have them: what lies there that is not read as it is.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace convoy {
+
+/// What a folder, or a folder in it, holds instead of the files of `dataset`, and what to do with it, as a
+/// phrase: "cifar-10-python.tar.gz is not unpacked: tar -xzf ...". Empty if nothing in it is known.
+std::string strange_content(const std::filesystem::path& folder, const std::string& dataset);
+
+}  // namespace convoy
