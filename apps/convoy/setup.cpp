@@ -37,7 +37,7 @@ bool is_known(std::span<const std::string_view> names, const std::string& name) 
 BackendChoice make_backend(const DeviceFlags& flags) {
   DeviceOptions options = flags.options;
   options.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line, Remedy remedy) {
-    if (told->insert(line).second) say("note: " + line + in_flags(remedy));
+    if (told->insert(line).second) say_note(line + in_flags(remedy));
   };
   BackendChoice choice = make_backend(flags.device, options);
   if (choice.backend->name() != "cuda" && !flags.cuda_flags.empty()) {
@@ -73,7 +73,7 @@ LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in)
     report.progress(file, done, total);
   };
   DataLocation location = locate(flags.dataset, search);
-  DatasetPair pair = load(location.dataset, location.folder);
+  DatasetPair pair = load(location.dataset, location.folder, say_note);
   return {std::move(location), std::move(pair)};
 }
 
@@ -110,7 +110,7 @@ std::vector<std::string> class_names(const std::string& dataset, std::int64_t cl
 
 TrainedModel load_trained(const CheckpointFlags& flags) {
   TrainedModel trained;
-  trained.state = load_checkpoint(flags.checkpoint);
+  trained.state = load_checkpoint(flags.checkpoint, say_note);
   trained.dataset =
       !flags.data.dataset.empty() ? flags.data.dataset : dataset_of_run(flags.checkpoint).value_or("mnist");
   const auto beside = model_file_of_run(flags.checkpoint);
@@ -121,7 +121,7 @@ TrainedModel load_trained(const CheckpointFlags& flags) {
   } else {
     trained.model = resolve_model("convnet", image_format(trained.dataset));
   }
-  check_state(trained.model, trained.state, flags.checkpoint.string());
+  trained.state = match_state(trained.model, std::move(trained.state), flags.checkpoint.string(), say_note);
   return trained;
 }
 

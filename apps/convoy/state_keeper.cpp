@@ -24,8 +24,7 @@ void StateKeeper::after_epoch(const Progress& at) {
     try {
       write("last-epoch", kept_->state, {{"epoch", at.epoch}});
     } catch (const Error& error) {
-      if (!told_)
-        say(fmt::format("note: the checkpoint of epoch {} is not kept: {}", at.epoch, error.what()));
+      if (!told_) say_note(fmt::format("the checkpoint of epoch {} is not kept: {}", at.epoch, error.what()));
       told_ = true;
     }
   });

@@ -57,6 +57,8 @@ void say(const std::string& message) {
   std::fputs(line.c_str(), stderr);  // does not throw: a message that cannot be written is no failure
 }
 
+void say_note(const std::string& message) { say("note: " + message); }
+
 void say_error(std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   say("error: " + message);

@@ -31,6 +31,9 @@ void emit(const Json& object);
 /// Writes "convoy: MESSAGE" to standard error.
 void say(const std::string& message);
 
+/// Writes "convoy: note: MESSAGE" to standard error.
+void say_note(const std::string& message);
+
 /// Writes "convoy: error: MESSAGE" to standard error. Line breaks in the message become spaces.
 void say_error(std::string message);
 

@@ -54,9 +54,7 @@ LoadedData load_limited(const TrainFlags& flags) {
 
 StateDict first_state(const TrainFlags& flags, const Model& model) {
   if (flags.init.empty()) return initial_state(model, flags.options.seed);
-  StateDict state = load_checkpoint(flags.init);
-  check_state(model, state, flags.init.string());
-  return state;
+  return match_state(model, load_checkpoint(flags.init, say_note), flags.init.string(), say_note);
 }
 
 std::int64_t trainable_count(const Model& model) {

@@ -18,8 +18,52 @@ namespace convoy {
 namespace {
 
 constexpr std::string_view kZipMagic = "PK\x03\x04";
-// Before PyTorch 1.6 a file was a sequence of pickles. The first is the number 0x1950a86a20f9469cfc6c.
-constexpr std::string_view kLegacyMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+// What else people call a checkpoint, by its first bytes, and what to do with it.
+struct OtherFormat {
+  std::string_view magic;
+  const char* advice;
+};
+constexpr std::size_t kLongestMagic = 40;
+constexpr auto kOtherFormats = std::to_array<OtherFormat>({
+    // Before PyTorch 1.6 a file was a sequence of pickles. The first is the number 0x1950a86a20f9469cfc6c.
+    {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+     "it has PyTorch's format from before 1.6; load it with torch.load and save it again with torch.save"},
+    {"\x80",
+     "it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save(model.state_dict(), "
+     "file)"},
+    {"\x93NUMPY", "it is a NumPy array; save a state dict with torch.save(model.state_dict(), file)"},
+    {"\x89HDF",
+     "it is an HDF5 file, as Keras saves weights; load them into a PyTorch model, and torch.save its "
+     "state_dict()"},
+    {"\x1f\x8b", "it is compressed with gzip; unpack it first: gzip -d"},
+    {"version https://git-lfs",
+     "it is a pointer of Git LFS, not the file itself; get that with git lfs pull"},
+    {"<", "it is a web page, not a checkpoint; download the file itself"},
+});
+
+/// safetensors: the length of the header in 8 bytes, then the header, which is JSON.
+bool is_safetensors(std::string_view start) {
+  constexpr std::uint64_t kLongestHeader = 100'000'000;
+  if (start.size() < 9 || start[8] != '{') return false;
+  std::uint64_t length = 0;
+  for (std::size_t i = 8; i-- > 0;) length = length << 8 | static_cast<unsigned char>(start[i]);
+  return length <= kLongestHeader;
+}
+
+/// Throws unless the file begins as those of torch.save do.
+void check_start(std::string_view start) {
+  if (start.starts_with(kZipMagic)) return;
+  for (const auto& [magic, advice] : kOtherFormats) {
+    if (start.starts_with(magic)) throw Error(advice);
+  }
+  if (is_safetensors(start)) {
+    throw Error(
+        "it is a safetensors file; convert it: torch.save(safetensors.torch.load_file(file), new_file), or "
+        "torch.save(model.state_dict(), new_file)");
+  }
+  throw Error("it is not a file that torch.save wrote");
+}
 
 /// Throws unless `file` is a regular file that begins as the zip archives of torch.save do.
 void check_kind(const std::filesystem::path& file) {
@@ -32,15 +76,10 @@ void check_kind(const std::filesystem::path& file) {
 
   std::ifstream in(file, std::ios::binary);
   if (!in) throw Error(std::generic_category().message(errno));
-  std::array<char, kLegacyMagic.size()> head{};
+  std::array<char, kLongestMagic> head{};
   in.read(head.data(), head.size());
   if (in.bad()) throw Error(std::generic_category().message(errno));
-  const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
-  if (start == kLegacyMagic) {
-    throw Error(
-        "it has PyTorch's format from before 1.6; load it with torch.load and save it again with torch.save");
-  }
-  if (!start.starts_with(kZipMagic)) throw Error("it is not a file that torch.save wrote");
+  check_start({head.data(), static_cast<std::size_t>(in.gcount())});
 }
 
 /// Throws unless this reader understands the archive's format version and byte order.
@@ -58,7 +97,7 @@ void check_marks(const TorchArchive& archive) {
   }
 }
 
-StateDict load(const std::filesystem::path& file) {
+PickledState load(const std::filesystem::path& file) {
   check_kind(file);
   const TorchArchive archive(file);
   check_marks(archive);
@@ -85,9 +124,13 @@ void save_checkpoint(const StateDict& state, const std::filesystem::path& file) 
   write_atomically(file, archive);
 }
 
-StateDict load_checkpoint(const std::filesystem::path& file) {
+StateDict load_checkpoint(const std::filesystem::path& file,
+                          const std::function<void(const std::string&)>& say) {
   try {
-    return load(file);
+    PickledState loaded = load(file);
+    if (!loaded.place.empty() && say)
+      say(fmt::format("{}: its state dict is the one under {}", file.string(), loaded.place));
+    return std::move(loaded.state);
   } catch (const Error& error) {
     throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.what()));
   } catch (const std::bad_alloc&) {  // a sparse file can claim any size

@@ -103,18 +103,13 @@ std::string_view PickleCursor::take_string() {
   return take(length);
 }
 
-Global PickleCursor::take_global() {
+Value PickleCursor::take_global() {
   const std::string_view module = take_line();
   const std::string_view name = take_line();
   const auto* const entry = std::ranges::find_if(
       kGlobals, [&](const NamedGlobal& g) { return g.module == module && g.name == name; });
   if (entry != kGlobals.end()) return entry->global;
-  if (module == "torch" && name.ends_with("Storage")) {
-    fail(fmt::format("tensors of type {} are not supported; convert them with .float()", quote(name)));
-  }
-  fail(fmt::format(
-      "global {} of module {} has no place in a state dict; save model.state_dict(), not the object",
-      quote(name), quote(module)));
+  return Foreign{module, name};
 }
 
 }  // namespace convoy::pickle

@@ -9,7 +9,7 @@
 
 namespace convoy::pickle {
 
-/// Every take_... function throws Error if the bytes end, or if no state dict has such a value. Integers are
+/// Every take_... function throws Error if the bytes end, or if torch.save writes no such value. Integers are
 /// little-endian.
 class PickleCursor {
  public:
@@ -29,7 +29,7 @@ class PickleCursor {
   std::int64_t take_long();  // of LONG1: the number of bytes, then these bytes
   double take_double();      // of BINFLOAT, which alone is big-endian
   std::string_view take_string();
-  Global take_global();
+  Value take_global();  // a Global, or a Foreign
 
  private:
   std::string_view take(std::size_t count);

@@ -35,7 +35,6 @@ constexpr auto kForeign = std::to_array<Named>({
     {'o', "OBJ"},
     {'p', "PUT"},
     {0x80, "PROTO"},
-    {0x81, "NEWOBJ"},
     {0x82, "EXT1"},
     {0x83, "EXT2"},
     {0x84, "EXT4"},

@@ -6,7 +6,8 @@
 
 namespace convoy::pickle {
 
-/// The opcodes of protocol 2 that PyTorch 1.6 and newer write for state dicts and training checkpoints.
+/// The opcodes of protocol 2 that PyTorch 1.6 and newer write for state dicts, training checkpoints and
+/// modules.
 enum class Opcode : unsigned char {
   mark = '(',
   stop = '.',
@@ -33,6 +34,7 @@ enum class Opcode : unsigned char {
   empty_dict = '}',
   empty_tuple = ')',
   proto = 0x80,
+  new_obj = 0x81,
   tuple1 = 0x85,
   tuple2 = 0x86,
   tuple3 = 0x87,
@@ -41,7 +43,7 @@ enum class Opcode : unsigned char {
   long1 = 0x8a,
 };
 
-/// The name, for a message, of an opcode that no state dict has: "NEWOBJ (0x81)".
+/// The name, for a message, of an opcode that is not among them: "INST (0x69)".
 std::string foreign_opcode_name(unsigned char opcode);
 
 }  // namespace convoy::pickle

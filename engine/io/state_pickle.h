@@ -14,11 +14,17 @@ namespace convoy {
 /// Returns the bytes of storage `key`. Throws Error if there is none.
 using StorageReader = std::function<std::string(std::string_view key)>;
 
-/// The state dict that `pickle` describes, in the same order. `max_elements` limits the elements of all
-/// tensors together. The file's size alone does not limit them, because tensors may share a storage. Throws
-/// Error that names the tensor.
-StateDict state_from_pickle(std::string_view pickle, const StorageReader& read_storage,
-                            std::uint64_t max_elements);
+struct PickledState {
+  StateDict state;
+  std::string place;  // of a state dict within a training checkpoint: "model" in quotes; else empty
+};
+
+/// The state dict that `pickle` describes, in the same order: the dict itself, or the only dict of tensors
+/// that it holds, one or two levels below. `max_elements` limits the elements of all tensors together. The
+/// file's size alone does not limit them, because tensors may share a storage. Throws Error that names the
+/// tensor.
+PickledState state_from_pickle(std::string_view pickle, const StorageReader& read_storage,
+                               std::uint64_t max_elements);
 
 /// The pickle of an OrderedDict of contiguous tensors. Tensor k is in storage "k". Throws Error if two
 /// tensors have the same name, if a name is not a tensor name (see is_tensor_name), or if the number of

@@ -15,6 +15,7 @@
 namespace convoy {
 namespace {
 
+using pickle::Foreign;
 using pickle::Global;
 using pickle::None;
 using pickle::Object;
@@ -84,6 +85,10 @@ StorageRecord storage_record(const Value& value) {
   const std::span<const Value> id = tuple(reference->elements.at(0), "storage reference");
   if (id.size() != 5 || id[0] != Value(std::string_view("storage"))) {
     throw Error("its storage reference is malformed");
+  }
+  if (const auto* const foreign = std::get_if<Foreign>(&id[1])) {
+    throw Error(fmt::format("tensors of type {} are not supported; convert them with .float()",
+                            quote(foreign->name)));
   }
   const std::optional<ElementType> type = element_type(id[1]);
   const auto* const key = std::get_if<std::string_view>(&id[2]);

@@ -33,6 +33,14 @@ void TorchArchive::add(zip_uint64_t index) {
       ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
   if ((stat.valid & kNeeded) != kNeeded) throw Error(fmt::format("its zip entry {} is damaged", index));
   const std::string_view name = stat.name;
+  if (index == 0) root_ = name.substr(0, name.find('/') + 1);
+  if (const std::string_view below = name.starts_with(root_) ? name.substr(root_.size()) : "";
+      below == "constants.pkl" || below.starts_with("code/")) {
+    throw Error(
+        "it is a TorchScript archive, as torch.jit.save and libtorch's torch::save write it; take its state "
+        "dict: "
+        "torch.save(torch.jit.load(file).state_dict(), new_file)");
+  }
   if (stat.comp_method != ZIP_CM_STORE || stat.comp_size != stat.size ||
       stat.encryption_method != ZIP_EM_NONE) {
     throw Error(
@@ -40,7 +48,6 @@ void TorchArchive::add(zip_uint64_t index) {
                     "save it again with torch.save",
                     quote(name)));
   }
-  if (index == 0) root_ = name.substr(0, name.find('/') + 1);
   if (root_.empty() || !name.starts_with(root_)) {
     throw Error(fmt::format(
         "its zip entry {} lies outside the archive's folder, so torch.save did not write it", quote(name)));

@@ -38,6 +38,7 @@ class Machine {
   // The objects.
   Object* make(Object::Kind kind, std::vector<Value> elements);
   Object& top_object(Object::Kind kind, std::string_view name);
+  bool top_is_foreign();
   void extend(Object::Kind kind, std::string_view name, std::vector<Value> elements);
   Object* pop_tuple(std::string_view what);
 
@@ -104,8 +105,16 @@ Object& Machine::top_object(Object::Kind kind, std::string_view name) {
   return **object;
 }
 
+/// Whether the object on the stack is one that a foreign global would have made.
+bool Machine::top_is_foreign() {
+  const auto* const object = std::get_if<Object*>(&top());
+  return object != nullptr && (*object)->kind == Object::Kind::call &&
+         std::holds_alternative<Foreign>((*object)->elements.at(0));
+}
+
 void Machine::extend(Object::Kind kind, std::string_view name, std::vector<Value> elements) {
   if (kind == Object::Kind::dict && elements.size() % 2 != 0) fail("a dict key without a value");
+  if (top_is_foreign()) return;  // a subclass of dict or list
   std::vector<Value>& target = top_object(kind, name).elements;
   target.insert(target.end(), elements.begin(), elements.end());
 }
@@ -135,9 +144,11 @@ void Machine::mark() {
   marks_.push_back(stack_.size());
 }
 
+// Also for NEWOBJ, which makes an object of a class.
 void Machine::reduce() {
   Object* const arguments = pop_tuple("the argument list of a call");
   const Value callee = pop();
+  if (std::holds_alternative<Foreign>(callee)) return push(make(Object::Kind::call, {callee, arguments}));
   const auto* const global = std::get_if<Global>(&callee);
   if (global == nullptr) fail("a call of something that is not a global");
   switch (*global) {
@@ -157,6 +168,7 @@ void Machine::reduce() {
 void Machine::build() {
   const Value state = pop();
   const auto* const attributes = std::get_if<Object*>(&state);
+  if (top_is_foreign()) return;
   top_object(Object::Kind::dict, "dict");
   if (attributes == nullptr || (*attributes)->kind != Object::Kind::dict ||
       (*attributes)->elements.size() != 2 ||
@@ -241,13 +253,14 @@ void Machine::step(Opcode opcode) {
     case Opcode::long_bin_get:
       return get(in_.take_unsigned(opcode == Opcode::bin_get ? 1 : 4));
     case Opcode::reduce:
+    case Opcode::new_obj:
       return reduce();
     case Opcode::build:
       return build();
     case Opcode::bin_persid:
       return persistent_id();
     default:
-      fail(fmt::format("opcode {} has no place in a state dict",
+      fail(fmt::format("opcode {} has no place in a checkpoint",
                        foreign_opcode_name(static_cast<unsigned char>(opcode))));
   }
 }

@@ -1,5 +1,6 @@
-// An unpickler that can build state dicts and nothing else. It never calls a function that a pickle names.
-// The few globals that it knows become values of an enum, all others are refused.
+// An unpickler that can build state dicts and nothing else. It never calls or imports what a pickle names.
+// The few globals that it knows become values of an enum. Of all others the names are kept, so that a NumPy
+// number beside a state dict does no harm, and a message can say what a file holds instead of one.
 #pragma once
 
 #include <cstdint>
@@ -23,20 +24,28 @@ enum class Global {
   long_storage,
 };
 
+/// Any other global: a name, and nothing else.
+struct Foreign {
+  std::string_view module;
+  std::string_view name;
+
+  bool operator==(const Foreign&) const = default;
+};
+
 struct Object;
 struct None {
   bool operator==(const None&) const = default;
 };
 
-using Value = std::variant<None, bool, std::int64_t, double, std::string_view, Global, Object*>;
+using Value = std::variant<None, bool, std::int64_t, double, std::string_view, Global, Foreign, Object*>;
 
 /// A value that has elements.
 struct Object {
   enum class Kind {
     tuple,
     list,
-    dict,           // keys and values in turn, in the pickle's order, also duplicate keys
-    call,           // a global and its tuple of arguments; the call is not made
+    dict,  // keys and values in turn, in the pickle's order, also duplicate keys
+    call,  // a global and its tuple of arguments; the call is not made, and what is added to it is dropped
     persistent_id,  // one element: the tuple that torch.save wrote for a storage
   };
   Kind kind;
@@ -51,8 +60,8 @@ struct Document {
 };
 
 /// Reads one pickle of protocol 2, which must end with `bytes`. Strings are views into `bytes`. Throws Error,
-/// with the position and what was found there, for a truncated or malformed pickle, an opcode or a global
-/// that no state dict has, and for more than 16 MiB, 2^20 objects or 2^20 memo entries.
+/// with the position and what was found there, for a truncated or malformed pickle, an opcode that torch.save
+/// does not write, and for more than 16 MiB, 2^20 objects or 2^20 memo entries.
 Document unpickle(std::string_view bytes);
 
 }  // namespace convoy::pickle

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
 
 #include "convoy/host_tensor.h"
 
@@ -15,8 +17,12 @@ namespace convoy {
 void save_checkpoint(const StateDict& state, const std::filesystem::path& file);
 
 /// Reads a state dict that Convoy or PyTorch (1.6 or newer) saved: a dict or OrderedDict of contiguous or
-/// strided tensors of float16, bfloat16, float32, float64, int32 or int64. Other opcodes, globals and nesting
-/// are refused and never executed. Throws Error that names the file, what is wrong in it, and where.
-StateDict load_checkpoint(const std::filesystem::path& file);
+/// strided tensors of float16, bfloat16, float32, float64, int32 or int64. In a training checkpoint, it is
+/// the only dict of tensors; then `say` is called with a line that tells where it was. Nothing that the file
+/// names is imported or called. Throws Error that names the file, what is wrong in it, where, and for files
+/// of another kind what to do. `match_state` (state.h) brings what PyTorch saved under other names to a
+/// model.
+StateDict load_checkpoint(const std::filesystem::path& file,
+                          const std::function<void(const std::string& line)>& say = {});
 
 }  // namespace convoy

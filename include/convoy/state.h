@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,13 @@ StateDict initial_state(const Model& model, std::uint64_t seed);
 /// Throws Error unless `state` has exactly the model's names and shapes, in any order. The message names
 /// `source`, where the state came from, and the first tensor that is missing, unexpected or of another shape.
 void check_state(const Model& model, const StateDict& state, const std::string& source);
+
+/// The state under the model's names, where it was saved from a model that wraps it: the parts `module` (of
+/// DataParallel) and `_orig_mod` (of torch.compile) are left out of names, and a prefix that all names have.
+/// `num_batches_tracked` is 0 where it is missing, as it is in PyTorch. `say` is called with a line that
+/// names `source` if names were changed. Throws as check_state.
+StateDict match_state(const Model& model, StateDict state, const std::string& source,
+                      const std::function<void(const std::string& line)>& say = {});
 
 /// Throws Error if a value is not a finite float. The message names `source`, where the state came from, and
 /// the first tensor that has such a value.

@@ -64,6 +64,18 @@ std::vector<std::uint64_t> bits_of(const HostTensor& tensor) {
   return bits;
 }
 
+TEST_F(Checkpoint, TorchScriptIsNamed) {
+  for (const char* entry : {"constants.pkl", "code/__torch__.py"}) {
+    auto entries = sound_entries();
+    entries.push_back({entry, "x"});
+    EXPECT_THAT(
+        error_of_entries(entries),
+        HasSubstr(
+            "it is a TorchScript archive, as torch.jit.save and libtorch's torch::save write it; take its "
+            "state dict: torch.save(torch.jit.load(file).state_dict(), new_file)"));
+  }
+}
+
 TEST_F(Checkpoint, RoundTripKeepsTheConvNet) { EXPECT_EQ(round_trip(convnet_state()), convnet_state()); }
 
 TEST_F(Checkpoint, RoundTripKeepsEveryBit) {
@@ -153,6 +165,16 @@ TEST_F(Checkpoint, RefusesWhatIsNoFile) {
 TEST_F(Checkpoint, RefusesOtherFormats) {
   EXPECT_THAT(error_of_bytes(""), HasSubstr("it is not a file that torch.save wrote"));
   EXPECT_THAT(error_of_bytes("P"), HasSubstr("it is not a file that torch.save wrote"));
+  const std::pair<std::string, const char*> others[] = {
+      {"\x48\x01\0\0\0\0\0\0{\"w\": {\"dtype\": \"F32\"}}"s,
+       "it is a safetensors file; convert it: torch.save("},
+      {"\x80\x04\x95", "it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save("},
+      {"\x93NUMPY\x01", "it is a NumPy array; save a state dict with torch.save(model.state_dict(), file)"},
+      {"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras saves weights"},
+      {"\x1f\x8b\x08", "it is compressed with gzip; unpack it first"},
+      {"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS"},
+      {"<!DOCTYPE html>", "it is a web page, not a checkpoint"}};
+  for (const auto& [bytes, advice] : others) EXPECT_THAT(error_of_bytes(bytes), HasSubstr(advice));
   EXPECT_THAT(error_of_bytes(std::string(1000, 'x')), HasSubstr("it is not a file that torch.save wrote"));
   EXPECT_THAT(error_of_bytes("PK\x03\x04 and no more"),
               HasSubstr("it is a truncated or damaged zip archive"));

@@ -30,7 +30,7 @@ std::string six_floats(std::string_view key) {
 }
 
 StateDict read(const std::string& pickle, std::uint64_t max_elements = 1000) {
-  return state_from_pickle(pickle, six_floats, max_elements);
+  return state_from_pickle(pickle, six_floats, max_elements).state;
 }
 
 HostTensor read_one(const TensorText& text) {
@@ -63,7 +63,8 @@ TEST(StatePickle, SharedStoragesAreReadOnce) {
   const std::string pickle =
       PickleAssembler::state().entry("a", {}).entry("b", {.shape = {6}, .strides = {1}}).stop();
   const StateDict state = state_from_pickle(
-      pickle, [&](std::string_view key) { return ++reads, six_floats(key); }, 12);
+                              pickle, [&](std::string_view key) { return ++reads, six_floats(key); }, 12)
+                              .state;
   EXPECT_EQ(reads, 1);
   EXPECT_EQ(state[0].second.values, state[1].second.values);
   EXPECT_THAT(error_of([&] { read(pickle, 11); }), HasSubstr("tensor \"b\": it makes the tensors larger"));
@@ -163,16 +164,70 @@ TEST(StatePickle, RefusesWhatIsNoStateDict) {
   EXPECT_TRUE(read("\x80\x02}.").empty());
 }
 
-TEST(StatePickle, SaysWhatToDoWithATrainingCheckpoint) {
-  const std::string nested =
-      PickleAssembler::state().string("model").ordered_dict().entry("w", {}).raw("s").stop();
-  EXPECT_THAT(error_of_pickle(nested),
-              HasSubstr("\"model\" is no tensor, as in a training checkpoint; save the "
-                        "model's state dict alone: torch.save(model.state_dict(), file)"));
-  for (const char* value : {"]", "K\x03", "N", "\x88", ")"}) {
-    EXPECT_THAT(error_of_pickle(PickleAssembler::state().string("epoch").raw(value).raw("s").stop()),
-                HasSubstr("\"epoch\" is no tensor"));
+/// A dict with one tensor.
+PickleAssembler& add_state(PickleAssembler& to, std::string_view key) {
+  return to.string(key).ordered_dict().entry("w", {}).raw("s");
+}
+
+TEST(StatePickle, FindsTheOnlyStateDictOfATrainingCheckpoint) {
+  for (const char* key : {"model", "state_dict", "net", "model_state_dict", "weights"}) {
+    // The state of an optimizer holds tensors, too: {"optimizer": {"state": {0: {"exp_avg": ...}}}}.
+    PickleAssembler pickle =
+        PickleAssembler::state().string("epoch").raw("K\x03s").string("optimizer").raw("}");
+    pickle.string("state").raw("}K\x00}"s).entry("exp_avg", {}).raw("sss");
+    add_state(pickle, key)
+        .string("best")
+        .tensor({})
+        .raw("s")
+        .string("acc")
+        .global("numpy.core.multiarray", "scalar")
+        .global("numpy", "dtype");
+    pickle.string("f8").raw("\x89\x88\x87R(K\x03").string("<").raw("NNNtb").string("bytes").raw("\x86Rs");
+    const PickledState found = state_from_pickle(pickle.stop(), six_floats, 1000);
+    EXPECT_EQ(found.place, "\"" + std::string(key) + "\"");
+    ASSERT_EQ(found.state.size(), 1U);
+    EXPECT_EQ(found.state[0].first, "w");
+    EXPECT_THAT(found.state[0].second.values, ElementsAre(0, 1, 2, 3, 4, 5));
   }
+  PickleAssembler deeper = PickleAssembler::state().string("state").raw("}");
+  EXPECT_EQ(state_from_pickle(add_state(deeper, "model").raw("s").stop(), six_floats, 1000).place,
+            "\"state\" -> \"model\"");
+  EXPECT_EQ(state_from_pickle(PickleAssembler::state().entry("w", {}).stop(), six_floats, 1000).place, "");
+}
+
+TEST(StatePickle, SaysWhatToDoWithATrainingCheckpoint) {
+  PickleAssembler two = PickleAssembler::state();
+  add_state(two, "model");
+  EXPECT_THAT(
+      error_of_pickle(add_state(two, "ema").stop()),
+      HasSubstr("several state dicts, as under \"model\" and \"ema\"; save the one that is meant alone"));
+  for (const char* value : {"]", "K\x03", "N", "\x88", ")"}) {
+    EXPECT_THAT(
+        error_of_pickle(PickleAssembler::state().string("epoch").raw(value).raw("s").stop()),
+        HasSubstr("\"epoch\" is no tensor, as in a training checkpoint; save the model's state dict alone: "
+                  "torch.save(model.state_dict(), file)"));
+  }
+  EXPECT_THAT(
+      error_of_pickle(
+          PickleAssembler::state().entry("w", {}).string("x").global("numpy", "array").raw(")Rs").stop()),
+      HasSubstr("\"x\" is no tensor but an object of \"numpy.array\""));
+}
+
+TEST(StatePickle, SaysWhatToDoWithAWholeModule) {
+  EXPECT_THAT(
+      error_of_pickle(PickleAssembler().raw("\x80\x02").global("__main__", "Net").raw(")\x81}b").stop()),
+      HasSubstr(
+          "it holds an object of \"__main__.Net\", as torch.save(model, file) pickles a whole module; save "
+          "the model's state dict alone: torch.save(model.state_dict(), file)"));
+}
+
+// A dict that is referred to from a million places is looked at once.
+TEST(StatePickle, SharedDictsTakeNoTime) {
+  PickleAssembler many = PickleAssembler::state().string("first").raw("}q\x01");
+  for (int i = 0; i < 20000; ++i) many.string(std::to_string(i)).raw("K\x01s");
+  many.raw("s");
+  for (int i = 0; i < 20000; ++i) many.string(std::to_string(i)).raw("h\x01s");
+  EXPECT_THAT(error_of_pickle(many.stop()), HasSubstr("\"first\" is no tensor"));
 }
 
 TEST(StatePickle, RefusesIntegersThatADoubleCannotHold) {
@@ -184,7 +239,7 @@ TEST(StatePickle, RefusesIntegersThatADoubleCannotHold) {
     const std::string bytes(reinterpret_cast<const char*>(&value), sizeof value);
     return state_from_pickle(
                pickle, [&](std::string_view) { return bytes; }, 1)
-        .at(0)
+        .state.at(0)
         .second;
   };
   for (const std::int64_t limit : {1LL << 53, -(1LL << 53)}) {

@@ -148,6 +148,68 @@ TEST(CheckState, AcceptsAnyOrder) {
   check_state(convnet(), state, "model.ckpt");
 }
 
+/// The state under other names.
+template <typename Rename>
+StateDict renamed(StateDict state, Rename rename) {
+  for (auto& [name, tensor] : state) name = rename(name);
+  return state;
+}
+
+TEST(MatchState, LeavesOutWhatWrappersPutIntoNames) {
+  const StateDict state = initial_state(convnet(), 1);
+  const struct {
+    std::string before;  // in front of all names
+    std::string inside;  // behind their first dot
+    std::string told;
+  } cases[] = {
+      {"", "", ""},
+      {"module.", "", "a.pt: 'module.' left out of the tensors' names"},
+      {"_orig_mod.", "", "a.pt: '_orig_mod.' left out of the tensors' names"},
+      {"module._orig_mod.", "", "a.pt: 'module._orig_mod.' left out of the tensors' names"},
+      {"", "_orig_mod.", "a.pt: the parts 'module.' and '_orig_mod.' left out of the tensors' names"},
+      {"model.", "", "a.pt: 'model.' left out of the tensors' names"},
+      {"net.module.", "", "a.pt: 'net.module.' left out of the tensors' names"}};
+  for (const auto& [before, inside, told] : cases) {
+    SCOPED_TRACE(before + " " + inside);
+    const StateDict wrapped = renamed(state, [&](const std::string& name) {
+      const std::size_t behind = name.find('.') + 1;
+      return before + name.substr(0, behind) + inside + name.substr(behind);
+    });
+    std::string said;
+    EXPECT_EQ(match_state(convnet(), wrapped, "a.pt", [&](const std::string& line) { said = line; }), state);
+    EXPECT_EQ(said, told);
+  }
+}
+
+TEST(MatchState, LeavesALayerItsNameEvenIfItIsAWrappers) {
+  const Model model{"m", {1, 2, 2}, {{"flat", Flatten{}}, {"module.fc", Linear{4, 2}}}};
+  const StateDict state = initial_state(model, 1);
+  EXPECT_EQ(match_state(model, state, "a.pt"), state);
+  EXPECT_EQ(match_state(model, renamed(state, [](const std::string& name) { return "net." + name; }), "a.pt"),
+            state);
+}
+
+TEST(MatchState, FillsInCountersAndDropsThatOfAnAveragedModel) {
+  StateDict state = initial_state(convnet(), 1);
+  std::erase_if(state, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
+  ASSERT_EQ(state.size(), 14u);
+  state.emplace_back("n_averaged", zeros({}, DType::int64));
+  const StateDict matched = match_state(convnet(), state, "a.pt");
+  ASSERT_EQ(matched.size(), 16u);
+  EXPECT_EQ(*find(matched, "layer2.1.num_batches_tracked"), zeros({}, DType::int64));
+}
+
+TEST(MatchState, RefusesWhatStaysAnotherModels) {
+  StateDict state =
+      renamed(initial_state(convnet(), 1), [](const std::string& name) { return "module." + name; });
+  state[14].second = zeros({10, 800});
+  EXPECT_THAT([&] { match_state(convnet(), state, "a.pt"); },
+              ThrowsMessage<Error>(
+                  "a.pt: 'fc.weight' is [10, 800], but [10, 1568] in model 'convnet'; is it the state "
+                  "of another model?"));
+  EXPECT_THROW(match_state(convnet(), {}, "a.pt"), Error);
+}
+
 TEST(CheckState, NamesWhatIsWrong) {
   const auto expect = [](const StateDict& state, const std::string& problem) {
     EXPECT_THAT([&] { check_state(convnet(), state, "a.ckpt"); },
