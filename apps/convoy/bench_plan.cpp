@@ -126,7 +126,7 @@ void add_plan_flag(CLI::App& command, std::string& device) {
 
 int plan_bench(const PlanBench& bench) {
   DeviceOptions options = bench.device.options;
-  options.say = [](const std::string& line, Remedy) { say("note: " + line); };
+  options.say = [](const std::string& line, Remedy) { say_note(line); };
   const std::string dataset = bench.data.dataset.empty() ? "mnist" : bench.data.dataset;
   const Model model = resolve_model(bench.model, image_format(dataset));
   const auto backend = cuda_module().make_described(bench.described, options);

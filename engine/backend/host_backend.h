@@ -97,7 +97,7 @@ class HostFiniteCheck final : public FiniteCheck {
 /// A backend whose work is done when a call returns. Layers, memory and optimizers are for its heirs.
 class HostBackend : public Backend {
  public:
-  TensorPtr make_activation(const Shape& shape) final { return make_tensor(shape, DType::float32); }
+  TensorPtr make_activation(const Shape& shape) override { return make_tensor(shape, DType::float32); }
 
   std::unique_ptr<Metrics> make_metrics() final { return std::make_unique<HostMetrics>(); }
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) final;

@@ -173,6 +173,7 @@ class Bench {
   static PoolPlane half_sized(const Window& window, std::int64_t lanes) {
     return {.window = window,
             .lanes = lanes,
+            .pixel = lanes,
             .height = kSide * kRow / lanes,
             .width = kSide,
             .output_height = kSide * kRow / lanes / 2,
@@ -212,7 +213,7 @@ class Bench {
           normalize_and_pool({.plane = plane,
                               .x = x_.plane(i),
                               .y = dy_.plane(i),
-                              .deviation = other_.plane(i),
+                              .winner = other_.plane(i),
                               .tap = tap(i),
                               .mean = mean_,
                               .scale = scale_,
@@ -222,10 +223,11 @@ class Bench {
       add(name + ": gradient sums", 0.25 + 0.25 + 0.0625, [this, tap] {
         for_each_plane(x_, [&](std::int64_t i) {
           DoubleRow sum{}, products{};
-          add_pooled_gradients({.deviation = other_.plane(i),
+          add_pooled_gradients({.winner = other_.plane(i),
                                 .tap = tap(i),
                                 .dy = dy_.plane(i),
                                 .size = Planes::plane_size() / 4,
+                                .mean = mean_,
                                 .sum = sum,
                                 .products = products});
         });
@@ -250,10 +252,11 @@ class Bench {
     const auto span = [](const Planes& planes) {
       return std::span<float>(planes.data(), static_cast<std::size_t>(planes.floats()));
     };
-    add("ReLU", 2, [this, span] { combine_all(mask_by_relu, span(x_), span(x_), span(out_)); });
-    add("ReLU: dx", 3, [this, span] { combine_all(mask_by_relu, span(x_), span(dy_), span(out_)); });
-    add("add", 3, [this, span] { combine_all(cpu::add, span(x_), span(dy_), span(out_)); });
-    add("multiply (dropout)", 3, [this, span] { combine_all(multiply, span(x_), span(dy_), span(out_)); });
+    add("ReLU", 2, [this, span] { combine_all<float>(mask_by_relu, span(x_), span(x_), span(out_)); });
+    add("ReLU: dx", 3, [this, span] { combine_all<float>(mask_by_relu, span(x_), span(dy_), span(out_)); });
+    add("add", 3, [this, span] { combine_all<float>(cpu::add, span(x_), span(dy_), span(out_)); });
+    add("multiply (dropout)", 3,
+        [this, span] { combine_all<float>(multiply, span(x_), span(dy_), span(out_)); });
   }
 
   void add_optimizer_loops() {

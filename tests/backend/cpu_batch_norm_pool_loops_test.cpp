@@ -68,6 +68,7 @@ class Plane {
   PoolPlane pool() const {
     return {.window = c_.window,
             .lanes = lanes_,
+            .pixel = lanes_,
             .height = c_.height,
             .width = c_.width,
             .output_height = output_height(),
@@ -76,7 +77,7 @@ class Plane {
 
   std::vector<float> x, dy;
   Row mean{}, scale{}, shift{}, slope{}, constant{};
-  std::vector<float> y, deviation, dx;  // expected
+  std::vector<float> y, winner, dx;  // expected
   std::vector<std::uint8_t> tap;
 
  private:
@@ -93,7 +94,7 @@ class Plane {
     const std::int64_t lane = output % lanes_, kernel_width = c_.window.kernel_size[1];
     const std::int64_t row = output / lanes_ / output_width() * c_.window.stride[0];
     const std::int64_t column = output / lanes_ % output_width() * c_.window.stride[1];
-    float best = 0.0f, its_deviation = 0.0f;
+    float best = 0.0f, its_x = 0.0f;
     std::uint8_t its_tap = kNoTap;
     std::size_t where = 0;
     for (std::int64_t k = 0; k < c_.window.kernel_size[0] * kernel_width; ++k) {
@@ -103,12 +104,12 @@ class Plane {
       const float value = d * scale[at(lane)] + shift[at(lane)];
       if (std::isnan(best) || value <= best) continue;
       best = value;
-      its_deviation = d;
+      its_x = x[here];
       its_tap = static_cast<std::uint8_t>(k);
       where = here;
     }
     y.push_back(best);
-    deviation.push_back(its_deviation);
+    winner.push_back(its_x);
     tap.push_back(its_tap);
     if (its_tap != kNoTap) dx[where] = scale[at(lane)] * dy[at(output)] + dx[where];
   }
@@ -140,25 +141,25 @@ void for_each_plane(Check check) {
 
 TEST_P(CpuBatchNormPoolLoops, NormalizeAndPool) {
   for_each_plane([](const Plane& plane) {
-    std::vector<float> y(plane.y.size() + 1, 7.0f), deviation(y), alone(y);
+    std::vector<float> y(plane.y.size() + 1, 7.0f), winner(y), alone(y);
     std::vector<std::uint8_t> tap(plane.tap.size() + 1, 77);
-    NormalizedPool pool{.plane = plane.pool(),
-                        .x = plane.x.data(),
-                        .y = y.data(),
-                        .deviation = deviation.data(),
-                        .tap = tap.data(),
-                        .mean = plane.mean,
-                        .scale = plane.scale,
-                        .shift = plane.shift};
+    NormalizedPool<float> pool{.plane = plane.pool(),
+                               .x = plane.x.data(),
+                               .y = y.data(),
+                               .winner = winner.data(),
+                               .tap = tap.data(),
+                               .mean = plane.mean,
+                               .scale = plane.scale,
+                               .shift = plane.shift};
     normalize_and_pool(pool);
     expect_same(y, plane.y, "y");
-    expect_same(deviation, plane.deviation, "deviation");
+    expect_same(winner, plane.winner, "winner");
     EXPECT_EQ(tap.back(), 77) << "written past the end";
     tap.pop_back();
     EXPECT_EQ(tap, plane.tap);
 
     pool.y = alone.data();
-    pool.deviation = nullptr;
+    pool.winner = nullptr;
     pool.tap = nullptr;
     normalize_and_pool(pool);
     expect_same(alone, plane.y, "y alone");
@@ -176,12 +177,14 @@ TEST_P(CpuBatchNormPoolLoops, AddPooledGradients) {
         continue;
       }
       expected_sum[i % kRow] += dy[i];
-      expected_products[i % kRow] += double{dy[i]} * double{plane.deviation[i]};
+      expected_products[i % kRow] +=
+          double{dy[i]} * double{plane.winner[i] - plane.mean[i % at(plane.pool().lanes)]};
     }
-    add_pooled_gradients({.deviation = plane.deviation.data(),
+    add_pooled_gradients({.winner = plane.winner.data(),
                           .tap = plane.tap.data(),
                           .dy = dy.data(),
                           .size = plane.outputs(),
+                          .mean = plane.mean,
                           .sum = sum,
                           .products = products});
     for (std::size_t j = 0; j < sum.size(); ++j) {

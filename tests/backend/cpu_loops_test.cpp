@@ -206,6 +206,7 @@ TEST_P(CpuLoops, MaxPoolTakesTheFirstMaximumAndTheFirstNan) {
     }
     const PoolPlane plane{.window = window,
                           .lanes = lanes,
+                          .pixel = lanes,
                           .height = 1,
                           .width = 3 * count,
                           .output_height = 1,
@@ -258,6 +259,7 @@ TEST_P(CpuLoops, MaxPoolInPaddingAndItsGradient) {
 
     const PoolPlane plane{.window = window,
                           .lanes = lanes,
+                          .pixel = lanes,
                           .height = kHeight,
                           .width = kWidth,
                           .output_height = kOutputHeight,

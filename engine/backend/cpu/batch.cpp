@@ -13,29 +13,35 @@ namespace convoy::cpu {
 namespace {
 
 /// What each byte becomes, for one channel.
-using ByteTable = std::array<float, 256>;
+template <typename T>
+using ByteTable = std::array<T, 256>;
 
-std::vector<ByteTable> byte_tables(const Dataset& dataset) {
+void assign(float& to, float value) { to = value; }
+void assign(Bfloat16& to, float value) { to = rounded(value); }
+
+template <typename T>
+std::vector<ByteTable<T>> byte_tables(const Dataset& dataset) {
   const auto channels = static_cast<std::size_t>(dataset.image[0]);
   const auto at = [](const std::vector<float>& values, std::size_t c) {
     return values[values.size() == 1 ? 0 : c];
   };
-  std::vector<ByteTable> tables(channels);
+  std::vector<ByteTable<T>> tables(channels);
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = at(dataset.normalization.mean, c), std = at(dataset.normalization.std, c);
     for (std::size_t byte = 0; byte < 256; ++byte) {
-      tables[c][byte] = static_cast<float>((static_cast<double>(byte) / 255.0 - mean) / std);
+      assign(tables[c][byte], static_cast<float>((static_cast<double>(byte) / 255.0 - mean) / std));
     }
   }
   return tables;
 }
 
+template <typename T>
 class BatchOperation final : public Operation {
  public:
   BatchOperation(HostDataset& dataset, std::shared_ptr<CpuTensor> images, std::shared_ptr<CpuTensor> labels,
                  const AugmentationSource& augmentation)
       : dataset_(dataset),
-        tables_(byte_tables(dataset.dataset())),
+        tables_(byte_tables<T>(dataset.dataset())),
         images_(std::move(images)),
         labels_(std::move(labels)),
         augmentation_(augmentation),
@@ -47,7 +53,7 @@ class BatchOperation final : public Operation {
     const auto samples = dataset_.next(labels_->integers().size());
     const auto count = static_cast<std::int64_t>(samples.size());
     const std::int64_t pixels = dataset_.dataset().image.count();
-    float* const images = images_->floats().data();
+    T* const images = images_->template values<T>().data();
     std::int32_t* const labels = labels_->integers().data();
 #pragma omp parallel for schedule(static) if (count * pixels >= kParallelFrom)
     for (std::int64_t n = 0; n < count; ++n) {
@@ -67,21 +73,21 @@ class BatchOperation final : public Operation {
 
  private:
   /// Writes a sample's pixels [C, H, W], normalised.
-  void write_image(std::uint32_t sample, float* out) const {
+  void write_image(std::uint32_t sample, T* out) const {
     const std::int64_t plane = dataset_.dataset().image[1] * dataset_.dataset().image[2];
     const std::uint8_t* bytes = bytes_of(sample);
-    for (const ByteTable& table : tables_) {
+    for (const ByteTable<T>& table : tables_) {
       for (std::int64_t p = 0; p < plane; ++p) *out++ = table[*bytes++];
     }
   }
 
   /// The same, shifted and flipped: line by line, the part inside the image between two edges.
-  void write_image(std::uint32_t sample, float* out, const Augmentation& augmentation) const {
+  void write_image(std::uint32_t sample, T* out, const Augmentation& augmentation) const {
     const std::int64_t height = dataset_.dataset().image[1], width = dataset_.dataset().image[2];
     const std::int64_t begin = std::max<std::int64_t>(0, -augmentation.dx);
     const std::int64_t end = std::min<std::int64_t>(width, width - augmentation.dx);
     const std::uint8_t* plane = bytes_of(sample);
-    for (const ByteTable& table : tables_) {
+    for (const ByteTable<T>& table : tables_) {
       for (std::int64_t y = 0; y < height; ++y, out += width) {
         std::fill(out, out + width, table[0]);
         const std::int64_t from = y + augmentation.dy;
@@ -102,7 +108,7 @@ class BatchOperation final : public Operation {
   }
 
   HostDataset& dataset_;
-  std::vector<ByteTable> tables_;  // one for each channel
+  std::vector<ByteTable<T>> tables_;  // one for each channel
   std::shared_ptr<CpuTensor> images_, labels_;
   const AugmentationSource augmentation_;
   const bool augments_;
@@ -113,18 +119,20 @@ class BatchOperation final : public Operation {
 OperationPtr CpuBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                     const AugmentationSource& augmentation) {
   auto& ours = own<HostDataset>("batch: the data set", dataset);
-  auto bound_images = as_floats("batch: images", images);
+  auto bound_images = as_reals("batch: images", images);
   auto bound_labels = as_integers("batch: labels", labels);
   require_images("batch: images", bound_images->shape());
   const std::int64_t batch = bound_images->shape()[0];
   const Shape& image = ours.dataset().image;
   require_shape("batch: images", bound_images->shape(), {batch, image[0], image[1], image[2]});
   require_shape("batch: labels", bound_labels->shape(), {batch});
-  if (bound_images->layout() != plain_layout(bound_images->shape())) {
+  if (bound_images->layout() != plain_layout(dims_of(bound_images->shape()), bound_images->type())) {
     throw UsageError("batch: the images must be a tensor of their own, not another operation's output");
   }
-  return std::make_unique<BatchOperation>(ours, std::move(bound_images), std::move(bound_labels),
-                                          augmentation);
+  return by_type(*bound_images, [&]<typename T>() -> OperationPtr {
+    return std::make_unique<BatchOperation<T>>(ours, std::move(bound_images), std::move(bound_labels),
+                                               augmentation);
+  });
 }
 
 }  // namespace convoy::cpu

@@ -10,21 +10,21 @@
 namespace convoy::cpu {
 namespace {
 
+template <typename T>
 class BatchNormOperation final : public Operation {
  public:
   BatchNormOperation(Device& device, const BatchNorm2d& layer, bool fuse_relu, Bound x,
                      const BatchNormTensors& tensors)
       : relu_(fuse_relu),
         x_(std::move(x)),
-        layout_(ChannelRows::layout_of(*x_.value)),
-        rows_(*ChannelRows::of(x_.shape(), layout_)),
+        rows_(ChannelRows::of(*x_.value)),
         channels_(layer, tensors, x_.shape(), rows_),
-        input_(Relaid::input(device, x_.value->memory(), layout_)) {
+        input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
     const bool with_grad = x_.grad || channels_.with_grad();
     if (with_grad) check_batch_statistics(x_.shape());
-    output_ = make_variable(device, x_.shape(), layout_, with_grad);
+    output_ = make_variable(device, x_.shape(), rows_.layout(), with_grad);
     y_ = Bound("BatchNorm2d: output", output_);
-    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), layout_));
+    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), rows_.layout()));
   }
 
   void forward(Phase phase) override {
@@ -36,10 +36,11 @@ class BatchNormOperation final : public Operation {
   void backward() override {
     if (!y_.grad) return;
     channels_.sum_gradients([&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& products) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       add_gradients({.x = x() + begin,
-                     .dy = y_.grad->floats().data() + begin,
+                     .dy = y_.grad->template values<T>().data() + begin,
                      .size = rows_.plane_size,
+                     .row = rows_.row(),
                      .mean = channels_.mean(block),
                      .scale = channels_.scale(block),
                      .shift = channels_.shift(block),
@@ -53,17 +54,18 @@ class BatchNormOperation final : public Operation {
   }
 
  private:
-  const float* x() const { return static_cast<const float*>(input_.memory().get_data_handle()); }
+  const T* x() const { return static_cast<const T*>(input_.memory().get_data_handle()); }
 
   void normalize_all() {
-    float* y = y_.value->floats().data();
+    T* y = y_.value->template values<T>().data();
 #pragma omp parallel for schedule(static)
     for (std::int64_t plane = 0; plane < rows_.planes(); ++plane) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       const std::int64_t block = plane % rows_.blocks;
       normalize({.x = x() + begin,
                  .y = y + begin,
                  .size = rows_.plane_size,
+                 .row = rows_.row(),
                  .mean = channels_.mean(block),
                  .scale = channels_.scale(block),
                  .shift = channels_.shift(block),
@@ -72,15 +74,16 @@ class BatchNormOperation final : public Operation {
   }
 
   void differentiate_all() {
-    auto* dx = static_cast<float*>(input_gradient_->memory().get_data_handle());
+    auto* dx = static_cast<T*>(input_gradient_->memory().get_data_handle());
 #pragma omp parallel for schedule(static)
     for (std::int64_t plane = 0; plane < rows_.planes(); ++plane) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       const std::int64_t block = plane % rows_.blocks;
       differentiate({.x = x() + begin,
-                     .dy = y_.grad->floats().data() + begin,
+                     .dy = y_.grad->template values<T>().data() + begin,
                      .dx = dx + begin,
                      .size = rows_.plane_size,
+                     .row = rows_.row(),
                      .mean = channels_.mean(block),
                      .scale = channels_.scale(block),
                      .shift = channels_.shift(block),
@@ -92,7 +95,6 @@ class BatchNormOperation final : public Operation {
 
   bool relu_;
   Bound x_, y_;
-  Layout layout_;
   ChannelRows rows_;
   BatchNormChannels channels_;
   Relaid input_;
@@ -105,7 +107,9 @@ OperationPtr CpuBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_rel
                                          const BatchNormTensors& tensors) {
   Bound bound("BatchNorm2d: input", x);
   output_shape(layer, bound.shape());  // refuses what does not fit
-  return std::make_unique<BatchNormOperation>(device_, layer, fuse_relu, std::move(bound), tensors);
+  return by_type(*bound.value, [&]<typename T>() -> OperationPtr {
+    return std::make_unique<BatchNormOperation<T>>(device_, layer, fuse_relu, std::move(bound), tensors);
+  });
 }
 
 }  // namespace convoy::cpu

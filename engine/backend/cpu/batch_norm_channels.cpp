@@ -37,7 +37,8 @@ BatchNormChannels::BatchNormChannels(const BatchNorm2d& layer, const BatchNormTe
   }
 }
 
-void BatchNormChannels::prepare(Phase phase, const float* x) {
+template <typename T>
+void BatchNormChannels::prepare(Phase phase, const T* x) {
   if (phase == Phase::training) {
     check_batch_statistics(x_shape_);
     measure(x);
@@ -57,14 +58,16 @@ void BatchNormChannels::set(std::size_t c, double mean, double variance) {
 }
 
 /// The mean of each channel over the first image.
-std::vector<float> BatchNormChannels::first_means(const float* x) const {
+template <typename T>
+std::vector<float> BatchNormChannels::first_means(const T* x) const {
   std::vector<float> means(static_cast<std::size_t>(rows_.padded_channels()));
   const Row zero{};
   for (std::int64_t block = 0; block < rows_.blocks; ++block) {
     DoubleRow sum{};
     DoubleRow squares{};
-    add_deviations({.x = x + block * rows_.plane_size,
+    add_deviations({.x = x + rows_.begin(block),
                     .size = rows_.plane_size,
+                    .row = rows_.row(),
                     .pivot = zero,
                     .sum = sum,
                     .squares = squares});
@@ -79,11 +82,13 @@ std::vector<float> BatchNormChannels::first_means(const float* x) const {
 
 // Sums of x - k and of its square, k being the mean of the first image: close enough to the batch's that
 // subtracting the square of the one from the other cancels little.
-void BatchNormChannels::measure(const float* x) {
+template <typename T>
+void BatchNormChannels::measure(const T* x) {
   const std::vector<float> pivot = first_means(x);
   sums_.run([&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& squares) {
-    add_deviations({.x = x + plane * rows_.plane_size,
+    add_deviations({.x = x + rows_.begin(plane),
                     .size = rows_.plane_size,
+                    .row = rows_.row(),
                     .pivot = rows_.spread(pivot, block),
                     .sum = sum,
                     .squares = squares});
@@ -114,5 +119,8 @@ void BatchNormChannels::finish_gradients() {
     slope_[i] = static_cast<float>(-scale_[i] * sums_.second(c) / count_ * inverse_std_[i] * inverse_std_[i]);
   }
 }
+
+template void BatchNormChannels::prepare(Phase, const float*);
+template void BatchNormChannels::prepare(Phase, const Bfloat16*);
 
 }  // namespace convoy::cpu

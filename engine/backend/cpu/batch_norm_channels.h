@@ -20,7 +20,8 @@ class BatchNormChannels {
   bool with_grad() const { return weight_.grad || bias_.grad; }
 
   /// Before a forward: from the statistics of a batch, which also move the running ones, or from these.
-  void prepare(Phase phase, const float* x);
+  template <typename T>
+  void prepare(Phase phase, const T* x);
 
   /// Sums over each channel of g and of g (x - mean), g being the gradient behind batch norm:
   /// `add(plane, block, sum, products)` as ChannelSums has it. Writes the gradients of weight and bias and
@@ -41,8 +42,10 @@ class BatchNormChannels {
 
  private:
   void set(std::size_t channel, double mean, double variance);
-  std::vector<float> first_means(const float* x) const;
-  void measure(const float* x);
+  template <typename T>
+  std::vector<float> first_means(const T* x) const;
+  template <typename T>
+  void measure(const T* x);
   void update(float& running, double batch) const;
   void finish_gradients();
 

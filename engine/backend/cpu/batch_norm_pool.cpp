@@ -10,6 +10,7 @@
 namespace convoy::cpu {
 namespace {
 
+template <typename T>
 class BatchNormPoolOperation final : public Operation {
  public:
   BatchNormPoolOperation(Device& device, const BatchNorm2d& layer, const MaxPool2d& pool, Bound x,
@@ -17,34 +18,34 @@ class BatchNormPoolOperation final : public Operation {
       : window_(window_of(pool)),
         x_(std::move(x)),
         y_shape_(output_shape(pool, x_.shape())),
-        layout_(ChannelRows::layout_of(*x_.value)),
-        rows_(*ChannelRows::of(x_.shape(), layout_)),
+        rows_(ChannelRows::of(*x_.value)),
+        output_rows_(rows_.for_shape(y_shape_)),
         channels_(layer, tensors, x_.shape(), rows_),
-        input_(Relaid::input(device, x_.value->memory(), layout_)) {
+        input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
     const bool with_grad = x_.grad || channels_.with_grad();
     if (with_grad) check_batch_statistics(x_.shape());
-    output_ = make_variable(device, y_shape_, rows_.layout_for(y_shape_), with_grad);
+    output_ = make_variable(device, y_shape_, output_rows_.layout(), with_grad);
     y_ = Bound("MaxPool2d: output", output_);
     if (with_grad) {
-      deviations_.resize(y_.value->floats().size());
-      taps_.resize(deviations_.size());
+      winners_.resize(y_.value->template values<T>().size());
+      taps_.resize(winners_.size());
     }
-    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), layout_));
+    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), rows_.layout()));
   }
 
   void forward(Phase phase) override {
     input_.copy();
     channels_.prepare(phase, x());
     const bool keep = phase == Phase::training && y_.grad;
-    float* y = y_.value->floats().data();
+    T* y = y_.value->template values<T>().data();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < rows_.planes(); ++i) {
       const std::int64_t block = i % rows_.blocks;
       normalize_and_pool({.plane = plane(),
-                          .x = x() + i * rows_.plane_size,
-                          .y = y + i * output_size(),
-                          .deviation = keep ? deviations_.data() + i * output_size() : nullptr,
-                          .tap = keep ? taps_.data() + i * output_size() : nullptr,
+                          .x = x() + rows_.begin(i),
+                          .y = y + output_rows_.begin(i),
+                          .winner = keep ? winners_.data() + output_rows_.begin(i) : nullptr,
+                          .tap = keep ? taps_.data() + output_rows_.begin(i) : nullptr,
                           .mean = channels_.mean(block),
                           .scale = channels_.scale(block),
                           .shift = channels_.shift(block)});
@@ -53,25 +54,27 @@ class BatchNormPoolOperation final : public Operation {
 
   void backward() override {
     if (!y_.grad) return;
-    const float* dy = y_.grad->floats().data();
-    channels_.sum_gradients([&](std::int64_t i, std::int64_t, DoubleRow& sum, DoubleRow& products) {
-      add_pooled_gradients({.deviation = deviations_.data() + i * output_size(),
-                            .tap = taps_.data() + i * output_size(),
-                            .dy = dy + i * output_size(),
-                            .size = output_size(),
+    const T* dy = y_.grad->template values<T>().data();
+    channels_.sum_gradients([&](std::int64_t i, std::int64_t block, DoubleRow& sum, DoubleRow& products) {
+      add_pooled_gradients({.winner = winners_.data() + output_rows_.begin(i),
+                            .tap = taps_.data() + output_rows_.begin(i),
+                            .dy = dy + output_rows_.begin(i),
+                            .size = output_rows_.plane_size,
+                            .row = output_rows_.row(),
+                            .mean = channels_.mean(block),
                             .sum = sum,
                             .products = products});
     });
     if (!input_gradient_) return;
-    auto* dx = static_cast<float*>(input_gradient_->memory().get_data_handle());
+    auto* dx = static_cast<T*>(input_gradient_->memory().get_data_handle());
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < rows_.planes(); ++i) {
       const std::int64_t block = i % rows_.blocks;
       differentiate_pooled({.plane = plane(),
-                            .x = x() + i * rows_.plane_size,
-                            .dy = dy + i * output_size(),
-                            .tap = taps_.data() + i * output_size(),
-                            .dx = dx + i * rows_.plane_size,
+                            .x = x() + rows_.begin(i),
+                            .dy = dy + output_rows_.begin(i),
+                            .tap = taps_.data() + output_rows_.begin(i),
+                            .dx = dx + rows_.begin(i),
                             .mean = channels_.mean(block),
                             .scale = channels_.scale(block),
                             .slope = channels_.slope(block),
@@ -81,26 +84,25 @@ class BatchNormPoolOperation final : public Operation {
   }
 
  private:
-  const float* x() const { return static_cast<const float*>(input_.memory().get_data_handle()); }
+  const T* x() const { return static_cast<const T*>(input_.memory().get_data_handle()); }
   PoolPlane plane() const {
     return {.window = window_,
             .lanes = rows_.lanes,
+            .pixel = rows_.pixel(),
             .height = x_.shape()[2],
             .width = x_.shape()[3],
             .output_height = y_shape_[2],
             .output_width = y_shape_[3]};
   }
-  std::int64_t output_size() const { return y_shape_[2] * y_shape_[3] * rows_.lanes; }  // floats of a plane
 
   Window window_;
   Bound x_, y_;
   Shape y_shape_;
-  Layout layout_;
-  ChannelRows rows_;
+  ChannelRows rows_, output_rows_;
   BatchNormChannels channels_;
   Relaid input_;
   std::optional<Relaid> input_gradient_;
-  std::vector<float> deviations_;   // for each output, x - mean at the maximum
+  std::vector<T> winners_;          // for each output, x at the maximum
   std::vector<std::uint8_t> taps_;  // and which tap of its window that was
 };
 
@@ -116,7 +118,9 @@ OperationPtr CpuBackend::make_batch_norm_pool(const BatchNorm2d& layer, const Ma
   }
   Bound bound("BatchNorm2d: input", x);
   output_shape(layer, bound.shape());  // refuses what does not fit
-  return std::make_unique<BatchNormPoolOperation>(device_, layer, pool, std::move(bound), tensors);
+  return by_type(*bound.value, [&]<typename T>() -> OperationPtr {
+    return std::make_unique<BatchNormPoolOperation<T>>(device_, layer, pool, std::move(bound), tensors);
+  });
 }
 
 }  // namespace convoy::cpu

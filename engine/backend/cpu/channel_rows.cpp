@@ -8,23 +8,40 @@ namespace convoy::cpu {
 std::optional<ChannelRows> ChannelRows::of(const Shape& shape, const Layout& layout) {
   if (shape.rank() != 4) return std::nullopt;
   for (const std::int64_t lanes : {1, 8, 16}) {
-    ChannelRows rows{.images = shape[0], .channels = shape[1], .lanes = lanes};
-    if (layout != rows.layout_for(shape)) continue;
-    rows.blocks = (rows.channels + lanes - 1) / lanes;
-    rows.plane_size = shape[2] * shape[3] * lanes;
-    return rows;
+    const ChannelRows rows = ChannelRows{.lanes = lanes, .type = type_of(layout)}.for_shape(shape);
+    if (layout == rows.layout()) return rows;
   }
-  return std::nullopt;
+  if (shape[1] % kRow != 0) return std::nullopt;
+  const ChannelRows last =
+      ChannelRows{.lanes = kRow, .channels_last = true, .type = type_of(layout)}.for_shape(shape);
+  return layout == last.layout() ? std::optional(last) : std::nullopt;
 }
 
-Layout ChannelRows::layout_of(const CpuTensor& x) {
-  return of(x.shape(), x.layout()) ? x.layout() : plain_layout(x.shape());
+ChannelRows ChannelRows::of(const CpuTensor& x) {
+  const auto rows = of(x.shape(), x.layout());
+  return rows ? *rows : ChannelRows{.type = type_of(x.layout())}.for_shape(x.shape());
 }
 
-Layout ChannelRows::layout_for(const Shape& shape) const {
+Layout ChannelRows::layout() const {
   using Tag = dnnl::memory::format_tag;
-  const Tag tag = lanes == 16 ? Tag::nChw16c : lanes == 8 ? Tag::nChw8c : Tag::nchw;
-  return {dims_of(shape), dnnl::memory::data_type::f32, tag};
+  const Tag blocked = lanes == 16 ? Tag::nChw16c : lanes == 8 ? Tag::nChw8c : Tag::nchw;
+  return {dims_of(shape), type, channels_last ? Tag::nhwc : blocked};
+}
+
+ChannelRows ChannelRows::for_shape(const Shape& other) const {
+  ChannelRows rows = *this;
+  rows.shape = other;
+  rows.images = other[0];
+  rows.channels = other[1];
+  rows.blocks = (other[1] + lanes - 1) / lanes;
+  rows.plane_size = other[2] * other[3] * lanes;
+  return rows;
+}
+
+ChannelRows ChannelRows::as_floats() const {
+  ChannelRows rows = *this;
+  rows.type = DataType::f32;
+  return rows;
 }
 
 Row ChannelRows::spread(const std::vector<float>& per_channel, std::int64_t block) const {

@@ -53,18 +53,29 @@ std::string instruction_set() {
   }
 }
 
+/// Whether oneDNN may use instructions for bf16. Newer sets of AVX-512 have all bits of that one.
+bool has_bf16() {
+  const auto least = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & least) == least;
+}
+
 }  // namespace
 
 std::string cpu::CpuBackend::description() const {
   const dnnl_version_t& version = *dnnl_version();
-  return fmt::format("{}, {}, oneDNN {}.{}.{} ({}), Highway {}", cpu_model(), in_words(device_.threads()),
-                     version.major, version.minor, version.patch, instruction_set(), simd_target());
+  return fmt::format("{}, {}, oneDNN {}.{}.{} ({}), Highway {}{}", cpu_model(), in_words(device_.threads()),
+                     version.major, version.minor, version.patch, instruction_set(), simd_target(),
+                     activation_ == DType::bfloat16 ? ", bf16" : "");
 }
 
 std::string cpu_backend_missing() { return {}; }
 
 std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options) {
-  require_fp32("cpu", options);
+  const Precision precision = options.precision.value_or(Precision::fp32);
+  if (precision == Precision::tf32) throw UsageError("cpu: it knows no tf32, take fp32 or bf16");
+  if (precision == Precision::bf16 && !has_bf16()) {
+    throw Error("cpu: this CPU has no bf16 instructions (AVX-512 BF16 or AMX): take fp32");
+  }
   try {
     return std::make_unique<cpu::CpuBackend>(options);
   } catch (const dnnl::error& error) {

@@ -16,13 +16,17 @@ namespace convoy::cpu {
 
 class CpuBackend final : public HostBackend {
  public:
-  explicit CpuBackend(const DeviceOptions& options = {}) : fuse_(options.fuse.value_or(true)) {}
+  explicit CpuBackend(const DeviceOptions& options = {})
+      : fuse_(options.fuse.value_or(true)),
+        activation_(options.precision == Precision::bf16 ? DType::bfloat16 : DType::float32) {}
 
   std::string name() const override { return "cpu"; }
   std::string description() const override;
-  double epsilon() const override { return 0x1p-23; }
+  /// What activations are rounded to in memory.
+  double epsilon() const override { return activation_ == DType::bfloat16 ? 0x1p-7 : 0x1p-23; }
 
   TensorPtr make_tensor(const Shape& shape, DType dtype) override;
+  TensorPtr make_activation(const Shape& shape) override;
   std::unique_ptr<ParameterArena> make_parameters(std::span<const Shape> shapes,
                                                   bool with_gradients) override;
   std::vector<double> read(const Tensor& tensor) const override;
@@ -43,6 +47,7 @@ class CpuBackend final : public HostBackend {
 
  private:
   bool fuse_;
+  DType activation_;       // in which they lie in memory
   mutable Device device_;  // reading a tensor reorders it, which takes the device
 };
 

@@ -69,7 +69,7 @@ namespace {
 
 /// The same plain memory under other dimensions.
 dnnl::memory redimensioned(const Device& device, const dnnl::memory& plain, const Dims& dims) {
-  return {plain_layout(dims), device.engine(), plain.get_data_handle()};
+  return {plain_layout(dims, type_of(plain.get_desc())), device.engine(), plain.get_data_handle()};
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ Relaid::Relaid(Device& device, const dnnl::memory& memory, const dnnl::memory::d
   const Dims is = dims_of(memory.get_desc());
   const Dims becomes = dims_of(wanted);
   if (is != becomes) {
-    *this = Relaid(device, memory, plain_layout(is), use);
+    *this = Relaid(device, memory, plain_layout(is, type_of(memory.get_desc())), use);
     memory_ = redimensioned(device, memory_, becomes);
     if (memory_.get_desc() == wanted) return;
   }

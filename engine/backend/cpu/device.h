@@ -15,8 +15,8 @@
 
 namespace convoy::cpu {
 
-/// Row-major, of floats.
-Layout plain_layout(const Dims& dims);
+/// Row-major.
+Layout plain_layout(const Dims& dims, DataType type = DataType::f32);
 
 /// Bytes on a cache line's boundary, zero when they are made. Throws Error if there is no memory.
 class Buffer {

@@ -21,7 +21,7 @@ bool DirectWeightGradient::suits(const WeightedLayer& layer, const CpuTensor& dy
   const bool convolution = !layer.window.stride.empty();
   if (!convolution || layer.weight_dims.size() != 4 || layer.weight_dims[1] > kMaxChannels) return false;
   const auto rows = ChannelRows::of(layer.output, dy.layout());
-  return rows && rows->lanes == 8;  // as oneDNN has it without AVX-512
+  return rows && rows->lanes == 8 && rows->type == DataType::f32;  // as oneDNN has it without AVX-512
 }
 
 DirectWeightGradient::DirectWeightGradient(Device& device, const WeightedLayer& layer,

@@ -4,6 +4,7 @@
 
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/elementwise_loops.h"
+#include "engine/backend/cpu/in_floats.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/model/layer_rules.h"
@@ -65,7 +66,10 @@ class DropoutOperation final : public Operation {
 
 OperationPtr CpuBackend::make_dropout(const Dropout& layer, const Variable& x, RandomStream random,
                                       const StepCounter& counter) {
-  return std::make_unique<DropoutOperation>(device_, layer, Bound("Dropout: input", x), random, counter);
+  return in_floats(device_, "Dropout: input", x, [&](const Variable& floats) {
+    return std::make_unique<DropoutOperation>(device_, layer, Bound("Dropout: input", floats), random,
+                                              counter);
+  });
 }
 
 }  // namespace convoy::cpu

@@ -8,6 +8,7 @@
 namespace convoy::cpu {
 namespace {
 
+template <typename T>
 class ReluOperation final : public Operation {
  public:
   ReluOperation(Device& device, Bound x)
@@ -16,11 +17,14 @@ class ReluOperation final : public Operation {
            output_ = make_variable(device, x_.shape(), x_.value->layout(), x_.grad != nullptr)) {}
 
   void forward(Phase) override {
-    combine_all(mask_by_relu, x_.value->floats(), x_.value->floats(), y_.value->floats());
+    combine_all<T>(mask_by_relu, x_.value->template values<T>(), x_.value->template values<T>(),
+                   y_.value->template values<T>());
   }
 
   void backward() override {
-    if (x_.grad) combine_all(mask_by_relu, x_.value->floats(), y_.grad->floats(), x_.grad->floats());
+    if (x_.grad)
+      combine_all<T>(mask_by_relu, x_.value->template values<T>(), y_.grad->template values<T>(),
+                     x_.grad->template values<T>());
   }
 
  private:
@@ -30,6 +34,7 @@ class ReluOperation final : public Operation {
 /// The sum has the layout of the first summand, whose gradient is the sum's own. That is safe because both
 /// have one consumer: between the sum's consumer, which writes the gradient, and the summand's producer,
 /// which reads it, nobody writes there.
+template <typename T>
 class AddOperation final : public Operation {
  public:
   AddOperation(Device& device, Bound a, Bound b)
@@ -41,16 +46,17 @@ class AddOperation final : public Operation {
     y_ = Bound("add: output", output_);
     if (!b_.grad) return;
     const Dims dims = b_.value->dims();
-    const Layout copied = dims == a_.value->dims() ? a_.value->layout() : plain_layout(dims);
+    const Layout copied =
+        dims == a_.value->dims() ? a_.value->layout() : plain_layout(dims, b_.value->type());
     gradient_ = Relaid::input(device, y_.grad->memory(), copied);
     copy_ = copy_task(device, gradient_->memory(), b_.grad->memory());
   }
 
   void forward(Phase) override {
     b_like_a_.copy();
-    const auto* b = static_cast<const float*>(b_like_a_.memory().get_data_handle());
-    const std::span<float> y = y_.value->floats();
-    combine_all(add, a_.value->floats(), {b, y.size()}, y);
+    const auto* b = static_cast<const T*>(b_like_a_.memory().get_data_handle());
+    const std::span<T> y = y_.value->template values<T>();
+    combine_all<T>(add, a_.value->template values<T>(), {b, y.size()}, y);
   }
 
   void backward() override {
@@ -66,6 +72,7 @@ class AddOperation final : public Operation {
   std::optional<Task> copy_;        // of it to the second summand's
 };
 
+template <typename T>
 class ForkOperation final : public Fork {
  public:
   ForkOperation(Device& device, const Variable& x) : x_("fork: input", x) {
@@ -74,14 +81,16 @@ class ForkOperation final : public Fork {
     for (Variable* branch : {&output_, &second_}) {
       branch->grad = std::make_shared<CpuTensor>(device, x_.shape(), x_.value->layout());
     }
-    first_grad_ = as_floats("fork: gradient", output_.grad);
-    second_grad_ = as_floats("fork: gradient", second_.grad);
+    first_grad_ = as_reals("fork: gradient", output_.grad);
+    second_grad_ = as_reals("fork: gradient", second_.grad);
   }
 
   void forward(Phase) override {}  // both branches read x itself
 
   void backward() override {
-    if (x_.grad) combine_all(add, first_grad_->floats(), second_grad_->floats(), x_.grad->floats());
+    if (x_.grad)
+      combine_all<T>(add, first_grad_->template values<T>(), second_grad_->template values<T>(),
+                     x_.grad->template values<T>());
   }
 
  private:
@@ -92,17 +101,27 @@ class ForkOperation final : public Fork {
 }  // namespace
 
 OperationPtr CpuBackend::make_relu(const Variable& x) {
-  return std::make_unique<ReluOperation>(device_, Bound("ReLU: input", x));
+  Bound bound("ReLU: input", x);
+  return by_type(*bound.value, [&]<typename T>() -> OperationPtr {
+    return std::make_unique<ReluOperation<T>>(device_, std::move(bound));
+  });
 }
 
 OperationPtr CpuBackend::make_add(const Variable& a, const Variable& b) {
   Bound bound_a("add: first input", a), bound_b("add: second input", b);
   check_add(a, b);
-  return std::make_unique<AddOperation>(device_, std::move(bound_a), std::move(bound_b));
+  if (bound_a.value->type() != bound_b.value->type()) {
+    throw UsageError("add: one input is of floats, the other of bf16");
+  }
+  return by_type(*bound_a.value, [&]<typename T>() -> OperationPtr {
+    return std::make_unique<AddOperation<T>>(device_, std::move(bound_a), std::move(bound_b));
+  });
 }
 
 std::unique_ptr<Fork> CpuBackend::make_fork(const Variable& x) {
-  return std::make_unique<ForkOperation>(device_, x);
+  return by_type(*Bound("fork: input", x).value, [&]<typename T>() -> std::unique_ptr<Fork> {
+    return std::make_unique<ForkOperation<T>>(device_, x);
+  });
 }
 
 }  // namespace convoy::cpu

@@ -6,34 +6,49 @@
 #include <hwy/highway.h>
 
 #include "engine/backend/cpu/relu-inl.h"
+#include "engine/backend/cpu/storage-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::cpu::HWY_NAMESPACE {
 
 /// out[i] = of(a[i], b[i])
-template <class Of>
-HWY_INLINE void combine(const float* a, const float* b, float* out, std::int64_t count, Of of) {
+template <typename T, class Of>
+HWY_INLINE void combine(const T* a, const T* b, T* out, std::int64_t count, Of of) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    hn::StoreU(of(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
-  }
+  for (; i + lanes <= count; i += lanes) store(of(d, load(d, a + i), load(d, b + i)), d, out + i);
   const hn::CappedTag<float, 1> one;
-  for (; i < count; ++i) hn::StoreU(of(one, hn::LoadU(one, a + i), hn::LoadU(one, b + i)), one, out + i);
+  for (; i < count; ++i) store(of(one, load(one, a + i), load(one, b + i)), one, out + i);
 }
 
-void add(const float* a, const float* b, float* out, std::int64_t count) {
+template <typename T>
+HWY_INLINE void add_of(const T* a, const T* b, T* out, std::int64_t count) {
   combine(a, b, out, count, [](auto, auto p, auto q) HWY_ATTR { return hn::Add(p, q); });
+}
+
+template <typename T>
+HWY_INLINE void mask_by_relu_of(const T* y, const T* from, T* out, std::int64_t count) {
+  combine(y, from, out, count,
+          [](auto d, auto p, auto q) HWY_ATTR { return behind_relu(q, p, relu_threshold(d)); });
+}
+
+void add_f32(const float* a, const float* b, float* out, std::int64_t count) { add_of(a, b, out, count); }
+
+void add_bf16(const Bfloat16* a, const Bfloat16* b, Bfloat16* out, std::int64_t count) {
+  add_of(a, b, out, count);
 }
 
 void multiply(const float* a, const float* b, float* out, std::int64_t count) {
   combine(a, b, out, count, [](auto, auto p, auto q) HWY_ATTR { return hn::Mul(p, q); });
 }
 
-void mask_by_relu(const float* y, const float* from, float* out, std::int64_t count) {
-  combine(y, from, out, count,
-          [](auto d, auto p, auto q) HWY_ATTR { return behind_relu(q, p, relu_threshold(d)); });
+void mask_by_relu_f32(const float* y, const float* from, float* out, std::int64_t count) {
+  mask_by_relu_of(y, from, out, count);
+}
+
+void mask_by_relu_bf16(const Bfloat16* y, const Bfloat16* from, Bfloat16* out, std::int64_t count) {
+  mask_by_relu_of(y, from, out, count);
 }
 
 }  // namespace convoy::cpu::HWY_NAMESPACE
@@ -42,12 +57,18 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::cpu {
 
-HWY_EXPORT(add);
+HWY_EXPORT(add_f32);
+HWY_EXPORT(add_bf16);
 HWY_EXPORT(multiply);
-HWY_EXPORT(mask_by_relu);
+HWY_EXPORT(mask_by_relu_f32);
+HWY_EXPORT(mask_by_relu_bf16);
 
 void add(const float* a, const float* b, float* out, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(add)(a, b, out, count);
+  HWY_DYNAMIC_DISPATCH(add_f32)(a, b, out, count);
+}
+
+void add(const Bfloat16* a, const Bfloat16* b, Bfloat16* out, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(add_bf16)(a, b, out, count);
 }
 
 void multiply(const float* a, const float* b, float* out, std::int64_t count) {
@@ -55,7 +76,11 @@ void multiply(const float* a, const float* b, float* out, std::int64_t count) {
 }
 
 void mask_by_relu(const float* y, const float* from, float* out, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(mask_by_relu)(y, from, out, count);
+  HWY_DYNAMIC_DISPATCH(mask_by_relu_f32)(y, from, out, count);
+}
+
+void mask_by_relu(const Bfloat16* y, const Bfloat16* from, Bfloat16* out, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(mask_by_relu_bf16)(y, from, out, count);
 }
 
 }  // namespace convoy::cpu

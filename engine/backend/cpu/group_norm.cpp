@@ -7,6 +7,7 @@
 #include "engine/backend/cpu/batch_norm_loops.h"
 #include "engine/backend/cpu/channel_rows.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/in_floats.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/model/layer_rules.h"
 
@@ -26,13 +27,12 @@ class GroupNormOperation final : public Operation {
         x_(std::move(x)),
         weight_(std::move(weight)),
         bias_(std::move(bias)),
-        layout_(ChannelRows::layout_of(*x_.value)),
-        rows_(*ChannelRows::of(x_.shape(), layout_)),
+        rows_(ChannelRows::of(*x_.value)),
         sums_(static_cast<std::size_t>(rows_.images * rows_.padded_channels())),
-        input_(Relaid::input(device, x_.value->memory(), layout_)) {
-    output_ = make_variable(device, x_.shape(), layout_, x_.grad || weight_.grad || bias_.grad);
+        input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
+    output_ = make_variable(device, x_.shape(), rows_.layout(), x_.grad || weight_.grad || bias_.grad);
     y_ = Bound("GroupNorm: output", output_);
-    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), layout_));
+    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), rows_.layout()));
     for (auto* vector : {&mean_, &inverse_std_, &scale_, &shift_, &slope_, &constant_}) {
       vector->assign(sums_.first.size(), 0.0f);  // and so it stays for the channels of a padding
     }
@@ -108,8 +108,9 @@ class GroupNormOperation final : public Operation {
   /// Sums of x - mean_ and of its square.
   void sum_deviations(std::int64_t image) {
     sum_image(image, [&](std::int64_t plane, DoubleRow& sum, DoubleRow& squares) {
-      add_deviations({.x = x() + plane * rows_.plane_size,
+      add_deviations({.x = x() + rows_.begin(plane),
                       .size = rows_.plane_size,
+                      .row = rows_.row(),
                       .pivot = rows_.spread(mean_, plane),
                       .sum = sum,
                       .squares = squares});
@@ -145,10 +146,11 @@ class GroupNormOperation final : public Operation {
 
   void normalize_image(std::int64_t image) {
     for (std::int64_t plane = image * rows_.blocks; plane < (image + 1) * rows_.blocks; ++plane) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       normalize({.x = x() + begin,
                  .y = y_.value->floats().data() + begin,
                  .size = rows_.plane_size,
+                 .row = rows_.row(),
                  .mean = rows_.spread(mean_, plane),
                  .scale = rows_.spread(scale_, plane),
                  .shift = rows_.spread(shift_, plane),
@@ -159,10 +161,11 @@ class GroupNormOperation final : public Operation {
   /// Sums of dy and of dy (x - mean).
   void sum_gradients(std::int64_t image) {
     sum_image(image, [&](std::int64_t plane, DoubleRow& sum, DoubleRow& products) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       add_gradients({.x = x() + begin,
                      .dy = y_.grad->floats().data() + begin,
                      .size = rows_.plane_size,
+                     .row = rows_.row(),
                      .mean = rows_.spread(mean_, plane),
                      .scale = rows_.spread(scale_, plane),
                      .shift = rows_.spread(shift_, plane),
@@ -187,11 +190,12 @@ class GroupNormOperation final : public Operation {
     });
     auto* dx = static_cast<float*>(input_gradient_->memory().get_data_handle());
     for (std::int64_t plane = image * rows_.blocks; plane < (image + 1) * rows_.blocks; ++plane) {
-      const std::int64_t begin = plane * rows_.plane_size;
+      const std::int64_t begin = rows_.begin(plane);
       differentiate({.x = x() + begin,
                      .dy = y_.grad->floats().data() + begin,
                      .dx = dx + begin,
                      .size = rows_.plane_size,
+                     .row = rows_.row(),
                      .mean = rows_.spread(mean_, plane),
                      .scale = rows_.spread(scale_, plane),
                      .shift = rows_.spread(shift_, plane),
@@ -218,7 +222,6 @@ class GroupNormOperation final : public Operation {
 
   GroupNorm layer_;
   Bound x_, weight_, bias_, y_;
-  Layout layout_;
   ChannelRows rows_;
   ImageSums sums_;
   Relaid input_;
@@ -238,8 +241,10 @@ OperationPtr CpuBackend::make_group_norm(const GroupNorm& layer, const Variable&
     bound_weight = Bound("GroupNorm: weight", weight);
     bound_bias = Bound("GroupNorm: bias", bias);
   }
-  return std::make_unique<GroupNormOperation>(device_, layer, std::move(bound_x), std::move(bound_weight),
-                                              std::move(bound_bias));
+  return in_floats(device_, "GroupNorm: input", x, [&](const Variable& floats) {
+    return std::make_unique<GroupNormOperation>(device_, layer, Bound("GroupNorm: input", floats),
+                                                std::move(bound_weight), std::move(bound_bias));
+  });
 }
 
 }  // namespace convoy::cpu

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 namespace convoy::cpu {
 
@@ -19,8 +20,10 @@ void in_parallel(std::int64_t count, Part part) {
 }
 
 /// One of elementwise_loops.h over whole tensors of one size, on all threads.
-inline void combine_all(void (*loop)(const float*, const float*, float*, std::int64_t),
-                        std::span<const float> a, std::span<const float> b, std::span<float> out) {
+template <typename T>
+void combine_all(void (*loop)(const T*, const T*, T*, std::int64_t),
+                 std::span<const std::type_identity_t<T>> a, std::span<const std::type_identity_t<T>> b,
+                 std::span<std::type_identity_t<T>> out) {
   in_parallel(std::ssize(out), [&](std::int64_t begin, std::int64_t end) {
     loop(a.data() + begin, b.data() + begin, out.data() + begin, end - begin);
   });

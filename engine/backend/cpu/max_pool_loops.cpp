@@ -19,7 +19,7 @@ HWY_INLINE void for_each_window(const PoolPlane& p, Body body) {
   for (std::int64_t i = 0; i < p.output_height; ++i) {
     for (std::int64_t j = 0; j < p.output_width; ++j) {
       body(i * p.window.stride[0] - p.window.padding[0], j * p.window.stride[1] - p.window.padding[1],
-           (i * p.output_width + j) * p.lanes);
+           (i * p.output_width + j) * p.pixel);
     }
   }
 }
@@ -45,7 +45,7 @@ struct Forward {
         // What the first tap is not above is as small itself, so it is the maximum all the same.
         auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
         auto where = hn::Set(di, first);
-        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+        for_each_tap<kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
           const auto value = hn::LoadU(d, x + at + lane);
           // Not greater, or nothing takes the place of a NaN.
           const auto keep = hn::Or(hn::Le(value, best), hn::IsNaN(best));
@@ -67,7 +67,7 @@ struct Backward {
   template <int kLanes, int kSide>
   HWY_INLINE void run(const PoolPlane& p) const {
     if (tiles(p)) return run<kLanes, kSide, true>(p);
-    std::fill_n(dx, p.height * p.width * kLanes, 0.0f);
+    for (std::int64_t i = 0; i < p.height * p.width; ++i) std::fill_n(dx + i * p.pixel, kLanes, 0.0f);
     run<kLanes, kSide, false>(p);
   }
 
@@ -80,7 +80,7 @@ struct Backward {
       for (std::int64_t lane = 0; lane < kLanes; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
         const auto gradient = hn::LoadU(d, dy + output + lane);
         const auto where = hn::LoadU(di, tap + output + lane);
-        for_each_tap<kLanes, kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
+        for_each_tap<kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
           const auto here = hn::RebindMask(d, hn::Eq(where, hn::Set(di, number)));
           const auto share = hn::IfThenElseZero(here, gradient);
           float* const to = dx + at + lane;

@@ -25,13 +25,13 @@ using LanesOf = hn::CappedTag<float, kLanes>;  // side by side; they may take se
 
 /// Calls `body(where the tap lies, its number)` for the taps of a window that lie within the plane. Windows
 /// of `kSide` by `kSide` are unrolled where all of them do; 0 is any other window.
-template <int kLanes, int kSide, class Body>
+template <int kSide, class Body>
 HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t column, Body body) {
   const bool inside = row >= 0 && column >= 0 && row + kSide <= p.height && column + kSide <= p.width;
   if (kSide > 0 && inside) {
     for (int i = 0; i < kSide; ++i) {
-      const std::int64_t line = ((row + i) * p.width + column) * kLanes;
-      for (int j = 0; j < kSide; ++j) body(line + j * kLanes, i * kSide + j);
+      const std::int64_t line = ((row + i) * p.width + column) * p.pixel;
+      for (int j = 0; j < kSide; ++j) body(line + j * p.pixel, i * kSide + j);
     }
     return;
   }
@@ -39,7 +39,7 @@ HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t 
   const std::int64_t last_j = std::min(p.window.kernel_size[1], p.width - column);
   for (std::int64_t i = std::max<std::int64_t>(0, -row); i < last_i; ++i) {
     for (std::int64_t j = std::max<std::int64_t>(0, -column); j < last_j; ++j) {
-      body(((row + i) * p.width + column + j) * kLanes,
+      body(((row + i) * p.width + column + j) * p.pixel,
            static_cast<std::int32_t>(i * p.window.kernel_size[1] + j));
     }
   }

@@ -3,6 +3,7 @@
 // a training that has diverged).
 #include "engine/backend/cpu/channel_rows.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/in_floats.h"
 #include "engine/backend/cpu/max_pool_loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/model/layer_rules.h"
@@ -16,13 +17,13 @@ class MaxPoolOperation final : public Operation {
       : window_(window_of(layer)),
         x_(std::move(x)),
         y_shape_(output_shape(layer, x_.shape())),
-        layout_(ChannelRows::layout_of(*x_.value)),
-        rows_(*ChannelRows::of(x_.shape(), layout_)),
-        input_(Relaid::input(device, x_.value->memory(), layout_)) {
-    output_ = make_variable(device, y_shape_, rows_.layout_for(y_shape_), x_.grad != nullptr);
+        rows_(ChannelRows::of(*x_.value)),
+        output_rows_(rows_.for_shape(y_shape_)),
+        input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
+    output_ = make_variable(device, y_shape_, output_rows_.layout(), x_.grad != nullptr);
     y_ = Bound("MaxPool2d: output", output_);
     taps_.resize(y_.value->floats().size());
-    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), layout_));
+    if (x_.grad) input_gradient_.emplace(Relaid::output(device, x_.grad->memory(), rows_.layout()));
   }
 
   void forward(Phase) override {
@@ -32,7 +33,8 @@ class MaxPoolOperation final : public Operation {
     float* y = y_.value->floats().data();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < rows_.planes(); ++i) {
-      max_pool(plane, x + i * rows_.plane_size, y + i * output_size(), taps_.data() + i * output_size());
+      const std::int64_t to = output_rows_.begin(i);
+      max_pool(plane, x + rows_.begin(i), y + to, taps_.data() + to);
     }
   }
 
@@ -43,8 +45,8 @@ class MaxPoolOperation final : public Operation {
     auto* dx = static_cast<float*>(input_gradient_->memory().get_data_handle());
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < rows_.planes(); ++i) {
-      max_pool_backward(plane, dy + i * output_size(), taps_.data() + i * output_size(),
-                        dx + i * rows_.plane_size);
+      const std::int64_t from = output_rows_.begin(i);
+      max_pool_backward(plane, dy + from, taps_.data() + from, dx + rows_.begin(i));
     }
     input_gradient_->copy();
   }
@@ -53,18 +55,17 @@ class MaxPoolOperation final : public Operation {
   PoolPlane plane() const {
     return {.window = window_,
             .lanes = rows_.lanes,
+            .pixel = rows_.pixel(),
             .height = x_.shape()[2],
             .width = x_.shape()[3],
             .output_height = y_shape_[2],
             .output_width = y_shape_[3]};
   }
-  std::int64_t output_size() const { return y_shape_[2] * y_shape_[3] * rows_.lanes; }  // floats of a plane
 
   Window window_;
   Bound x_, y_;
   Shape y_shape_;
-  Layout layout_;
-  ChannelRows rows_;
+  ChannelRows rows_, output_rows_;
   Relaid input_;
   std::optional<Relaid> input_gradient_;
   std::vector<std::int32_t> taps_;  // for each output, which tap of its window was the maximum
@@ -80,7 +81,7 @@ class AvgPoolOperation final : public Operation {
     PoolSpec spec{.algorithm = layer.count_include_pad ? dnnl::algorithm::pooling_avg_include_padding
                                                        : dnnl::algorithm::pooling_avg_exclude_padding,
                   .source = x_.value->layout(),
-                  .destination = any_layout(dims_of(y)),
+                  .destination = any_layout(dims_of(y), DataType::f32),
                   .kernel = pair(window.kernel_size),
                   .stride = pair(window.stride),
                   .padding = pair(window.padding)};
@@ -114,11 +115,15 @@ class AvgPoolOperation final : public Operation {
 }  // namespace
 
 OperationPtr CpuBackend::make_max_pool(const MaxPool2d& layer, const Variable& x) {
-  return std::make_unique<MaxPoolOperation>(device_, layer, Bound("MaxPool2d: input", x));
+  return in_floats(device_, "MaxPool2d: input", x, [&](const Variable& floats) {
+    return std::make_unique<MaxPoolOperation>(device_, layer, Bound("MaxPool2d: input", floats));
+  });
 }
 
 OperationPtr CpuBackend::make_avg_pool(const AvgPool2d& layer, const Variable& x) {
-  return std::make_unique<AvgPoolOperation>(device_, layer, Bound("AvgPool2d: input", x));
+  return in_floats(device_, "AvgPool2d: input", x, [&](const Variable& floats) {
+    return std::make_unique<AvgPoolOperation>(device_, layer, Bound("AvgPool2d: input", floats));
+  });
 }
 
 }  // namespace convoy::cpu

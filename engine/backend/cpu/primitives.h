@@ -12,8 +12,10 @@ namespace convoy::cpu {
 
 using Layout = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
+using DataType = dnnl::memory::data_type;
 
 Dims dims_of(const Layout& layout);
+DataType type_of(const Layout& layout);
 
 /// An executable primitive and the layouts of its arguments. `source`, `weights` and `destination` stand for
 /// the gradient where the pass computes or takes that instead of the value.
@@ -34,6 +36,7 @@ struct PrimitivePlan {
 struct WeightedSpec {
   Layout source;
   Layout weights;
+  Layout weight_gradient;  // of floats, where the weights may be bf16
   Layout bias;
   Layout destination;
   Dims stride, dilation, padding;  // convolution only; oneDNN's dilation is 0 where PyTorch's is 1

@@ -5,6 +5,8 @@ namespace convoy::cpu {
 
 Dims dims_of(const Layout& layout) { return layout.dims(); }
 
+DataType type_of(const Layout& layout) { return layout.data_type(); }
+
 namespace {
 
 using dnnl::algorithm;
@@ -42,7 +44,8 @@ PrimitivePlan plan_convolution(const dnnl::engine& engine, PropKind pass, const 
         user_scratchpad(), engine, forward));
   }
   return plan_from(dnnl::convolution_backward_weights::primitive_desc(
-      {kDirect, s.source, s.weights, s.bias, s.destination, s.stride, s.dilation, s.padding, s.padding},
+      {kDirect, s.source, s.weight_gradient, s.bias, s.destination, s.stride, s.dilation, s.padding,
+       s.padding},
       user_scratchpad(), engine, forward));
 }
 
@@ -54,7 +57,7 @@ PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const Weigh
                                                                        user_scratchpad(), engine, forward));
   }
   return plan_from(dnnl::inner_product_backward_weights::primitive_desc(
-      {s.source, s.weights, s.bias, s.destination}, user_scratchpad(), engine, forward));
+      {s.source, s.weight_gradient, s.bias, s.destination}, user_scratchpad(), engine, forward));
 }
 
 PrimitivePlan plan_pool(const dnnl::engine& engine, PropKind pass, const PoolSpec& s) {

@@ -5,6 +5,8 @@ namespace convoy::cpu {
 
 Dims dims_of(const Layout& layout) { return layout.get_dims(); }
 
+DataType type_of(const Layout& layout) { return layout.get_data_type(); }
+
 namespace {
 
 using dnnl::algorithm;
@@ -48,8 +50,8 @@ PrimitivePlan plan_convolution(const dnnl::engine& engine, PropKind pass, const 
         forward, user_scratchpad()));
   }
   return plan_from(dnnl::convolution_backward_weights::primitive_desc(
-      engine, kDirect, s.source, s.weights, s.bias, s.destination, s.stride, s.dilation, s.padding, s.padding,
-      forward, user_scratchpad()));
+      engine, kDirect, s.source, s.weight_gradient, s.bias, s.destination, s.stride, s.dilation, s.padding,
+      s.padding, forward, user_scratchpad()));
 }
 
 PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const WeightedSpec& s) {
@@ -60,7 +62,7 @@ PrimitivePlan plan_linear(const dnnl::engine& engine, PropKind pass, const Weigh
         engine, s.source, s.weights, s.destination, forward, user_scratchpad()));
   }
   return plan_from(dnnl::inner_product_backward_weights::primitive_desc(
-      engine, s.source, s.weights, s.bias, s.destination, forward, user_scratchpad()));
+      engine, s.source, s.weight_gradient, s.bias, s.destination, forward, user_scratchpad()));
 }
 
 PrimitivePlan plan_pool(const dnnl::engine& engine, PropKind pass, const PoolSpec& s) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
@@ -12,25 +13,20 @@
 namespace convoy::cpu {
 namespace {
 
-using DataType = dnnl::memory::data_type;
-
 constexpr std::int64_t kFloatsPerLine = 16;
 
 std::int64_t whole_lines(std::int64_t floats) {
   return (floats + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
 }
 
-Layout row_major(const Dims& dims, DataType type) {
-  Dims strides(dims.size());
-  std::int64_t stride = 1;
-  for (std::size_t axis = dims.size(); axis-- > 0; stride *= dims[axis]) strides[axis] = stride;
-  return {dims, type, strides};
+DataType type_of(DType dtype) {
+  return dtype == DType::float32 ? DataType::f32 : dtype == DType::bfloat16 ? DataType::bf16 : DataType::s32;
 }
 
-std::shared_ptr<CpuTensor> as_cpu(const std::string& what, const TensorPtr& tensor, DType dtype) {
-  const char* const kind = dtype == DType::float32 ? "reals" : "int32";
+std::shared_ptr<CpuTensor> as_cpu(const std::string& what, const TensorPtr& tensor, const char* kind,
+                                  std::initializer_list<DataType> types) {
   auto ours = own_tensor<CpuTensor>(what, tensor, kind);
-  if (ours->dtype() != dtype) refuse_tensor(what, tensor.get(), kind);
+  if (std::ranges::find(types, ours->type()) == types.end()) refuse_tensor(what, tensor.get(), kind);
   return ours;
 }
 
@@ -41,45 +37,36 @@ Dims dims_of(const Shape& shape) {
   return dimensions.empty() ? Dims{1} : Dims(dimensions.begin(), dimensions.end());
 }
 
-Layout plain_layout(const Shape& shape, DType dtype) {
-  return row_major(dims_of(shape), dtype == DType::float32 ? DataType::f32 : DataType::s32);
+Layout plain_layout(const Shape& shape, DType dtype) { return plain_layout(dims_of(shape), type_of(dtype)); }
+
+Layout plain_layout(const Dims& dims, DataType type) {
+  Dims strides(dims.size());
+  std::int64_t stride = 1;
+  for (std::size_t axis = dims.size(); axis-- > 0; stride *= dims[axis]) strides[axis] = stride;
+  return {dims, type, strides};
 }
 
-Layout plain_layout(const Dims& dims) { return row_major(dims, DataType::f32); }
+Layout any_layout(const Dims& dims, DataType type) { return {dims, type, dnnl::memory::format_tag::any}; }
 
-Layout any_layout(const Dims& dims) { return {dims, DataType::f32, dnnl::memory::format_tag::any}; }
-
-CpuTensor::CpuTensor(const Device& device, const Shape& shape, const Layout& layout, DType dtype)
-    : Tensor(shape), dtype_(dtype) {
+CpuTensor::CpuTensor(const Device& device, const Shape& shape, const Layout& layout) : Tensor(shape) {
   const Block block(device, layout);
   bytes_ = block.bytes;
   memory_ = block.memory;
 }
 
 CpuTensor::CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<Buffer> arena, float* begin)
-    : Tensor(shape),
-      bytes_(std::move(arena)),
-      memory_(plain_layout(shape), device.engine(), begin),
-      dtype_(DType::float32) {}
+    : Tensor(shape), bytes_(std::move(arena)), memory_(plain_layout(shape), device.engine(), begin) {}
 
 CpuTensor::CpuTensor(const Shape& shape, const CpuTensor& other)
-    : Tensor(shape), bytes_(other.bytes_), memory_(other.memory_), dtype_(other.dtype_) {}
-
-std::span<float> CpuTensor::floats() const {
-  return {static_cast<float*>(memory_.get_data_handle()), layout().get_size() / sizeof(float)};
-}
-
-std::span<std::int32_t> CpuTensor::integers() const {
-  return {static_cast<std::int32_t*>(memory_.get_data_handle()), layout().get_size() / sizeof(std::int32_t)};
-}
+    : Tensor(shape), bytes_(other.bytes_), memory_(other.memory_) {}
 
 dnnl::memory CpuTensor::viewed_as(const Device& device, const Dims& dims) const {
   return {plain_layout(dims), device.engine(), memory_.get_data_handle()};
 }
 
-Bound::Bound(const std::string& what, const Variable& variable) : value(as_floats(what, variable.value)) {
+Bound::Bound(const std::string& what, const Variable& variable) : value(as_reals(what, variable.value)) {
   if (!variable.grad) return;
-  grad = as_floats(what + " gradient", variable.grad);
+  grad = as_reals(what + " gradient", variable.grad);
   require_shape(what + " gradient", grad->shape(), value->shape());
   if (grad->layout() != value->layout()) {
     throw UsageError(
@@ -87,12 +74,16 @@ Bound::Bound(const std::string& what, const Variable& variable) : value(as_float
   }
 }
 
+std::shared_ptr<CpuTensor> as_reals(const std::string& what, const TensorPtr& tensor) {
+  return as_cpu(what, tensor, "reals", {DataType::f32, DataType::bf16});
+}
+
 std::shared_ptr<CpuTensor> as_floats(const std::string& what, const TensorPtr& tensor) {
-  return as_cpu(what, tensor, DType::float32);
+  return as_cpu(what, tensor, "reals", {DataType::f32});
 }
 
 std::shared_ptr<CpuTensor> as_integers(const std::string& what, const TensorPtr& tensor) {
-  return as_cpu(what, tensor, DType::int32);
+  return as_cpu(what, tensor, "int32", {DataType::s32});
 }
 
 Variable make_variable(const Device& device, const Shape& shape, const Layout& layout, bool with_grad) {
@@ -103,7 +94,11 @@ Variable make_variable(const Device& device, const Shape& shape, const Layout& l
 
 TensorPtr CpuBackend::make_tensor(const Shape& shape, DType dtype) {
   if (dtype != DType::float32 && dtype != DType::int32) refuse_dtype(name(), dtype);
-  return std::make_shared<CpuTensor>(device_, shape, plain_layout(shape, dtype), dtype);
+  return std::make_shared<CpuTensor>(device_, shape, plain_layout(shape, dtype));
+}
+
+TensorPtr CpuBackend::make_activation(const Shape& shape) {
+  return std::make_shared<CpuTensor>(device_, shape, plain_layout(shape, activation_));
 }
 
 std::unique_ptr<ParameterArena> CpuBackend::make_parameters(std::span<const Shape> shapes,
@@ -113,7 +108,7 @@ std::unique_ptr<ParameterArena> CpuBackend::make_parameters(std::span<const Shap
 
 std::vector<double> CpuBackend::read(const Tensor& foreign) const {
   const auto& tensor = own<const CpuTensor>("the tensor read", foreign);
-  if (tensor.dtype() != DType::float32) {
+  if (tensor.type() == DataType::s32) {
     const auto integers = tensor.integers();
     return {integers.begin(), integers.end()};
   }
@@ -126,7 +121,7 @@ std::vector<double> CpuBackend::read(const Tensor& foreign) const {
 void CpuBackend::write(Tensor& foreign, std::span<const double> values) {
   const auto& tensor = own<const CpuTensor>("the tensor written", foreign);
   require_count(tensor.shape(), values.size());
-  if (tensor.dtype() != DType::float32) {
+  if (tensor.type() == DataType::s32) {
     std::ranges::transform(values, tensor.integers().begin(),
                            [](double value) { return static_cast<std::int32_t>(value); });
     return;

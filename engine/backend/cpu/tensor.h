@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/device.h"
 
 namespace convoy::cpu {
@@ -17,14 +18,14 @@ namespace convoy::cpu {
 Layout plain_layout(const Shape& shape, DType dtype = DType::float32);
 
 /// Any layout of that shape: for a primitive to choose.
-Layout any_layout(const Dims& dims);
+Layout any_layout(const Dims& dims, DataType type);
 
 Dims dims_of(const Shape& shape);
 
 class CpuTensor final : public Tensor {
  public:
   /// Zeros.
-  CpuTensor(const Device& device, const Shape& shape, const Layout& layout, DType dtype = DType::float32);
+  CpuTensor(const Device& device, const Shape& shape, const Layout& layout);
   /// The part of an arena that starts at `begin`, plain.
   CpuTensor(const Device& device, const Shape& shape, std::shared_ptr<Buffer> arena, float* begin);
   /// The memory of `other` under another shape of as many elements.
@@ -34,12 +35,16 @@ class CpuTensor final : public Tensor {
   Layout layout() const { return memory_.get_desc(); }
   /// The memory's dimensions, not the shape's.
   Dims dims() const { return dims_of(layout()); }
-  DType dtype() const { return dtype_; }
+  DataType type() const { return type_of(layout()); }
   const void* memory_id() const override { return memory_.get_data_handle(); }
 
   /// In memory order, with the padding that a blocked layout may have (always zero).
-  std::span<float> floats() const;
-  std::span<std::int32_t> integers() const;
+  template <typename T>
+  std::span<T> values() const {
+    return {static_cast<T*>(memory_.get_data_handle()), layout().get_size() / sizeof(T)};
+  }
+  std::span<float> floats() const { return values<float>(); }
+  std::span<std::int32_t> integers() const { return values<std::int32_t>(); }
 
   /// The same plain memory under other dimensions of as many elements.
   dnnl::memory viewed_as(const Device& device, const Dims& dims) const;
@@ -47,14 +52,13 @@ class CpuTensor final : public Tensor {
  private:
   std::shared_ptr<Buffer> bytes_;
   dnnl::memory memory_;
-  DType dtype_;
 };
 
 /// A Variable of this backend, held for as long as an operation lives. `grad` may be null.
 struct Bound {
   Bound() = default;
   /// `what` is the layer and the tensor, "Conv2d: weight". Throws UsageError if the value is missing, if it
-  /// or the gradient is not of floats and made by this backend, or if their shapes or layouts differ.
+  /// or the gradient is not of real numbers and made by this backend, or if their shapes or layouts differ.
   Bound(const std::string& what, const Variable& variable);
 
   const Shape& shape() const { return value->shape(); }
@@ -63,9 +67,18 @@ struct Bound {
   std::shared_ptr<CpuTensor> grad;
 };
 
-/// `tensor` as this backend's. Throws UsageError if it is missing, not this backend's, or not of the type.
+/// `tensor` as this backend's. Throws UsageError if it is missing, not this backend's, or not of the type;
+/// real numbers are floats or bf16.
+std::shared_ptr<CpuTensor> as_reals(const std::string& what, const TensorPtr& tensor);
 std::shared_ptr<CpuTensor> as_floats(const std::string& what, const TensorPtr& tensor);
 std::shared_ptr<CpuTensor> as_integers(const std::string& what, const TensorPtr& tensor);
+
+/// `make.template operator()<T>()` with the type in which the tensor's real numbers lie in memory.
+template <typename Make>
+auto by_type(const CpuTensor& tensor, Make make) {
+  return tensor.type() == DataType::bf16 ? make.template operator()<Bfloat16>()
+                                         : make.template operator()<float>();
+}
 
 /// Fresh memory for what an operation puts out: value and gradient in one layout.
 Variable make_variable(const Device& device, const Shape& shape, const Layout& layout, bool with_grad);

@@ -17,8 +17,9 @@ class WeightedOperation final : public Operation {
   WeightedOperation(Device& device, WeightedLayer layer) : layer_(std::move(layer)) {
     const Bound& x = layer_.x;
     const PrimitivePlan forward =
-        make_plan(device, PropKind::forward, layer_.keep_x ? x.value->layout() : any_layout(x.value->dims()),
-                  any_layout(dims_of(layer_.output)));
+        make_plan(device, PropKind::forward,
+                  layer_.keep_x ? x.value->layout() : any_layout(x.value->dims(), x.value->type()),
+                  any_layout(dims_of(layer_.output), x.value->type()));
     const bool with_grad = x.grad || layer_.weight.grad || layer_.bias.grad;
     output_ = make_variable(device, layer_.output, forward.destination, with_grad);
     y_ = Bound("output", output_);
@@ -39,30 +40,39 @@ class WeightedOperation final : public Operation {
   void forward(Phase) override {
     forward_->run();
     // Not oneDNN's ReLU: that turns a NaN into a zero.
-    const std::span<float> y = y_.value->floats();
-    if (layer_.fuse_relu) combine_all(mask_by_relu, y, y, y);
+    if (layer_.fuse_relu) mask(*y_.value, *y_.value);
   }
 
   void backward() override {
-    if (dy_ != y_.grad) combine_all(mask_by_relu, y_.value->floats(), y_.grad->floats(), dy_->floats());
+    if (dy_ != y_.grad) mask(*y_.grad, *dy_);
     if (backward_data_) backward_data_->run();
     if (direct_) direct_->run();
     if (backward_weights_) backward_weights_->run();
   }
 
  private:
+  DataType type() const { return layer_.x.value->type(); }
+
+  /// to = `from` where the ReLU let y pass.
+  void mask(const CpuTensor& from, const CpuTensor& to) const {
+    by_type(to, [&]<typename T>() {
+      combine_all<T>(mask_by_relu, y_.value->values<T>(), from.values<T>(), to.values<T>());
+    });
+  }
+
   /// oneDNN has plain loops for layouts that it has no kernel for; reordering a tensor is faster than those.
   PrimitivePlan make_plan(Device& device, PropKind pass, const Layout& x, const Layout& y) const {
     WeightedSpec spec = layer_.window;
     spec.source = x;
-    spec.weights = any_layout(layer_.weight_dims);
+    spec.weights = any_layout(layer_.weight_dims, type());
+    spec.weight_gradient = any_layout(layer_.weight_dims, DataType::f32);
     if (layer_.bias.value) spec.bias = layer_.bias.value->layout();
     spec.destination = y;
     const std::string name = fmt::format("{} {}", layer_.name, layer_.x.shape().str());
     const PrimitivePlan plan = planned(name, [&] { return layer_.plan(device.engine(), pass, spec); });
     if (!plan.is_reference()) return plan;
-    spec.source = any_layout(layer_.x.value->dims());
-    spec.destination = any_layout(dims_of(layer_.output));
+    spec.source = any_layout(layer_.x.value->dims(), type());
+    spec.destination = any_layout(dims_of(layer_.output), type());
     return planned(name, [&] { return layer_.plan(device.engine(), pass, spec); });
   }
 
