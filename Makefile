@@ -1,6 +1,6 @@
 # A thin face on the CMake presets: each target sets up whatever it needs first, then runs.
 #
-#   make train            train the ConvNet on MNIST; ARGS="--epochs 1" passes flags on
+#   make train            train the ConvNet on MNIST; ARGS="--epochs 1 --overwrite" passes flags on
 #   make test             build and run all tests, as many at a time as there are processors
 #   make coverage         which lines of the CUDA engine the tests here run
 #   make build            configure and build

@@ -30,9 +30,10 @@ class GpuProgram : public testing::Test {
   }
 
   Outcome train(std::vector<std::string> more, std::map<std::string, std::string> environment = {}) {
-    std::vector<std::string> arguments = {
-        "train",      "--device", "cuda", "--dataset", "idx", "--data",       "digits", "--model",
-        "model.json", "--epochs", "1",    "--out",     "out", "--batch-size", "4",      "--json"};
+    std::vector<std::string> arguments = {"train",  "--device",   "cuda",    "--dataset",    "idx",
+                                          "--data", "digits",     "--model", "model.json",   "--epochs",
+                                          "1",      "--out",      "out",     "--batch-size", "4",
+                                          "--json", "--overwrite"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments, {folder_.path(), std::move(environment)});
   }
