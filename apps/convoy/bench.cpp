@@ -17,6 +17,7 @@
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
+#include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cuda/module.h"
 #include "engine/core/philox.h"
 
@@ -144,6 +145,13 @@ void measure_peak(const DeviceFlags& flags, BenchResult& result) {
     return;
   }
   result.roofline.peak.gigabytes_per_second = measure_copy_peak();
+  if (flags.options.precision == Precision::bf16) {
+    result.roofline.activation_bytes = 2;
+    result.roofline.peak.gflops = measure_bf16_peak();
+    result.roofline.linear = result.roofline.peak;
+    result.peak_of = "oneDNN's product of large matrices in bf16";
+    return;
+  }
   const std::optional<FmaPeak> fma = measure_fma_peak();
   if (fma) result.roofline.peak.gflops = fma->gflops;
   result.roofline.linear = result.roofline.peak;

@@ -16,17 +16,19 @@ REGISTERS = {
 }
 # All loops, and those that compare every number. The groups of a weight gradient are eight channels: half of a zmm.
 LOOPS = [
-    "add_deviations", "normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "add", "multiply",
-    "mask_by_relu", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients",
-    "normalize_and_pool", "add_pooled_gradients", "differentiate_pooled"
+    "add_deviations_f32", "normalize_f32", "add_gradients_f32", "differentiate_f32", "max_pool", "max_pool_backward",
+    "add_f32", "multiply", "mask_by_relu_f32", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients",
+    "normalize_and_pool_f32", "add_pooled_gradients_f32", "differentiate_pooled_f32", "add_deviations_bf16",
+    "normalize_bf16", "add_gradients_bf16", "differentiate_bf16", "add_bf16", "mask_by_relu_bf16",
+    "normalize_and_pool_bf16", "add_pooled_gradients_bf16", "differentiate_pooled_bf16"
 ]
-COMPARING = [
-    "normalize", "add_gradients", "differentiate", "max_pool", "max_pool_backward", "mask_by_relu", "normalize_and_pool",
-    "add_pooled_gradients", "differentiate_pooled"
-]
+NOT_COMPARING = ["multiply", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"]
+COMPARING = [loop for loop in LOOPS if loop not in NOT_COMPARING]
 EIGHT_WIDE = ["add_weight_gradients"]
 
-SYMBOL = re.compile(r"^[0-9a-f]+ <(?:auto )?(?:void )?convoy::cpu::N_(\w+)::(\w+)\(")
+# A loop's function, `normalize_f32`, or the template behind it, `normalize_of<float>`.
+SYMBOL = re.compile(r"^[0-9a-f]+ <(?:auto )?(?:void )?convoy::cpu::N_(\w+)::(\w+?)(?:_of<(?:convoy::cpu::)?(\w+)>)?\(")
+SUFFIXES = {None: "", "float": "_f32", "Bfloat16": "_bf16"}
 PACKED = re.compile(r"v?(?:add|sub|mul|div|and|andn|cmp[a-z_]*|fn?m(?:add|sub)\d*)p[sd]\b")
 SCALAR_COMPARISON = re.compile(r"v?(?:u?comiss|cmp\w*ss)")
 
@@ -38,7 +40,7 @@ def instructions_of(listing: str) -> dict[tuple[str, str], list[str]]:
     for line in listing.splitlines():
         if line.endswith(">:"):
             symbol = SYMBOL.match(line)
-            here = (symbol[1], symbol[2]) if symbol else None
+            here = (symbol[1], symbol[2] + SUFFIXES.get(symbol[3], "")) if symbol else None
         elif here and "\t" in line:
             found.setdefault(here, []).append(line.split("\t", 1)[1].strip())
     return found
@@ -73,8 +75,8 @@ def listing_of(body: dict[str, str]) -> str:
 class VectorCode(unittest.TestCase):
     def test_planted_faults_are_found(self):
         self.assertEqual(faults(listing_of({})), [])
-        self.assertEqual(faults(listing_of({"normalize": "vaddps %xmm0,%xmm1,%xmm2"})),
-                         ["normalize on AVX2 has no arithmetic in ymm registers"])
+        self.assertEqual(faults(listing_of({"normalize_f32": "vaddps %xmm0,%xmm1,%xmm2"})),
+                         ["normalize_f32 on AVX2 has no arithmetic in ymm registers"])
         comparing = listing_of({"max_pool": "vcmpleps %ymm0,%ymm1,%ymm2\n   8:\tvucomiss %xmm1,%xmm0"})
         self.assertEqual(faults(comparing), ["max_pool on AVX2 compares single numbers: vucomiss %xmm1,%xmm0"])
         self.assertEqual(faults(""), ["there is no target that this test knows"])

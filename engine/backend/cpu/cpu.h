@@ -12,8 +12,11 @@ namespace convoy {
 /// Empty if this build has the CPU backend, else why not and what to do.
 std::string cpu_backend_missing();
 
-/// Throws Error if this build has none (with the text above), UsageError for a precision but fp32.
+/// Throws Error if this build has none (with the text above), or the CPU lacks bf16; UsageError for tf32.
 std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options = {});
+
+/// GFLOP/s of oneDNN's product of large matrices in bf16, the best of a few. Only where the CPU has bf16.
+double measure_bf16_peak();
 
 /// Binds each OpenMP thread to a processor of its own and bounds how long it spins, unless the environment
 /// sets any of that or the number of threads. OpenMP reads the environment when it is loaded, so this starts
