@@ -75,8 +75,9 @@ void print_json(const Classification& result, const std::string& dataset, const 
 int run_eval(const EvalFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  const LoadedData data =
+  LoadedData data =
       load_data({trained.dataset, flags.trained.data.folder}, !flags.json, /*allow_stand_in=*/false);
+  prepare(data.pair, flags.trained.images, &trained.preparation);
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);
 
@@ -109,6 +110,7 @@ Command add_eval(CLI::App& program) {
       ->required();
   add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
   add_data_flags(command, flags->trained.data);
+  add_image_flags(command, flags->trained.images, kTransposeFiles);
   add_device_flags(command, flags->device);
   command.add_option("--batch-size", flags->batch_size, "Images a step")
       ->check(at_least(1))

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -20,6 +21,24 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
       .add_option("--data", flags.folder,
                   "Folder of the data set; without it CONVOY_DATA, then data/DATASET, then a download")
       ->check(not_empty());
+}
+
+void add_image_flags(CLI::App& command, ImageFlags& flags, const std::string& transpose) {
+  command
+      .add_option(
+          "--mean", flags.mean,
+          "Mean to normalise by, of pixels from 0 to 1: one, or one for each channel (0.49,0.48,0.45)")
+      ->delimiter(',')
+      ->check(finite());
+  command.add_option("--std", flags.std, "Standard deviation to normalise by, likewise")
+      ->delimiter(',')
+      ->check(positive());
+  auto* const yes = command.add_flag_callback(
+      "--transpose", [&flags] { flags.transpose = true; }, transpose);
+  command
+      .add_flag_callback(
+          "--no-transpose", [&flags] { flags.transpose = false; }, "Leave rows and columns as they are")
+      ->excludes(yes);
 }
 
 namespace {
@@ -118,6 +137,16 @@ CLI::Validator at_least(std::int64_t least) {
 
 CLI::Validator not_empty() {
   return {[](const std::string& text) { return text.empty() ? std::string("it is empty") : ""; }, ""};
+}
+
+CLI::Validator finite() {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0.0;
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    if (CLI::detail::lexical_cast(text, value) && std::abs(value) <= kLargest) return "";
+    return fmt::format("'{}' is not a finite number", text);
+  };
+  return {check, "FLOAT"};
 }
 
 CLI::Validator positive() {

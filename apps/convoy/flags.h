@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,24 @@ namespace convoy {
 inline constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 130 interrupted.";
 
+/// What --transpose does where data sets are read.
+inline constexpr const char* kTransposeFiles =
+    "Exchange rows and columns of the files' images, as EMNIST needs; without it as the model was trained, "
+    "and "
+    "for files with EMNIST's names";
+
 /// --dataset and --data.
 struct DataFlags {
   std::string dataset;  // if empty: what the checkpoint was trained on, else mnist
   std::filesystem::path folder;
+};
+
+/// --mean, --std and --transpose: how the images of the data become the model's input. What is not given is
+/// as the model's file says, else the data set's.
+struct ImageFlags {
+  std::vector<float> mean;
+  std::vector<float> std;
+  std::optional<bool> transpose;
 };
 
 /// --device, --verbose, and what steers a backend.
@@ -31,6 +46,8 @@ struct DeviceFlags {
 };
 
 void add_data_flags(CLI::App& command, DataFlags& flags);
+/// `transpose` is what the help text says of that flag.
+void add_image_flags(CLI::App& command, ImageFlags& flags, const std::string& transpose);
 /// `flags` must outlive `command`. Without a flag for it, the plan cache is default_plan_cache().
 void add_device_flags(CLI::App& command, DeviceFlags& flags);
 void add_json_flag(CLI::App& command, bool& json);
@@ -43,6 +60,9 @@ CLI::Validator at_least(std::int64_t least);
 
 /// Refuses an empty text, which most likely comes from a shell variable that is not set.
 CLI::Validator not_empty();
+
+/// Accepts finite numbers.
+CLI::Validator finite();
 
 /// Accepts finite numbers above 0.
 CLI::Validator positive();

@@ -9,6 +9,7 @@
 #include "convoy/error.h"
 #include "convoy/model_file.h"
 #include "engine/core/atomic_file.h"
+#include "engine/model/preparation_json.h"
 
 namespace convoy {
 namespace {
@@ -104,7 +105,7 @@ std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {
   return fs::exists(file, ignored) ? std::optional(file) : std::nullopt;
 }
 
-std::optional<std::string> dataset_of_run(const fs::path& checkpoint) {
+std::optional<RunRecord> record_of_run(const fs::path& checkpoint) {
   const fs::path file = checkpoint.parent_path() / "run.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
@@ -113,7 +114,11 @@ std::optional<std::string> dataset_of_run(const fs::path& checkpoint) {
     throw Error(
         fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset", file.string()));
   }
-  return record["dataset"].get<std::string>();
+  RunRecord result{record["dataset"].get<std::string>(), std::nullopt};
+  if (record.contains("preparation")) {
+    result.preparation = preparation_of_json(record["preparation"], file.string() + ": 'preparation'");
+  }
+  return result;
 }
 
 std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed) {

@@ -57,9 +57,15 @@ void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 /// The model.json beside a checkpoint, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
 
-/// The data set that the run.json beside a checkpoint names, if that file exists. Throws Error if the file
-/// names no data set.
-std::optional<std::string> dataset_of_run(const std::filesystem::path& checkpoint);
+/// What the run.json beside a checkpoint tells of the data.
+struct RunRecord {
+  std::string dataset;
+  std::optional<Preparation> preparation;
+};
+
+/// Reads the run.json beside a checkpoint, if that file exists. Throws Error if it names no data set,
+/// UsageError if its preparation is malformed.
+std::optional<RunRecord> record_of_run(const std::filesystem::path& checkpoint);
 
 /// The name of a run's folder, made of model, data set and seed: "convnet-mnist-1". Of a model file only the
 /// name counts, without folder and extension. The same command gives the same name.

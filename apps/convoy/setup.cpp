@@ -18,6 +18,7 @@
 #include "convoy/error.h"
 #include "convoy/model_file.h"
 #include "convoy/state.h"
+#include "engine/backend/checks.h"
 #include "engine/data/cifar.h"
 
 namespace convoy {
@@ -30,6 +31,11 @@ constexpr std::array<const char*, 10> kCifarClasses = {"airplane", "automobile",
 
 bool is_known(std::span<const std::string_view> names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void override_normalization(Normalization& normalization, const ImageFlags& flags) {
+  if (!flags.mean.empty()) normalization.mean = flags.mean;
+  if (!flags.std.empty()) normalization.std = flags.std;
 }
 
 }  // namespace
@@ -108,19 +114,48 @@ std::vector<std::string> class_names(const std::string& dataset, std::int64_t cl
   return names;
 }
 
+Preparation known_preparation(const std::string& dataset) {
+  Preparation known{.dataset = dataset,
+                    .normalization = image_format(dataset).normalization,
+                    .framing = Framing::fit,
+                    .background = Background::mixed,
+                    .transposed = false};
+  if (dataset == "mnist") known.framing = Framing::mnist;
+  if (dataset == "mnist" || dataset == "fashion-mnist") known.background = Background::dark;
+  return known;
+}
+
+void prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained) {
+  for (Dataset* half : {&pair.train, &pair.test}) {
+    const bool turn =
+        flags.transpose.value_or(half->transposed || (trained != nullptr && trained->transposed));
+    if (turn != half->transposed) *half = transpose(std::move(*half));
+    if (trained != nullptr) half->normalization = trained->normalization;
+    override_normalization(half->normalization, flags);
+    check_normalization(half->normalization, half->image, half->name);
+  }
+}
+
 TrainedModel load_trained(const CheckpointFlags& flags) {
   TrainedModel trained;
   trained.state = load_checkpoint(flags.checkpoint, say_note);
-  trained.dataset =
-      !flags.data.dataset.empty() ? flags.data.dataset : dataset_of_run(flags.checkpoint).value_or("mnist");
   const auto beside = model_file_of_run(flags.checkpoint);
-  if (!flags.model.empty()) {
-    trained.model = resolve_model(flags.model, image_format(trained.dataset));
-  } else if (beside) {
-    trained.model = load_model(*beside);
-  } else {
-    trained.model = resolve_model("convnet", image_format(trained.dataset));
+  const auto of_run = record_of_run(flags.checkpoint);
+  if (flags.model.empty() && beside) trained.model = load_model(*beside);
+  const auto& of_model = trained.model.preparation;
+  trained.dataset = !flags.data.dataset.empty()              ? flags.data.dataset
+                    : of_run                                 ? of_run->dataset
+                    : of_model && !of_model->dataset.empty() ? of_model->dataset
+                                                             : "mnist";
+  if (!flags.model.empty() || !beside) {
+    trained.model =
+        resolve_model(flags.model.empty() ? "convnet" : flags.model, image_format(trained.dataset));
   }
+  trained.preparation = of_model                        ? *of_model
+                        : of_run && of_run->preparation ? *of_run->preparation
+                                                        : known_preparation(trained.dataset);
+  override_normalization(trained.preparation.normalization, flags.images);
+  check_normalization(trained.preparation.normalization, trained.model.input, "the model's images");
   trained.state = match_state(trained.model, std::move(trained.state), flags.checkpoint.string(), say_note);
   return trained;
 }

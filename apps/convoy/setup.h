@@ -52,11 +52,19 @@ Model resolve_model(const std::string& model, const ImageFormat& format);
 /// "7".
 std::vector<std::string> class_names(const std::string& dataset, std::int64_t classes);
 
+/// The preparation of a data set that is known by name, for a model of which nothing else is known.
+Preparation known_preparation(const std::string& dataset);
+
+/// Turns the images as the flags say, or as `trained` was made (null: as the files need), and sets the
+/// normalisation in the same way. Throws UsageError for a normalisation that does not fit the channels.
+void prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained);
+
 /// A checkpoint with the model it belongs to.
 struct TrainedModel {
   Model model;
   StateDict state;
-  std::string dataset;  // what it was trained on, or mnist if that is not known
+  std::string dataset;      // what it was trained on, or mnist if that is not known
+  Preparation preparation;  // of its training images
 };
 
 /// Flags of the subcommands that use a checkpoint.
@@ -64,11 +72,14 @@ struct CheckpointFlags {
   std::filesystem::path checkpoint;
   std::string model;
   DataFlags data;
+  ImageFlags images;
 };
 
 /// Reads the checkpoint. The model is that of --model, else of the model.json beside the checkpoint, else the
-/// ConvNet. The data set is that of --dataset, else of the run.json beside the checkpoint, else mnist. Throws
-/// Error if a file cannot be read, or if the checkpoint is that of another model.
+/// ConvNet. The data set is that of --dataset, else of the run.json beside the checkpoint, else that of the
+/// model's file, else mnist. The preparation is that of the model's file, else of run.json, else what is
+/// known of the data set, with --mean and --std. Throws Error if a file cannot be read, or if the checkpoint
+/// is that of another model.
 TrainedModel load_trained(const CheckpointFlags& flags);
 
 }  // namespace convoy

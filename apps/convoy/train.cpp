@@ -17,12 +17,14 @@
 #include "convoy/error.h"
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
+#include "engine/model/preparation_json.h"
 
 namespace convoy {
 namespace {
 
 struct TrainFlags {
   DataFlags data = {"mnist", {}};
+  ImageFlags images;
   DeviceFlags device;
   std::string model = "convnet";
   TrainOptions options;
@@ -42,6 +44,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 LoadedData load_limited(const TrainFlags& flags) {
   LoadedData data = load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty());
+  prepare(data.pair, flags.images, nullptr);
   data.pair.train = take(std::move(data.pair.train), flags.limit_train);
   data.pair.test = take(std::move(data.pair.test), flags.limit_test);
   if (flags.options.batch_size > data.pair.train.count()) {
@@ -149,8 +152,10 @@ int run_train(const TrainFlags& flags) {
   const auto program_start = std::chrono::steady_clock::now();
   const BackendChoice device = make_backend(flags.device);
   const LoadedData data = load_limited(flags);
-  const Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
+  Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
+  model.preparation = measure_preparation(data.pair.train, data.location.dataset);
   Json record = describe(flags, data, model, device);
+  record["preparation"] = json_of_preparation(*model.preparation);
   record.update(describe(flags.optimizer));
   record.update(describe(flags.options.augmentation));
   const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
@@ -188,6 +193,7 @@ Command add_train(CLI::App& program) {
   CLI::App& command = *program.add_subcommand("train", "Train a model and write its checkpoint");
   TrainOptions& options = flags->options;
   add_data_flags(command, flags->data);
+  add_image_flags(command, flags->images, kTransposeFiles);
   add_device_flags(command, flags->device);
   add_model_flag(command, flags->model, "convnet");
   command.add_option("--epochs", options.epochs, "Passes over the training images")

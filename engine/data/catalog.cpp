@@ -203,6 +203,10 @@ DatasetPair load(const std::string& dataset, const fs::path& folder,
     throw Error(fmt::format("{}: training images are {}, test images {}", folder.string(),
                             pair.train.image.str(), pair.test.image.str()));
   }
+  if (content.transposed) {
+    pair.train = transpose(std::move(pair.train));
+    pair.test = transpose(std::move(pair.test));
+  }
   pair.train.name = fmt::format("{} train", title(dataset));
   pair.test.name = fmt::format("{} test", title(dataset));
   return pair;

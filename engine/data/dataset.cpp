@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "convoy/error.h"
 
 namespace convoy {
@@ -11,6 +13,23 @@ Dataset take(Dataset dataset, std::int64_t limit) {
   if (limit == 0 || limit >= dataset.count()) return dataset;
   dataset.labels.resize(static_cast<std::size_t>(limit));
   dataset.pixels.resize(static_cast<std::size_t>(limit * dataset.image.count()));
+  return dataset;
+}
+
+Dataset transpose(Dataset dataset) {
+  const auto channels = static_cast<std::size_t>(dataset.image[0]);
+  const auto height = static_cast<std::size_t>(dataset.image[1]);
+  const auto width = static_cast<std::size_t>(dataset.image[2]);
+  const std::size_t plane = height * width;
+  const std::size_t planes = static_cast<std::size_t>(dataset.count()) * channels;
+  std::vector<std::uint8_t> before(plane);
+  for (std::size_t i = 0; i < planes; ++i) {
+    std::uint8_t* const pixels = dataset.pixels.data() + i * plane;
+    std::copy_n(pixels, plane, before.begin());
+    for (std::size_t p = 0; p < plane; ++p) pixels[p % width * height + p / width] = before[p];
+  }
+  dataset.image = {dataset.image[0], dataset.image[2], dataset.image[1]};
+  dataset.transposed = !dataset.transposed;
   return dataset;
 }
 

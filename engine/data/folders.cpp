@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <system_error>
 
@@ -54,6 +55,19 @@ std::optional<fs::path> find_idx_file(const fs::path& folder, std::string_view s
   return std::nullopt;
 }
 
+/// The splits of EMNIST that lie in a folder, as their files' names begin: "emnist-letters-".
+std::set<std::string> emnist_splits(const fs::path& folder) {
+  constexpr std::string_view kBegin = "emnist-", kEnd = "-train-images";
+  std::set<std::string> splits;
+  std::error_code code;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t end = name.find(kEnd);
+    if (name.starts_with(kBegin) && end != std::string::npos) splits.insert(name.substr(0, end + 1));
+  }
+  return splits;
+}
+
 FolderContent find_batches(const fs::path& folder) {
   FolderContent content;
   for (const int batch : {1, 2, 3, 4, 5})
@@ -71,7 +85,20 @@ FolderContent find_batches(const fs::path& folder) {
 }  // namespace
 
 FolderContent find_idx(const fs::path& folder) {
-  FolderContent content{.train = {}, .test = {}, .problem = unreadable(folder)};
+  FolderContent content{.train = {}, .test = {}, .problem = unreadable(folder), .transposed = false};
+  std::string begin, test = "t10k";
+  if (const auto splits = emnist_splits(folder);
+      !splits.empty() && !find_idx_file(folder, "train-images", "34")) {
+    if (splits.size() > 1) {
+      content.problem = fmt::format(
+          "{} holds {} splits of EMNIST: move the four files of one, {}* say, into a "
+          "folder of their own",
+          folder.string(), splits.size(), *splits.begin());
+    }
+    begin = *splits.begin();
+    test = "test";
+    content.transposed = true;
+  }
   const auto add = [&](DataFiles& files, std::string_view stem, std::string_view ranks) {
     const std::optional<fs::path> file = find_idx_file(folder, stem, ranks);
     if (file) {
@@ -81,10 +108,10 @@ FolderContent find_idx(const fs::path& folder) {
                                     (folder / fmt::format("{}-idx{}-ubyte", stem, ranks[0])).string());
     }
   };
-  add(content.train, "train-images", "34");
-  add(content.train, "train-labels", "1");
-  add(content.test, "t10k-images", "34");
-  add(content.test, "t10k-labels", "1");
+  add(content.train, begin + "train-images", "34");
+  add(content.train, begin + "train-labels", "1");
+  add(content.test, begin + test + "-images", "34");
+  add(content.test, begin + test + "-labels", "1");
   return content;
 }
 
@@ -103,7 +130,7 @@ std::string known_idx(const FolderContent& idx) {
 
 FolderContent find_cifar10(const fs::path& folder) {
   const std::string problem = unreadable(folder);
-  if (!problem.empty()) return {.train = {}, .test = {}, .problem = problem};
+  if (!problem.empty()) return {.train = {}, .test = {}, .problem = problem, .transposed = false};
   FolderContent nested = find_batches(folder / "cifar-10-batches-bin");
   return nested.problem.empty() ? nested : find_batches(folder);
 }

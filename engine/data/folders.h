@@ -13,10 +13,12 @@ using DataFiles = std::vector<std::filesystem::path>;
 struct FolderContent {
   DataFiles train;
   DataFiles test;
-  std::string problem;  // what is missing or cannot be read, as a phrase; empty if nothing is
+  std::string problem;      // what is missing or cannot be read, as a phrase; empty if nothing is
+  bool transposed = false;  // the images have rows and columns exchanged, as EMNIST's do
 };
 
-/// Looks for the four IDX files, under the names that copies of MNIST have.
+/// Looks for the four IDX files, under the names that copies of MNIST have, or under those of one of EMNIST's
+/// splits.
 FolderContent find_idx(const std::filesystem::path& folder);
 
 /// Which data set's test labels these files have: "mnist", "fashion-mnist", or empty for any other and for

@@ -106,6 +106,7 @@ void visit_keys(Keys& keys, Model& model) {
   keys.required("name", model.name);
   keys.required("input", model.input);
   keys.required("layers", model.layers);
+  keys.optional("preparation", model.preparation);
 }
 
 }  // namespace convoy

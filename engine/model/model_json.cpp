@@ -11,6 +11,7 @@
 
 #include "convoy/error.h"
 #include "engine/model/layer_keys.h"
+#include "engine/model/preparation_json.h"
 #include "engine/model/text.h"
 #include "engine/model/torch_layers.h"
 
@@ -141,6 +142,10 @@ class Reader {
     }
   }
 
+  void read(const std::string& key, const Json& json, std::optional<Preparation>& value) const {
+    value = preparation_of_json(json, fmt::format("{}: '{}'", where_, key));
+  }
+
   NamedLayer read_layer(const Json& json, const std::string& position) const {
     const std::string where = fmt::format("{}, {}", where_, position);  // until its name is known
     if (!json.is_object()) throw UsageError(fmt::format("{}: a layer must be an object", where));
@@ -199,6 +204,10 @@ class Writer {
 
   void fixed(const char*, const Json&) {}
   void ignored(const char*, const Json&) {}
+
+  void optional(const char* key, const std::optional<Preparation>& value) {
+    if (value) json_[key] = json_of_preparation(*value);
+  }
 
   Json take() { return std::move(json_); }
 

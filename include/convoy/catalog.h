@@ -61,9 +61,11 @@ std::optional<DataLocation> find_local(const std::string& dataset, const DataSea
 /// (train-images-idx3-ubyte and so on, with or without .gz), itself or where torchvision puts them
 /// (MNIST/raw). CIFAR-10's holds data_batch_1.bin to test_batch.bin, directly or in cifar-10-batches-bin.
 /// With `dataset` "idx" any folder with four such IDX files is loaded, and the number of classes is the
-/// largest label plus 1. `say` is called with one line if one of these classes has no image. Throws
-/// UsageError for an unknown name. Throws Error that names the file if one is missing or malformed, has a
-/// label that is no class, or a label so large that more than a quarter of the classes have no image.
+/// largest label plus 1. Such files may also have the names of an EMNIST split
+/// (emnist-letters-train-images-idx3-ubyte); EMNIST's images are transposed on loading. `say` is called with
+/// one line if one of these classes has no image. Throws UsageError for an unknown name. Throws Error that
+/// names the file if one is missing or malformed, has a label that is no class, or a label so large that more
+/// than a quarter of the classes have no image.
 DatasetPair load(const std::string& dataset, const std::filesystem::path& folder,
                  const std::function<void(const std::string& line)>& say = {});
 

@@ -6,16 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "convoy/preparation.h"
 #include "convoy/shape.h"
 
 namespace convoy {
-
-/// How a byte becomes the model's input: (byte / 255 - mean) / std, per channel. The default is the same as
-/// torchvision's ToTensor.
-struct Normalization {
-  std::vector<float> mean = {0.0f};  ///< one value for all channels, or one for each; of byte / 255
-  std::vector<float> std = {1.0f};   ///< likewise, each above 0
-};
 
 /// Images of one shape with their labels.
 struct Dataset {
@@ -25,6 +19,7 @@ struct Dataset {
   std::vector<std::uint8_t> pixels;  ///< [count, C, H, W], row-major
   std::vector<std::uint8_t> labels;  ///< [count], each below `classes`
   Normalization normalization;       ///< applied on the device, whenever a batch is made
+  bool transposed = false;           ///< rows and columns of the files' images were exchanged on loading
 
   /// The number of images.
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
@@ -32,6 +27,13 @@ struct Dataset {
 
 /// The first `limit` samples, or all if there are fewer; 0 means no limit. Throws UsageError for less than 0.
 Dataset take(Dataset dataset, std::int64_t limit);
+
+/// The data set with rows and columns of every image exchanged.
+Dataset transpose(Dataset dataset);
+
+/// How a data set was made, as far as its first 10,000 images tell. The framing is MNIST's if nearly all are
+/// grey, dark at the border, and have MNIST's box and centre of mass. `name` is that of the data set.
+Preparation measure_preparation(const Dataset& dataset, const std::string& name);
 
 /// The training and the test half of one data set.
 struct DatasetPair {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "convoy/layers.h"
+#include "convoy/preparation.h"
 #include "convoy/shape.h"
 
 namespace convoy {
@@ -16,6 +18,7 @@ struct Model {
   std::string name;                ///< for messages and model files: "convnet"
   Shape input;                     ///< [C, H, W] of one image
   std::vector<NamedLayer> layers;  ///< in the order in which they run; the last one puts out [N, classes]
+  std::optional<Preparation> preparation;  ///< how its training images were made, if that is known
 };
 
 /// One layer of a model at one batch size. The layers of a Residual's body and shortcut come in front of the

@@ -8,6 +8,10 @@
 ///
 /// A layer's `type` is its kTypeName (see layers.h). Its other keys are the members of that struct, with
 /// their defaults. Those that torch.nn requires are required. An Extent may also be one number for both axes.
+/// A model that was trained may say how its images were made (see preparation.h):
+///
+///     "preparation": {"dataset": "mnist", "mean": [0.1307], "std": [0.3081], "framing": "mnist",
+///                     "background": "dark", "transposed": false}
 #pragma once
 
 #include <filesystem>

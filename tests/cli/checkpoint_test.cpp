@@ -138,7 +138,7 @@ TEST(Predict, PrintsDigitAndProbabilities) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto text = lines(outcome.out);
   ASSERT_EQ(text.size(), 2u) << outcome.out;
-  EXPECT_THAT(text[0], testing::MatchesRegex("cross.png: [0-9]"));
+  EXPECT_THAT(text[0], testing::MatchesRegex("cross.png: [0-9] .scaled as a whole."));
   EXPECT_THAT(text[1], testing::ContainsRegex("0 [0-9.]+ %  1 [0-9.]+ %"));
 }
 

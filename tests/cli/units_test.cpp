@@ -8,6 +8,8 @@
 #include "apps/convoy/classification.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/fma_peak.h"
+#include "apps/convoy/ink.h"
+#include "apps/convoy/parts.h"
 #include "apps/convoy/picture.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
@@ -142,6 +144,45 @@ TEST(Resize, KeepsAConstantOfAnySize) {
       EXPECT_NEAR(value, 1.0f, 16 * std::numeric_limits<float>::epsilon());
     }
   }
+}
+
+TEST(Dilated, IsTheLargestValueAbout) {
+  Picture picture(1, 4, 5);
+  picture.at(0, 1, 1) = 2.0f;
+  picture.at(0, 3, 4) = 3.0f;
+  EXPECT_THAT(dilated(picture, 1).values,
+              ElementsAre(2, 2, 2, 0, 0, 2, 2, 2, 0, 0, 2, 2, 2, 3, 3, 0, 0, 0, 3, 3));
+  EXPECT_EQ(dilated(picture, 9).values, std::vector<float>(20, 3.0f));
+}
+
+TEST(FindParts, ConnectsAcrossSmallGaps) {
+  Picture picture(1, 5, 12);
+  for (const std::size_t x : {1u, 2u, 5u, 11u}) picture.at(0, 2, x) = 1.0f;
+  const Parts apart = find_parts(picture, 0.5f, 1);
+  ASSERT_EQ(apart.parts.size(), 2u);  // two pixels between 2 and 5 are bridged, five up to 11 are not
+  EXPECT_EQ(apart.parts[0].left, 1u);
+  EXPECT_EQ(apart.parts[0].right, 5u);
+  EXPECT_EQ(apart.parts[0].pixels, 3u);
+  EXPECT_EQ(gap(apart.parts[0], apart.parts[1]), 6u);
+  EXPECT_EQ(united(apart.parts[0], apart.parts[1]).width(), 11u);
+}
+
+TEST(FindInk, SeesInkOnAGroundThatFallsOff) {
+  Picture rgba(4, 40, 40);
+  std::fill(rgba.values.begin() + 3 * 1600, rgba.values.end(), 1.0f);
+  for (std::size_t y = 0; y < 40; ++y) {
+    for (std::size_t x = 0; x < 40; ++x) {
+      const bool is_ink = x >= 18 && x < 22 && y >= 8 && y < 32;
+      for (std::size_t c = 0; c < 3; ++c) {
+        rgba.at(c, y, x) = (is_ink ? 0.25f : 1.0f) * (1.0f - 0.015f * static_cast<float>(y));
+      }
+    }
+  }
+  const Ink ink = find_ink(rgba, std::nullopt);
+  EXPECT_TRUE(ink.dark);
+  // Ink takes three quarters of the light, wherever it is. The closing is exact on a slope but for rounding.
+  for (const std::size_t y : {8u, 20u, 31u}) EXPECT_NEAR(ink.strength.at(0, y, 20), 0.75f, 1e-6f) << y;
+  for (const std::size_t y : {0u, 20u, 39u}) EXPECT_NEAR(ink.strength.at(0, y, 5), 0.0f, 1e-6f) << y;
 }
 
 TEST(RunName, IsSafeAndRepeatable) {

@@ -57,6 +57,30 @@ TEST_F(CatalogTest, DataFolderComesFirstAndAlone) {
   EXPECT_EQ(find_local("mnist", search_), std::nullopt);
 }
 
+TEST_F(CatalogTest, EmnistIsKnownByItsFileNamesAndTurnedUpright) {
+  write_idx_dataset(folder_, "mine", "");
+  const auto rename = [&](const std::string& folder, const std::string& split) {
+    for (const auto& [half, emnist] : {std::pair{"train", "train"}, {"t10k", "test"}}) {
+      for (const char* content : {"-images-idx3-ubyte", "-labels-idx1-ubyte"}) {
+        fs::create_directories(folder_ / folder);
+        fs::copy(folder_ / ("mine/" + std::string(half) + content),
+                 folder_ / (folder + "/emnist-" + split + "-" + emnist + content));
+      }
+    }
+  };
+  rename("letters", "letters");
+  const Dataset plain = load("idx", folder_ / "mine").train;
+  const Dataset turned = load("idx", folder_ / "letters").train;
+  EXPECT_FALSE(plain.transposed);
+  EXPECT_TRUE(turned.transposed);
+  EXPECT_EQ(turned.pixels, transpose(plain).pixels);
+  EXPECT_EQ(turned.labels, plain.labels);
+
+  rename("letters", "digits");
+  EXPECT_THAT(error_of([&] { load("idx", folder_ / "letters"); }),
+              AllOf(HasSubstr("holds 2 splits of EMNIST"), HasSubstr("emnist-digits-*")));
+}
+
 TEST_F(CatalogTest, EnvironmentComesBeforeTheProject) {
   write_idx_dataset(folder_, "environment/mnist", ".gz");
   write_idx_dataset(folder_, "data/mnist", "");

@@ -50,6 +50,51 @@ TEST(ModelFile, DefaultsAreThoseOfTheStructs) {
   EXPECT_EQ(only_layer<Dropout>(R"({"name": "d", "type": "Dropout"})").p, 0.5);
 }
 
+TEST(ModelFile, KeepsHowTheTrainingImagesWereMade) {
+  Model model = builtin_model("convnet", {1, 28, 28}, 10);
+  EXPECT_FALSE(parse_model(to_json(model), "m.json").preparation.has_value());
+  model.preparation = Preparation{.dataset = "mine",
+                                  .normalization = {.mean = {0.1307f}, .std = {0.3081f}},
+                                  .framing = Framing::mnist,
+                                  .background = Background::light,
+                                  .transposed = true};
+  const std::string text = to_json(model);
+  EXPECT_THAT(text, testing::HasSubstr("0.1307\n"));  // as it was written, not as a double of the float
+  const auto read = parse_model(text, "m.json").preparation;
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->dataset, "mine");
+  EXPECT_EQ(read->normalization.mean, std::vector<float>{0.1307f});
+  EXPECT_EQ(read->normalization.std, std::vector<float>{0.3081f});
+  EXPECT_EQ(read->framing, Framing::mnist);
+  EXPECT_EQ(read->background, Background::light);
+  EXPECT_TRUE(read->transposed);
+}
+
+TEST(ModelFile, RefusesAPreparationThatIsNone) {
+  const auto error_of = [](const std::string& preparation) {
+    std::string text = to_json(builtin_model("convnet", {1, 28, 28}, 10));
+    text.insert(1, "\"preparation\": " + preparation + ",");
+    try {
+      parse_model(text, "m.json");
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(error_of("{}"), "accepted");
+  EXPECT_EQ(error_of(R"({"mean": 0.5, "std": [0.5]})"), "accepted");
+  EXPECT_EQ(error_of("[]"), "m.json: 'preparation' must be an object");
+  EXPECT_EQ(error_of(R"({"meen": [0]})"), "m.json: 'preparation': unknown key 'meen'; did you mean 'mean'?");
+  EXPECT_EQ(error_of(R"({"framing": "fitt"})"),
+            "m.json: 'preparation': 'framing': unknown word 'fitt'; did you mean 'fit'?");
+  EXPECT_EQ(error_of(R"({"std": [0]})"), "m.json: 'preparation': 'std' must be above 0");
+  for (const char* mean : {"[]", "\"0\"", "[\"0\"]", "[1e99]", "null"}) {
+    EXPECT_EQ(error_of("{\"mean\": " + std::string(mean) + "}"),
+              "m.json: 'preparation': 'mean' must be a number, or one for each channel");
+  }
+  EXPECT_EQ(error_of(R"({"transposed": 1})"), "m.json: 'preparation': 'transposed' must be true or false");
+}
+
 TEST(ModelFile, EveryKeyIsRead) {
   const auto conv = only_layer<Conv2d>(
       R"({"name": "c", "type": "Conv2d", "in_channels": 2, "out_channels": 4, "kernel_size": [3, 2],

@@ -19,7 +19,7 @@ FLOORS = [
 ]
 # The headers of include/convoy/ belong to rooms, too.
 PUBLIC = {
-    "engine/core": ["dtype", "error", "host_tensor", "metrics", "optimizer_options", "shape"],
+    "engine/core": ["dtype", "error", "host_tensor", "metrics", "optimizer_options", "preparation", "shape"],
     "engine/model": ["builtin", "fold", "layers", "model", "model_file", "state"],
     "engine/data": ["augmentation", "catalog", "dataset", "fetch"],
     "engine/backend": ["device"],

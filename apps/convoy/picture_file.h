@@ -1,0 +1,32 @@
+// Reads picture files.
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "apps/convoy/picture.h"
+
+namespace convoy {
+
+/// Pictures with a side of twice this and more are averaged down on reading, to a longer side above this.
+constexpr std::size_t kLongestSide = 1000;
+
+/// Reads PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM into four channels: red, green and blue, each times
+/// the opacity, and the opacity. The picture is upright: its EXIF orientation is applied. 10, 12 or 14 bits
+/// in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it cannot be read, is
+/// broken, or has more than 64 megapixels; for a known format that is not read the message names that.
+Picture read_picture(const std::filesystem::path& file);
+
+/// The largest less the smallest value.
+float contrast(std::span<const float> values);
+
+/// What differs by less has one colour: JPEG leaves that much of it.
+constexpr float kOneColour = 2.5f / 255.0f;
+
+/// Red, green and blue of a picture with opacity: on white, or on black if on white it has one colour.
+Picture opaque(const Picture& rgba);
+
+/// The luma of ITU-R BT.601 of a picture whose first channels are red, green and blue.
+Picture luma(const Picture& rgb);
+
+}  // namespace convoy
