@@ -74,6 +74,11 @@ TEST_P(CpuBfloat16Loops, Elementwise) {
   expect_rounded(to, sum, "sum");
   mask_by_relu(a.data(), b.data(), to.data(), count);
   expect_rounded(to, masked, "mask");
+  convert(sum.data(), to.data(), count);
+  expect_rounded(to, sum, "rounded");
+  convert(a.data(), masked.data(), count);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    EXPECT_TRUE(same_bits(masked[i], widened(a[i]))) << "widened " << i;
 }
 
 /// Rows of 16 numbers, `row` apart, and what batch norm takes.

@@ -20,9 +20,10 @@ LOOPS = [
     "add_f32", "multiply", "mask_by_relu_f32", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients",
     "normalize_and_pool_f32", "add_pooled_gradients_f32", "differentiate_pooled_f32", "add_deviations_bf16",
     "normalize_bf16", "add_gradients_bf16", "differentiate_bf16", "add_bf16", "mask_by_relu_bf16",
-    "normalize_and_pool_bf16", "add_pooled_gradients_bf16", "differentiate_pooled_bf16"
+    "widen", "narrow", "normalize_and_pool_bf16", "add_pooled_gradients_bf16", "differentiate_pooled_bf16"
 ]
-NOT_COMPARING = ["multiply", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"]
+NOT_COMPARING = ["multiply", "widen", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"]
+CONVERTING = ["widen", "narrow"]  # by integers
 COMPARING = [loop for loop in LOOPS if loop not in NOT_COMPARING]
 EIGHT_WIDE = ["add_weight_gradients"]
 
@@ -30,6 +31,7 @@ EIGHT_WIDE = ["add_weight_gradients"]
 SYMBOL = re.compile(r"^[0-9a-f]+ <(?:auto )?(?:void )?convoy::cpu::N_(\w+)::(\w+?)(?:_of<(?:convoy::cpu::)?(\w+)>)?\(")
 SUFFIXES = {None: "", "float": "_f32", "Bfloat16": "_bf16"}
 PACKED = re.compile(r"v?(?:add|sub|mul|div|and|andn|cmp[a-z_]*|fn?m(?:add|sub)\d*)p[sd]\b")
+PACKED_INTEGERS = re.compile(r"v?p(?:add|slld|srld)d?\b")
 SCALAR_COMPARISON = re.compile(r"v?(?:u?comiss|cmp\w*ss)")
 
 
@@ -55,7 +57,8 @@ def faults(listing: str) -> list[str]:
         for loop in LOOPS:
             code = loops.get((target, loop), [])
             register = "ymm" if loop in EIGHT_WIDE and REGISTERS[target] == "zmm" else REGISTERS[target]
-            if not any(PACKED.match(i) and "%" + register in i for i in code):
+            packed = PACKED_INTEGERS if loop in CONVERTING else PACKED
+            if not any(packed.match(i) and "%" + register in i for i in code):
                 found.append(f"{loop} on {target} has no arithmetic in {register} registers")
             scalar = [i for i in code if SCALAR_COMPARISON.match(i)]
             if loop in COMPARING and scalar:
@@ -64,11 +67,12 @@ def faults(listing: str) -> list[str]:
 
 
 def listing_of(body: dict[str, str]) -> str:
-    """A listing in which every loop on AVX2 is one instruction, `body`'s or a comparison of vectors."""
+    """A listing in which every loop on AVX2 is one instruction, `body`'s or the usual one on vectors."""
     lines = []
     for loop in LOOPS:
         lines.append(f"0000000000000000 <convoy::cpu::N_AVX2::{loop}(float const*)>:")
-        lines.append("   0:\t" + body.get(loop, "vcmpleps %ymm0,%ymm1,%ymm2"))
+        usual = "vpslld $0x10,%ymm0,%ymm1" if loop in CONVERTING else "vcmpleps %ymm0,%ymm1,%ymm2"
+        lines.append("   0:\t" + body.get(loop, usual))
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ namespace convoy {
 
 double measure_bf16_peak() {
   using namespace cpu;
-  constexpr std::int64_t kSide = 2048;
+  constexpr std::int64_t kSide = 1024;
   constexpr double kOperations = 2.0 * kSide * kSide * kSide;
   Device device;
   const Layout any = any_layout({kSide, kSide}, DataType::bf16);
@@ -20,7 +20,7 @@ double measure_bf16_peak() {
   Task product(device, plan,
                {{DNNL_ARG_SRC, x.memory}, {DNNL_ARG_WEIGHTS, weights.memory}, {DNNL_ARG_DST, y.memory}});
   double seconds = 1e9;
-  for (int repeat = 0; repeat < 6; ++repeat) {
+  for (int repeat = 0; repeat < 40; ++repeat) {
     const auto start = std::chrono::steady_clock::now();
     product.run();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;

@@ -67,6 +67,17 @@ Task copy_task(Device& device, const dnnl::memory& from, const dnnl::memory& to)
 
 namespace {
 
+/// Whether a layout is the other one by another name: with as many channels as a block has, blocks of
+/// channels are channels last.
+bool same_memory(const Layout& a, const Layout& b) {
+  using Tag = dnnl::memory::format_tag;
+  const Dims dims = dims_of(a);
+  if (dims.size() != 4 || (dims[1] != 8 && dims[1] != 16) || dims != dims_of(b)) return false;
+  const Layout last(dims, type_of(a), Tag::nhwc);
+  const Layout blocked(dims, type_of(a), dims[1] == 16 ? Tag::nChw16c : Tag::nChw8c);
+  return (a == last && b == blocked) || (a == blocked && b == last);
+}
+
 /// The same plain memory under other dimensions.
 dnnl::memory redimensioned(const Device& device, const dnnl::memory& plain, const Dims& dims) {
   return {plain_layout(dims, type_of(plain.get_desc())), device.engine(), plain.get_data_handle()};
@@ -77,6 +88,10 @@ dnnl::memory redimensioned(const Device& device, const dnnl::memory& plain, cons
 Relaid::Relaid(Device& device, const dnnl::memory& memory, const dnnl::memory::desc& wanted, Use use)
     : memory_(memory) {
   if (memory.get_desc() == wanted) return;
+  if (same_memory(memory.get_desc(), wanted)) {
+    memory_ = dnnl::memory(wanted, device.engine(), memory.get_data_handle());
+    return;
+  }
   const Dims is = dims_of(memory.get_desc());
   const Dims becomes = dims_of(wanted);
   if (is != becomes) {

@@ -33,6 +33,20 @@ HWY_INLINE void mask_by_relu_of(const T* y, const T* from, T* out, std::int64_t 
           [](auto d, auto p, auto q) HWY_ATTR { return behind_relu(q, p, relu_threshold(d)); });
 }
 
+template <typename From, typename To>
+HWY_INLINE void convert_of(const From* from, To* to, std::int64_t count) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(load(d, from + i), d, to + i);
+  const hn::CappedTag<float, 1> one;
+  for (; i < count; ++i) store(load(one, from + i), one, to + i);
+}
+
+void widen(const Bfloat16* from, float* to, std::int64_t count) { convert_of(from, to, count); }
+
+void narrow(const float* from, Bfloat16* to, std::int64_t count) { convert_of(from, to, count); }
+
 void add_f32(const float* a, const float* b, float* out, std::int64_t count) { add_of(a, b, out, count); }
 
 void add_bf16(const Bfloat16* a, const Bfloat16* b, Bfloat16* out, std::int64_t count) {
@@ -60,6 +74,8 @@ namespace convoy::cpu {
 HWY_EXPORT(add_f32);
 HWY_EXPORT(add_bf16);
 HWY_EXPORT(multiply);
+HWY_EXPORT(widen);
+HWY_EXPORT(narrow);
 HWY_EXPORT(mask_by_relu_f32);
 HWY_EXPORT(mask_by_relu_bf16);
 
@@ -69,6 +85,14 @@ void add(const float* a, const float* b, float* out, std::int64_t count) {
 
 void add(const Bfloat16* a, const Bfloat16* b, Bfloat16* out, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(add_bf16)(a, b, out, count);
+}
+
+void convert(const Bfloat16* from, float* to, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(widen)(from, to, count);
+}
+
+void convert(const float* from, Bfloat16* to, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(narrow)(from, to, count);
 }
 
 void multiply(const float* a, const float* b, float* out, std::int64_t count) {

@@ -20,4 +20,8 @@ void multiply(const float* a, const float* b, float* out, std::int64_t count);
 void mask_by_relu(const float* y, const float* from, float* out, std::int64_t count);
 void mask_by_relu(const Bfloat16* y, const Bfloat16* from, Bfloat16* out, std::int64_t count);
 
+/// to = `from`, rounded if it has to be.
+void convert(const Bfloat16* from, float* to, std::int64_t count);
+void convert(const float* from, Bfloat16* to, std::int64_t count);
+
 }  // namespace convoy::cpu
