@@ -10,6 +10,12 @@
 namespace convoy {
 namespace {
 
+/// The numbers of the training are lost, and nothing but that is wrong.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
+
 void stop_if_interrupted(const Progress& at) {
   if (!InterruptGuard::interrupted()) return;
   throw Interrupted(fmt::format("{} in epoch {} of {} after step {} of {}", InterruptGuard::in_words(),
@@ -19,9 +25,9 @@ void stop_if_interrupted(const Progress& at) {
 /// Throws unless the loss, of a step or of an epoch's mean, is finite.
 void stop_if_diverged(const Progress& at, double loss, const std::string& advice) {
   if (std::isfinite(loss)) return;
-  throw Error(fmt::format("training diverged: the loss is {} in epoch {} of {} after step {} of {}; {}",
-                          std::abs(loss) /* "nan", whatever its sign */, at.epoch, at.epochs, at.step,
-                          at.steps, advice));
+  throw Diverged(fmt::format("training diverged: the loss is {} in epoch {} of {} after step {} of {}; {}",
+                             std::abs(loss) /* "nan", whatever its sign */, at.epoch, at.epochs, at.step,
+                             at.steps, advice));
 }
 
 FitResult fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer,
@@ -47,7 +53,7 @@ FitResult fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, Tra
   stop_if_interrupted(result.last);
   result.state = trainer.state();
   if (!is_finite(result.state)) {  // the last steps, whose loss nobody saw
-    throw Error(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
+    throw Diverged(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
   }
   return result;
 }
@@ -61,14 +67,15 @@ FitResult guarded_fit(Trainer& trainer, const Dataset& dataset, TrainReport& rep
   } catch (const Interrupted& interrupted) {
     throw Interrupted(fmt::format("{}; go on from there with --init {}", interrupted.what(),
                                   keeper.save_interrupted().string()));
-  } catch (const UsageError&) {
-    throw;
+  } catch (const Diverged& error) {
+    const auto kept = keeper.save_last_finite();
+    throw Error(
+        fmt::format("{}; {}", error.what(),
+                    kept.value_or("no weights since the start are known to be finite, nothing is written")));
   } catch (const Error& error) {
     const auto kept = keeper.save_last_finite();
-    throw Error(fmt::format("{}; {}", error.what(),
-                            kept.value_or("no weights since the start are known to be finite, "
-                                          "nothing is written")),
-                error.remedy());
+    if (!kept) throw;
+    throw Error(fmt::format("{}; {}", error.what(), *kept), error.remedy());
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -39,8 +40,8 @@ class StateKeeper {
   /// `record` is run.json as it is before there are results. All must outlive this.
   StateKeeper(const RunFolder& folder, const Model& model, const Trainer& trainer, const Json& record);
 
-  /// Behind a line whose loss was finite: keeps the state in memory, unless it holds a NaN or infinity, or
-  /// keeping would take more than a fiftieth of the time.
+  /// Behind a line whose loss was finite: keeps the state in memory, unless it holds a NaN or infinity. Of
+  /// more than ten lines it is each tenth, so that a GPU is not kept waiting.
   void after_step(const Progress& at);
 
   /// Behind an epoch: writes the state to `last-epoch`, unless it holds a NaN or infinity, or writing would
@@ -69,7 +70,7 @@ class StateKeeper {
   const Trainer& trainer_;
   const Json& record_;
   std::optional<Kept> kept_;
-  Ration memory_{0.02};
+  std::int64_t lines_ = 0;
   Ration disk_{0.05};
   bool told_ = false;
 };
