@@ -31,10 +31,10 @@ enum class Background {
 /// What was done to a data set that a model was trained on. `convoy train` keeps it in the model's file, and
 /// `convoy predict` does it to pictures.
 struct Preparation {
-  std::string dataset;          ///< the data set's name, which names the classes: "mnist"
-  Normalization normalization;  ///< of the model's input
-  Framing framing = Framing::fit;
-  Background background = Background::mixed;
+  std::string dataset;                        ///< the data set's name, which names the classes: "mnist"
+  Normalization normalization;                ///< of the model's input
+  Framing framing = Framing::fit;             ///< how a picture of another size is put into the model's
+  Background background = Background::mixed;  ///< what `predict` compares a picture's with
   bool transposed = false;  ///< rows and columns of the files' images were exchanged on loading
 };
 

@@ -127,6 +127,8 @@ TEST_P(PoolingTest, MaxIsExact) {  // integers of a small range: ties everywhere
       {"kernel as large as the input", {3, 5, 4, 6}, {.kernel_size = {4, 6}}},
       {"gaps between windows", {1, 3, 9, 9}, {.kernel_size = {2, 2}, .stride = {4, 3}}},
       {"1x1", {2, 3, 3, 3}, {.kernel_size = {1, 1}}},
+      {"144 places, more than a signed byte tells apart", {2, 3, 24, 13}, {.kernel_size = {12, 12}}},
+      {"256 places, as many as a byte does", {1, 4, 16, 32}, {.kernel_size = {16, 16}}},
   };
   for (const MaxCase& c : cases) {
     SCOPED_TRACE(c.name);
@@ -177,6 +179,20 @@ TEST_P(PoolingTest, AverageIsWithinRoundingOnReals) {
     expect_near(run_layer(backend(), input, pool(c.layer)), run_layer(truth(), input, pool(c.layer)),
                 {.output = allowed, .x_grad = allowed, .parameter_grads = {}});
   }
+}
+
+// CUDA keeps a maximum's place in a byte. Where that does not do, it refuses rather than lead a gradient
+// astray.
+TEST_P(PoolingTest, AWindowOf289PixelsIsRightOrRefused) {
+  const LayerInput input{normals({2, 3, 17, 17}, 1), {}, counting_from_one};
+  const auto whole = pool(MaxPool2d{.kernel_size = {17, 17}});
+  if (backend().name() == "cuda") {
+    EXPECT_THAT(usage_error([&] { run_layer(backend(), input, whole); }),
+                AllOf(HasSubstr("MaxPool2d"), HasSubstr("at most 256"), HasSubstr("17x17")));
+    return;
+  }
+  const LayerRun run = run_layer(backend(), input, whole);
+  EXPECT_THAT(run.x_grad, Exactly(run_layer(truth(), input, whole).x_grad));
 }
 
 TEST_P(PoolingTest, ANanIsTheMaximum) {

@@ -132,12 +132,18 @@ class RoundTrip(unittest.TestCase):
         state = {f"layer{k}.weight": torch.full((1,), float(k)) for k in range(2500)}
         self.assert_same(self.through_convoy(state), state)
 
-    def test_training_checkpoint_is_refused(self):
+    def test_state_dict_is_found_in_a_training_checkpoint(self):
         model = nn.Linear(2, 2)
         optimizer = torch.optim.Adam(model.parameters())
         model(torch.ones(1, 2)).sum().backward()
         optimizer.step()
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, self.path("in.ckpt"))
+        subprocess.run([TOOL, "copy", self.path("in.ckpt"), self.path("out.ckpt")], check=True)
+        self.assert_same(torch.load(self.path("out.ckpt")), model.state_dict())
+
+    def test_optimizer_alone_is_refused(self):
+        optimizer = torch.optim.Adam(nn.Linear(2, 2).parameters())
+        torch.save(optimizer.state_dict(), self.path("in.ckpt"))
         done = subprocess.run(
             [TOOL, "copy", self.path("in.ckpt"), self.path("out.ckpt")], stderr=subprocess.PIPE, text=True
         )

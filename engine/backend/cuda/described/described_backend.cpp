@@ -230,6 +230,10 @@ OperationPtr PlanningBackend::make_max_pool(const MaxPool2d& layer, const Variab
   };
   const std::size_t forward = bound_.size();
   const bool trained = x.grad != nullptr;
+  if (trained && !trains_max_pool_by_cudnn(layer)) {
+    return operation({{own_kernel("max pool", shape)}, {own_kernel("max pool gradient", shape)}},
+                     variable(output_shape(layer, shape), true));
+  }
   Sayer::Passes passes;
   passes.forward.push_back(
       planned_or(pool_forward_graph(layer, shape, type()), instead("max pool"), [this, forward, trained] {

@@ -16,6 +16,10 @@ dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x
 /// own matter, so that it is no candidate for one of the graphs: the operation does both or none by it.)
 bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x);
 
+/// Whether cuDNN may train a max pool: its index is a signed byte, which tells 128 places apart. Throws
+/// UsageError for a window of more than kernels::kMaxPoolTaps, in which no index here finds its way back.
+bool trains_max_pool_by_cudnn(const MaxPool2d& layer);
+
 /// What Backend::fuses says: batch norm, ReLU and max pool become one operation if the options say so, or if
 /// it is to be found out which way is faster, and if kernels/batch_norm_pool.h does such a pool.
 bool fuses_batch_norm_pool(const DeviceOptions& options, const MaxPool2d& pool);

@@ -3,6 +3,9 @@
 // none.
 #include "kernels/pooling.h"
 
+#include <fmt/format.h>
+
+#include "convoy/error.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/layers/image_shapes.h"
 #include "engine/backend/cuda/layers/operation_graphs.h"
@@ -80,6 +83,16 @@ bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x) {
   return kernels::pool_fits(shape) && shape.window.kernel.count() <= kernels::kMaxPoolTaps;
 }
 
+bool trains_max_pool_by_cudnn(const MaxPool2d& layer) {
+  constexpr std::int64_t kTapsOfASignedByte = 128;
+  const std::int64_t taps = layer.kernel_size[0] * layer.kernel_size[1];
+  if (taps <= kernels::kMaxPoolTaps) return taps <= kTapsOfASignedByte;
+  throw UsageError(fmt::format(
+      "MaxPool2d: on CUDA a window that is trained has at most {} pixels, this one {}x{}: pool in "
+      "two steps",
+      kernels::kMaxPoolTaps, layer.kernel_size[0], layer.kernel_size[1]));
+}
+
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type) {
   return avg_pool_kernel(pool_shape(layer, x, type), layer.count_include_pad, Role::x, Role::y,
                          kernels::avg_pool_forward);
@@ -114,8 +127,8 @@ class AvgPoolOperation final : public Operation {
   }
 
  private:
-  std::shared_ptr<dnn::BoundGraph> forward_;
-  std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient
+  std::shared_ptr<dnn::BoundGraph> forward_;   // null where cuDNN is not asked, and so the next
+  std::shared_ptr<dnn::BoundGraph> backward_;  // null without a gradient, too
 };
 
 class MaxPoolOperation final : public Operation {
@@ -128,6 +141,10 @@ class MaxPoolOperation final : public Operation {
         index_(static_cast<std::size_t>(output_shape(layer, x.value->shape()).count())) {
     const Shape& shape = x.value->shape();
     output_ = context.make_activation(output_shape(layer, shape), x.grad != nullptr);
+    if (x.grad && !trains_max_pool_by_cudnn(layer)) {
+      report_own_kernel();
+      return;
+    }
     PlanStore& store = context.plan_store();
     forward_ = store.request(pool_forward_graph(layer, shape, shape_.dtype),
                              {{Role::x, device(x.value).data()},
@@ -145,7 +162,7 @@ class MaxPoolOperation final : public Operation {
   }
 
   void forward(Phase) override {
-    if (forward_->available() || !has_own_kernel_) return forward_->execute();
+    if (forward_ && (forward_->available() || !has_own_kernel_)) return forward_->execute();
     kernels::max_pool_forward(
         shape_,
         {.x = device(x_.value).data(), .y = device(output_.value).data(), .index = index_.as<std::uint8_t>()},
@@ -153,8 +170,8 @@ class MaxPoolOperation final : public Operation {
   }
 
   void backward() override {
-    if (!backward_) return;
-    if (backward_->available() || !has_own_kernel_) return backward_->execute();
+    if (!x_.grad) return;
+    if (backward_ && (backward_->available() || !has_own_kernel_)) return backward_->execute();
     kernels::max_pool_backward(
         shape_,
         {.dy = device(output_.grad).data(), .index = index_.as<std::uint8_t>(), .dx = device(x_.grad).data()},
@@ -162,6 +179,15 @@ class MaxPoolOperation final : public Operation {
   }
 
  private:
+  void report_own_kernel() const {
+    for (const char* pass : {"forward", "backward"}) {
+      context_.add_row({.operation = fmt::format("max_pool.{} of {}", pass, x_.value->shape().str()),
+                        .realisation = Realisation::own_kernel,
+                        .realised_by = "own kernel: max pool",
+                        .notes = "deterministic, more pixels in a window than cuDNN's index tells apart"});
+    }
+  }
+
   dnn::OwnKernel own_kernel(std::function<void()> make) const {
     if (!has_own_kernel_) return {};
     return {.name = "max pool", .make = std::move(make)};
