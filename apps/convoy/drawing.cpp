@@ -13,7 +13,7 @@ namespace convoy {
 namespace {
 
 // Shares of the strongest ink.
-constexpr float kPartOfInk = 0.4f;  // what belongs to a part at least
+constexpr float kPartOfInk = 0.5f;  // what belongs to a part at least
 constexpr float kCore = 0.9f;       // this quantile of a drawing's ink counts in full
 constexpr float kFaintest = 0.1f;   // below this is blur and noise of the paper
 // Standard deviations of the paper.
@@ -25,7 +25,7 @@ constexpr double kReach = 0.01;       // gaps within a broken stroke
 constexpr double kDrawing = 0.08;     // what is shorter than this may be dust
 constexpr double kSureDrawing = 0.2;  // a part that is longer is not given up for one at the border
 // Lengths as shares of the main part's longer side.
-constexpr double kNear = 0.25, kFriend = 0.12;
+constexpr double kNear = 0.18, kFriend = 0.12;
 
 class Selection {
  public:
@@ -36,7 +36,7 @@ class Selection {
 
   /// The part that is the drawing or most of it; empty if there is nothing but dust, lines and frames.
   std::optional<std::size_t> main() const {
-    const auto free = longest(Kind::free), cut = longest(Kind::at_border);
+    const auto free = heaviest(Kind::free), cut = heaviest(Kind::at_border);
     const double least = std::max(4.0, kDrawing * side());
     const bool free_is_drawing = free && length(*free) >= least;
     if (!cut || length(*cut) < least) return free_is_drawing ? free : std::nullopt;
@@ -87,14 +87,17 @@ class Selection {
 
   const std::vector<Part>& parts() const { return found_.parts; }
   double side() const { return static_cast<double>(picture_.shorter_side()); }
+  /// By which parts compete for being the drawing: a hair is long, and a blot has many pixels.
+  double weight(std::size_t part) const { return length(part) * static_cast<double>(parts()[part].pixels); }
   double length(std::size_t part) const { return static_cast<double>(parts()[part].longer_side()); }
 
   Kind kind_of(const Part& part) const {
-    const auto spans = [](std::size_t length, std::size_t of, std::size_t across) {
-      return 10 * length >= 9 * of && 12 * across <= length;
+    // A one that was cut out tightly is as long as its picture, but not as narrow against that.
+    const auto spans = [](std::size_t length, std::size_t of, std::size_t across, std::size_t of_across) {
+      return 10 * length >= 9 * of && 12 * across <= length && 4 * across <= of_across;
     };
-    if (spans(part.width(), picture_.width, part.height()) ||
-        spans(part.height(), picture_.height, part.width())) {
+    if (spans(part.width(), picture_.width, part.height(), picture_.height) ||
+        spans(part.height(), picture_.height, part.width(), picture_.width)) {
       return Kind::line;
     }
     if (is_frame(part)) return Kind::frame;
@@ -112,10 +115,10 @@ class Selection {
     });
   }
 
-  std::optional<std::size_t> longest(Kind kind) const {
+  std::optional<std::size_t> heaviest(Kind kind) const {
     std::optional<std::size_t> best;
     for (std::size_t i = 0; i < parts().size(); ++i) {
-      if (kinds_[i] == kind && (!best || length(i) > length(*best))) best = i;
+      if (kinds_[i] == kind && (!best || weight(i) > weight(*best))) best = i;
     }
     return best;
   }

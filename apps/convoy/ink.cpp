@@ -41,27 +41,52 @@ class Ground {
  public:
   static constexpr std::size_t kTerms = 6;
 
-  /// Fits the paper by least squares: first the outer fifths of the picture, then what is near to that fit.
+  /// Fits the paper: by least squares to a ring of the picture, then again and again to what is near to that
+  /// fit. Of three rings, one may lie on a frame and one on a drawing that fills the picture. That fit is
+  /// kept to which most pixels are near.
   explicit Ground(const Picture& grey) {
-    const auto outside = [](float at) { return std::abs(at) > 0.6f; };  // of -1 to 1
-    fit(grey, [&](float y, float x, float) { return outside(y) || outside(x); });
-    for (int round = 0; round < 3; ++round) {
-      std::vector<float> residuals;
-      visit(grey, [&](float y, float x, float value) { residuals.push_back(std::abs(value - at(y, x))); });
-      const float near = std::max(2.0f * median(residuals), 0.02f);
-      const Ground before = *this;
-      fit(grey, [&](float y, float x, float value) { return std::abs(value - before.at(y, x)) <= near; });
+    const float range = contrast(grey.values);
+    std::size_t most = 0;
+    for (const auto& [inner, outer] : {std::pair{0.6f, 1.0f}, {0.6f, 0.9f}, {kBorder, 1.0f}}) {
+      Ground ground;
+      ground.fit(grey, [&](float y, float x, float) {
+        const float at = std::max(std::abs(y), std::abs(x));  // 1 at the border
+        return at >= inner && at <= outer;
+      });
+      std::size_t near = 0;
+      for (const float share : {0.5f, 0.3f, 0.2f, 0.1f, 0.1f}) {
+        near = 0;
+        const Ground before = ground;
+        ground.fit(grey, [&](float y, float x, float value) {
+          const bool is_near = std::abs(value - before.at(y, x)) <= share * range;
+          if (is_near) near += std::max(std::abs(y), std::abs(x)) > kBorder ? 4 : 1;
+          return is_near;
+        });
+      }
+      if (near <= most) continue;
+      most = near;
+      coefficients_ = ground.coefficients_;
     }
   }
 
   /// The sum of the cubes of what a picture differs from the ground: positive if light ink is on dark paper.
   double skew(const Picture& grey) const {
     double sum = 0.0;
-    visit(grey, [&](float y, float x, float value) { sum += std::pow(double{value} - at(y, x), 3.0); });
+    each(grey, [&](float value, float paper) { sum += std::pow(double{value} - paper, 3.0); });
     return sum;
   }
 
+  /// Calls visitor(value, ground) for every pixel.
+  template <typename Visitor>
+  void each(const Picture& grey, Visitor visitor) const {
+    visit(grey, [&](float y, float x, float value) { visitor(value, at(y, x)); });
+  }
+
  private:
+  static constexpr float kBorder = 0.95f;  // of the way from the centre to a side
+
+  Ground() = default;
+
   using Terms = std::array<double, kTerms>;
 
   static Terms terms(double y, double x) { return {1.0, x, y, x * x, x * y, y * y}; }
@@ -113,10 +138,32 @@ class Ground {
   Terms coefficients_ = {};
 };
 
-bool ink_is_dark(const Picture& grey) {
+Ground fitted(const Picture& grey) {
   constexpr std::size_t kSide = 64;  // enough for a smooth ground
-  const Ground ground(resize(grey, std::min(grey.height, kSide), std::min(grey.width, kSide)));
-  return ground.skew(grey) < 0.0;
+  return Ground(resize(grey, std::min(grey.height, kSide), std::min(grey.width, kSide)));
+}
+
+/// The share of light pixels, of more than half of the picture's range, on a rectangle `inset` pixels within.
+double light_share(const Picture& grey, std::size_t inset) {
+  const auto [darkest, lightest] = std::minmax_element(grey.values.begin(), grey.values.end());
+  const float middle = (*darkest + *lightest) / 2.0f;
+  std::size_t light = 0, all = 0;
+  for (std::size_t y = inset; y + inset < grey.height; ++y) {
+    for (std::size_t x = inset; x + inset < grey.width; ++x) {
+      if (y != inset && x != inset && y + inset + 1 != grey.height && x + inset + 1 != grey.width) continue;
+      light += grey.at(0, y, x) > middle;
+      ++all;
+    }
+  }
+  return static_cast<double>(light) / static_cast<double>(std::max<std::size_t>(1, all));
+}
+
+/// By the border and a rectangle within it, if they are clearly light or dark: so a drawing that fills its
+/// picture is told. Else, as with a frame or a strong shadow, by the ground.
+bool ink_is_dark(const Picture& grey) {
+  const double light = (light_share(grey, 0) + light_share(grey, grey.shorter_side() / 10)) / 2.0;
+  if (std::abs(light - 0.5) > 0.1) return light > 0.5;
+  return fitted(grey).skew(grey) < 0.0;
 }
 
 /// The largest value within `radius` of each in its row.
@@ -137,15 +184,26 @@ Picture dilated_rows(const Picture& grey, std::size_t radius) {
   return result;
 }
 
-/// The picture with its border repeated outwards, so that a slope of light goes on level.
+/// The picture with its border repeated outwards, so that a slope of light and a shadow go on. Where the
+/// border is ink, which is darker than half of what there is, the ground goes on.
 Picture padded(const Picture& grey, std::size_t by) {
+  const Ground ground = fitted(grey);
+  float deepest = 0.0f;
+  ground.each(grey, [&](float value, float paper) { deepest = std::max(deepest, paper - value); });
+  Picture outside = grey;
+  std::size_t i = 0;
+  ground.each(grey, [&](float value, float paper) {
+    outside.values[i++] = paper - value > deepest / 2.0f ? paper : value;
+  });
   Picture result(1, grey.height + 2 * by, grey.width + 2 * by);
   const auto inside = [by](std::size_t at, std::size_t length) {
     return std::clamp(at, by, by + length - 1) - by;
   };
   for (std::size_t y = 0; y < result.height; ++y) {
     for (std::size_t x = 0; x < result.width; ++x) {
-      result.at(0, y, x) = grey.at(0, inside(y, grey.height), inside(x, grey.width));
+      const std::size_t v = inside(y, grey.height), u = inside(x, grey.width);
+      const bool is_inside = y == v + by && x == u + by;
+      result.at(0, y, x) = (is_inside ? grey : outside).at(0, v, u);
     }
   }
   return result;
@@ -192,7 +250,7 @@ Ink find_ink(const Picture& rgba, std::optional<bool> dark) {
   if (!dark) ink.dark = ink_is_dark(grey);
   const float most = *std::max_element(grey.values.begin(), grey.values.end());
   for (float& value : grey.values) value = ink.dark ? value / most : 1.0f - value;
-  const std::size_t radius = std::max<std::size_t>(2, grey.shorter_side() / 5);
+  const std::size_t radius = std::max<std::size_t>(2, std::max(grey.height, grey.width) / 5);
   const Picture paper = paper_under(grey, radius);
   for (std::size_t i = 0; i < grey.values.size(); ++i) {
     // Dark ink reflects the same part of the light in a shadow. Light ink on black has no such ground.

@@ -17,9 +17,10 @@ struct Ink {
 
 /// Finds the ink of a picture with the channels of read_picture. Parts that are transparent count as white,
 /// or as black if nothing is to be seen on white. Brightness is luma, unless one colour shows far more.
-/// `dark` says what the ink is; without it, what lies further off a smooth ground is ink. The light is
-/// corrected by the ground about every pixel: a morphological closing with a window wider than strokes, which
-/// keeps the edges of shadows. Throws Error without the file's name if the picture has one colour.
+/// `dark` says what the ink is; without it the border tells, or what lies further off a smooth ground. The
+/// light is corrected by the ground about every pixel: a morphological closing with a window wider than
+/// strokes, which keeps the edges of shadows. Throws Error without the file's name if the picture has one
+/// colour.
 Ink find_ink(const Picture& rgba, std::optional<bool> dark);
 
 /// The largest value within `radius` pixels of each, in a square. Source: a sliding maximum over a monotone

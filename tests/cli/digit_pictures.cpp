@@ -206,6 +206,24 @@ Path watermark(const Path& stem, Digit digit, std::uint32_t number) {
   return save_png(stem, canvas);
 }
 
+/// The box of 20 pixels that MNIST's digits fill, and nothing else.
+Path tight(const Path& stem, Digit digit, std::uint32_t) {
+  Canvas canvas(140);
+  canvas.draw(digit, 7, -28, -28);
+  return save_png(stem, canvas);
+}
+
+/// A hair beside the digit, and a stripe of shadow over it.
+Path hair(const Path& stem, Digit digit, std::uint32_t number) {
+  Chance chance(number, 9);
+  Canvas canvas = clean(digit);
+  canvas.line({{0.05, 0.05}, {0.08 + 0.05 * chance.part(), 0.5}}, 1.5);
+  canvas.line({{0.08, 0.5}, {0.05, 0.9}}, 1.5);
+  const double left = 0.7 * chance.part();
+  canvas.each([&](double& value, double, double x) { value *= x > left && x < left + 0.2 ? 0.6 : 1.0; });
+  return save_png(stem, canvas);
+}
+
 /// A thin pen of whole pixels on a canvas of 100 to 1000.
 Path pen(const Path& stem, Digit digit, std::uint32_t number) {
   Chance chance(number, 8);
@@ -231,7 +249,8 @@ std::vector<PictureKind> picture_kinds() {
           {"specks", specks},        {"dust", dust},
           {"frame", frame},          {"pencil and dark dust", pencil},
           {"slope of light", slope}, {"edge of a shadow", edge},
-          {"watermark", watermark},  {"thin pen", pen}};
+          {"watermark", watermark},  {"cut out tightly", tight},
+          {"hair and stripe", hair}, {"thin pen", pen}};
 }
 
 }  // namespace convoy::test
