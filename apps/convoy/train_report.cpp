@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 
 namespace convoy {
 namespace {
+
+/// A loss is never negative, but a NaN may have a sign, which would be printed.
+double without_sign(double loss) { return std::abs(loss); }
 
 class TextReport : public TrainReport {
  public:
@@ -47,12 +51,12 @@ class TextReport : public TrainReport {
 
   void step(const StepReport& report) override {
     line(fmt::format("Epoch [{}/{}], Step [{}/{}], Loss: {:.4f}", report.epoch, report.epochs, report.step,
-                     report.steps, report.loss));
+                     report.steps, without_sign(report.loss)));
   }
 
   void epoch(const EpochReport& report) override {
     line(bold(fmt::format("Epoch [{}/{}] done: mean loss {:.4f}, training accuracy {:.2f} %, {:.0f} images/s",
-                          report.epoch, report.epochs, report.loss, 100.0 * report.accuracy,
+                          report.epoch, report.epochs, without_sign(report.loss), 100.0 * report.accuracy,
                           report.images_per_second)));
   }
 
