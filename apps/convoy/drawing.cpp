@@ -25,7 +25,7 @@ constexpr double kReach = 0.01;       // gaps within a broken stroke
 constexpr double kDrawing = 0.08;     // what is shorter than this may be dust
 constexpr double kSureDrawing = 0.2;  // a part that is longer is not given up for one at the border
 // Lengths as shares of the main part's longer side.
-constexpr double kNear = 0.18, kFriend = 0.12;
+constexpr double kNear = 0.12, kFar = 0.25, kFriend = 0.12, kGrown = 1.4;
 
 class Selection {
  public:
@@ -55,8 +55,12 @@ class Selection {
       grown = false;
       for (std::size_t i = 0; i < parts().size(); ++i) {
         if (kept[i] || kinds_[i] != kinds_[main] || length(i) < kFriend * length(main)) continue;
-        if (static_cast<double>(gap(all, parts()[i])) > kNear * length(main)) continue;
-        all = united(all, parts()[i]);
+        const Part with = united(all, parts()[i]);
+        const double apart = static_cast<double>(gap(all, parts()[i])) / length(main);
+        // The bar of a 5 may be far off, but does not make it much larger. A hair does.
+        const bool grows = static_cast<double>(with.longer_side()) > kGrown * length(main);
+        if (apart > kFar || (apart > kNear && grows)) continue;
+        all = with;
         kept[i] = grown = true;
       }
     }
