@@ -10,7 +10,7 @@ struct Handled {
 };
 constexpr std::array<Handled, 5> kHandled = {
     {{SIGINT, true, "interrupted"},
-     {SIGTERM, true, "interrupted by SIGTERM"},
+     {SIGTERM, false, "interrupted by SIGTERM"},
      {SIGQUIT, true, "interrupted by SIGQUIT"},
      {SIGHUP, false, "interrupted by SIGHUP"},
      {SIGXCPU, false, "interrupted by SIGXCPU (out of processor time)"}}};

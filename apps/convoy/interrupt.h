@@ -15,10 +15,10 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-/// While it lives, the first SIGINT, SIGTERM or SIGQUIT only sets a flag, and a second one ends the program
-/// as usual. SIGHUP and SIGXCPU set it each time: a closing terminal may send several, and a process beyond
-/// its time is told so every second. A signal that was ignored before, as nohup and background jobs of
-/// scripts have it, stays ignored.
+/// While it lives, the first SIGINT or SIGQUIT only sets a flag, and a second one ends the program as usual.
+/// SIGTERM, SIGHUP and SIGXCPU set it each time, so that what is being saved is not cut off: a batch system
+/// may ask again, a closing terminal may send several, and a process beyond its time is told so every second.
+/// A signal that was ignored before, as nohup and background jobs of scripts have it, stays ignored.
 class InterruptGuard {
  public:
   InterruptGuard();

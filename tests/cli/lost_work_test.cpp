@@ -67,10 +67,13 @@ TEST_F(LostWorkTest, EverySignalThatEndsAProgramSavesWhatWasReached) {
   }
 }
 
-TEST_F(LostWorkTest, AClosedTerminalMaySendSeveralSignals) {
-  const Outcome outcome = train_until(SIGHUP, 20);
-  EXPECT_EQ(outcome.code, kInterrupted);
-  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/interrupted/run.json"));
+TEST_F(LostWorkTest, SeveralSignalsDoNotCutOffWhatIsSaved) {
+  for (const int signal : {SIGHUP, SIGTERM}) {  // of a closing terminal, of an impatient batch system
+    SCOPED_TRACE(signal);
+    std::filesystem::remove_all(folder_ / "run");
+    EXPECT_EQ(train_until(signal, 20).code, kInterrupted);
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "run/interrupted/run.json"));
+  }
 }
 
 TEST_F(LostWorkTest, WhatWasIgnoredStaysIgnored) {
