@@ -89,12 +89,25 @@ void RunFolder::write_profile(const std::string& trace) const {
   write_atomically(folder_ / kProfileFile, trace);
 }
 
-void refuse_to_replace(const fs::path& folder, const Json& record) {
+void refuse_to_replace(const fs::path& folder, const Json& record, const fs::path& init) {
   std::error_code ignored;
-  if (!fs::exists(checkpoint_of(folder), ignored) || is_trial_again(record_in(folder), record)) return;
-  throw UsageError(
-      fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
-                  checkpoint_of(folder).string()));
+  const auto would_be_lost = [&](const fs::path& run) {
+    return fs::exists(checkpoint_of(run), ignored) && !is_trial_again(record_in(run), record);
+  };
+  constexpr const char* kElse = "name another folder with --out, or replace it with --overwrite";
+  if (would_be_lost(folder)) {
+    throw UsageError(fmt::format("{} is a finished model; {}", checkpoint_of(folder).string(), kElse));
+  }
+  const auto goes_on_from = [&](const char* name) {
+    return !init.empty() && fs::equivalent(init.parent_path(), folder / name, ignored);
+  };
+  if (std::ranges::any_of(kUnfinished, goes_on_from)) return;
+  for (const char* name : kUnfinished) {
+    if (!would_be_lost(folder / name)) continue;
+    const std::string file = checkpoint_of(folder / name).string();
+    throw UsageError(fmt::format("{} is of a training that did not end; go on from it with --init {}, {}",
+                                 file, file, kElse));
+  }
 }
 
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
@@ -110,10 +123,8 @@ std::optional<RunRecord> record_of_run(const fs::path& checkpoint) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
   const Json record = record_in(file.parent_path());
-  if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) {
-    throw Error(
-        fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset", file.string()));
-  }
+  if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string())
+    return RunRecord{};
   RunRecord result{record["dataset"].get<std::string>(), std::nullopt};
   if (record.contains("preparation")) {
     result.preparation = preparation_of_json(record["preparation"], file.string() + ": 'preparation'");

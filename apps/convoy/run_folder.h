@@ -1,6 +1,7 @@
 // The folder of a training run. apps/README.md describes the files in it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -48,11 +49,15 @@ class RunFolder {
 /// The path of the checkpoint in a run's folder.
 std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 
-/// Throws UsageError if the folder holds a finished model, that is a model.ckpt. A trial, which had
-/// --limit-train or
-/// --limit-test, may be repeated: nothing is lost if its run.json says the same as `record`, but for the
-/// device.
-void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
+/// Subfolders with the state of a training that did not end, the one to go on from first.
+inline constexpr std::array<const char*, 3> kUnfinished = {"interrupted", "last-finite", "last-epoch"};
+
+/// Throws UsageError if the folder holds a finished model, that is a model.ckpt, or an unfinished one that
+/// `init` is not of: a training that goes on from there may write where it was. A trial, which had
+/// --limit-train or --limit-test, may be repeated: nothing is lost if its run.json says the same as `record`,
+/// but for the device.
+void refuse_to_replace(const std::filesystem::path& folder, const Json& record,
+                       const std::filesystem::path& init);
 
 /// The model.json beside a checkpoint, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
@@ -63,8 +68,8 @@ struct RunRecord {
   std::optional<Preparation> preparation;
 };
 
-/// Reads the run.json beside a checkpoint, if that file exists. Throws Error if it names no data set,
-/// UsageError if its preparation is malformed.
+/// Reads the run.json beside a checkpoint, if that file exists. Its data set is empty if it names none.
+/// Throws UsageError if its preparation is malformed.
 std::optional<RunRecord> record_of_run(const std::filesystem::path& checkpoint);
 
 /// The name of a run's folder, made of model, data set and seed: "convnet-mnist-1". Of a model file only the

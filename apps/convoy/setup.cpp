@@ -125,28 +125,45 @@ Preparation known_preparation(const std::string& dataset) {
   return known;
 }
 
-void prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained) {
+bool prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained) {
+  const bool by_name = pair.train.transposed;
   for (Dataset* half : {&pair.train, &pair.test}) {
-    const bool turn =
-        flags.transpose.value_or(half->transposed || (trained != nullptr && trained->transposed));
+    const bool as_trained = trained == nullptr         ? half->transposed
+                            : trained->left_transposed ? false
+                                                       : half->transposed || trained->transposed;
+    const bool turn = flags.transpose.value_or(as_trained);
     if (turn != half->transposed) *half = transpose(std::move(*half));
     if (trained != nullptr) half->normalization = trained->normalization;
     override_normalization(half->normalization, flags);
     check_normalization(half->normalization, half->image, half->name);
   }
+  return by_name && !pair.train.transposed;
+}
+
+std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint) {
+  const auto beside = model_file_of_run(checkpoint);
+  const auto of_model = beside ? load_model(*beside).preparation : std::nullopt;
+  if (of_model) return of_model;
+  const auto of_run = record_of_run(checkpoint);
+  return of_run ? of_run->preparation : std::nullopt;
 }
 
 TrainedModel load_trained(const CheckpointFlags& flags) {
   TrainedModel trained;
   trained.state = load_checkpoint(flags.checkpoint, say_note);
   const auto beside = model_file_of_run(flags.checkpoint);
-  const auto of_run = record_of_run(flags.checkpoint);
   if (flags.model.empty() && beside) trained.model = load_model(*beside);
   const auto& of_model = trained.model.preparation;
+  const bool complete = of_model && !flags.data.dataset.empty();  // then run.json may be whatever it is
+  const auto of_run = complete ? std::nullopt : record_of_run(flags.checkpoint);
   trained.dataset = !flags.data.dataset.empty()              ? flags.data.dataset
-                    : of_run                                 ? of_run->dataset
+                    : of_run && !of_run->dataset.empty()     ? of_run->dataset
                     : of_model && !of_model->dataset.empty() ? of_model->dataset
                                                              : "mnist";
+  if (flags.data.dataset.empty() && of_run && of_run->dataset.empty() && !of_model) {
+    throw Error(fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset",
+                            (flags.checkpoint.parent_path() / "run.json").string()));
+  }
   if (!flags.model.empty() || !beside) {
     trained.model =
         resolve_model(flags.model.empty() ? "convnet" : flags.model, image_format(trained.dataset));

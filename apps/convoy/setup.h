@@ -57,7 +57,8 @@ Preparation known_preparation(const std::string& dataset);
 
 /// Turns the images as the flags say, or as `trained` was made (null: as the files need), and sets the
 /// normalisation in the same way. Throws UsageError for a normalisation that does not fit the channels.
-void prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained);
+/// True if that leaves images transposed that the files' names say are.
+bool prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trained);
 
 /// A checkpoint with the model it belongs to.
 struct TrainedModel {
@@ -66,6 +67,9 @@ struct TrainedModel {
   std::string dataset;      // what it was trained on, or mnist if that is not known
   Preparation preparation;  // of its training images
 };
+
+/// How the training images of a checkpoint were prepared, if a file beside it says so.
+std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint);
 
 /// Flags of the subcommands that use a checkpoint.
 struct CheckpointFlags {

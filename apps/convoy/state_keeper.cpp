@@ -21,8 +21,8 @@ void StateKeeper::after_step(const Progress& at) {
 }
 
 void StateKeeper::after_epoch(const Progress& at) {
+  if (!keep(at)) return;
   disk_.spend([&] {
-    if (!keep(at)) return;
     try {
       write("last-epoch", kept_->state, {{"epoch", at.epoch}});
     } catch (const Error& error) {

@@ -15,6 +15,7 @@
 #include "apps/convoy/train_report.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
+#include "convoy/model_file.h"
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
 #include "engine/model/preparation_json.h"
@@ -42,9 +43,22 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-LoadedData load_limited(const TrainFlags& flags) {
-  LoadedData data = load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty());
-  prepare(data.pair, flags.images, nullptr);
+/// What the checkpoint that training goes on from says of its images, or else the model's file.
+std::optional<Preparation> earlier_preparation(const TrainFlags& flags) {
+  if (!flags.init.empty()) return recorded_preparation(flags.init);
+  const std::filesystem::path file = flags.model;
+  return file.extension() == ".json" ? load_model(file).preparation : std::nullopt;
+}
+
+/// The data, and how its images were prepared.
+struct PreparedData : LoadedData {
+  Preparation preparation;
+};
+
+PreparedData load_limited(const TrainFlags& flags) {
+  PreparedData data{load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty()), {}};
+  const auto earlier = earlier_preparation(flags);
+  const bool left_transposed = prepare(data.pair, flags.images, earlier ? &*earlier : nullptr);
   data.pair.train = take(std::move(data.pair.train), flags.limit_train);
   data.pair.test = take(std::move(data.pair.test), flags.limit_test);
   if (flags.options.batch_size > data.pair.train.count()) {
@@ -52,6 +66,8 @@ LoadedData load_limited(const TrainFlags& flags) {
                                  flags.options.batch_size, data.pair.train.count()));
   }
   check_augmentation(flags.options.augmentation, data.pair.train.image);
+  data.preparation = measure_preparation(data.pair.train, data.location.dataset);
+  data.preparation.left_transposed = left_transposed;
   return data;
 }
 
@@ -151,16 +167,16 @@ int run_train(const TrainFlags& flags) {
   }
   const auto program_start = std::chrono::steady_clock::now();
   const BackendChoice device = make_backend(flags.device);
-  const LoadedData data = load_limited(flags);
+  const PreparedData data = load_limited(flags);
   Model model = resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
-  model.preparation = measure_preparation(data.pair.train, data.location.dataset);
+  model.preparation = data.preparation;
   Json record = describe(flags, data, model, device);
   record["preparation"] = json_of_preparation(*model.preparation);
   record.update(describe(flags.optimizer));
   record.update(describe(flags.options.augmentation));
   const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
   const auto path = flags.out.empty() ? std::filesystem::path("runs") / name : flags.out;
-  if (!flags.overwrite) refuse_to_replace(path, record);
+  if (!flags.overwrite) refuse_to_replace(path, record, flags.init);
   const RunFolder folder(path);
   folder.require_space(bytes_of_run(model));
   Trainer trainer(*device.backend, model, first_state(flags, model), flags.options);

@@ -16,6 +16,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, 3> kFramings = {"mnist", "fit", "none"};
+const std::vector<std::string> kKeys = {"dataset",    "mean",           "std", "framing", "background",
+                                        "transposed", "left_transposed"};
 constexpr std::array<const char*, 3> kBackgrounds = {"dark", "light", "mixed"};
 
 std::string text(const Json& json, const std::string& where) {
@@ -81,10 +83,11 @@ Preparation preparation_of_json(const Json& json, const std::string& where) {
     } else if (key == "transposed") {
       if (!value.is_boolean()) throw UsageError(fmt::format("{} must be true or false", at));
       result.transposed = value.get<bool>();
+    } else if (key == "left_transposed") {
+      if (!value.is_boolean()) throw UsageError(fmt::format("{} must be true or false", at));
+      result.left_transposed = value.get<bool>();
     } else {
-      throw UsageError(
-          fmt::format("{}: unknown key {}; {}", where, in_quotes(key),
-                      suggestion(key, {"dataset", "mean", "std", "framing", "background", "transposed"})));
+      throw UsageError(fmt::format("{}: unknown key {}; {}", where, in_quotes(key), suggestion(key, kKeys)));
     }
   }
   return result;
@@ -96,7 +99,8 @@ Json json_of_preparation(const Preparation& preparation) {
           {"std", decimals(preparation.normalization.std)},
           {"framing", kFramings.at(static_cast<std::size_t>(preparation.framing))},
           {"background", kBackgrounds.at(static_cast<std::size_t>(preparation.background))},
-          {"transposed", preparation.transposed}};
+          {"transposed", preparation.transposed},
+          {"left_transposed", preparation.left_transposed}};
 }
 
 }  // namespace convoy

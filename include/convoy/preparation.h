@@ -35,7 +35,8 @@ struct Preparation {
   Normalization normalization;                ///< of the model's input
   Framing framing = Framing::fit;             ///< how a picture of another size is put into the model's
   Background background = Background::mixed;  ///< what `predict` compares a picture's with
-  bool transposed = false;  ///< rows and columns of the files' images were exchanged on loading
+  bool transposed = false;       ///< rows and columns of the files' images were exchanged on loading
+  bool left_transposed = false;  ///< they should have been, but were not, as the caller wanted
 };
 
 }  // namespace convoy

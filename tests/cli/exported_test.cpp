@@ -113,6 +113,67 @@ TEST_F(ExportedTest, OfTransposedDataAsUprightPictures) {
   expect_same("idx", folder_ / "digits", {"--transpose"}, /*transposed=*/true);
 }
 
+// What is not given is as it was in training, whether that was asked for or came from the files' names.
+TEST_F(ExportedTest, EvaluatesFilesOfEmnistAsTheyWereTrained) {
+  write_idx_data(folder_ / "digits");
+  for (const auto& file : fs::directory_iterator(folder_ / "digits")) {
+    std::string name = file.path().filename().string();
+    if (name.starts_with("t10k")) name.replace(0, 4, "test");
+    fs::rename(file, folder_ / "digits" / ("emnist-digits-" + name));
+  }
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{}, {"--no-transpose"}}) {
+    SCOPED_TRACE(flags.size());
+    std::vector<std::string> arguments = {"train", "--dataset", "idx",      "--data", "digits",
+                                          "--out", "run",       "--epochs", "1",      "--overwrite"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome trained = run(arguments, here_);
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const auto record = nlohmann::json::parse(read_file(folder_ / "run/run.json"));
+    EXPECT_EQ(record["preparation"]["transposed"], flags.empty());
+    EXPECT_EQ(record["preparation"]["left_transposed"], !flags.empty());
+    const auto loss = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> eval = {"eval",   "--checkpoint", "run/model.ckpt",
+                                       "--data", "digits",       "--json"};
+      eval.insert(eval.end(), more.begin(), more.end());
+      return json_lines(run(eval, here_).out).at(0)["loss"].get<double>();
+    };
+    EXPECT_EQ(loss({}), loss({flags.empty() ? "--transpose" : "--no-transpose"}));
+    EXPECT_NE(loss({}), loss({flags.empty() ? "--no-transpose" : "--transpose"}));
+  }
+}
+
+TEST_F(ExportedTest, GoesOnWithImagesAsTheCheckpointSawThem) {
+  write_idx_data(folder_ / "digits");
+  const auto train = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"train", "--dataset", "idx",      "--data", "digits",
+                                          "--out", out,         "--epochs", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = run(arguments, here_);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(read_file(folder_ / out / "run.json"))["preparation"];
+  };
+  const auto first = train("first", {"--mean", "0.4", "--std", "0.3", "--transpose"});
+  EXPECT_EQ(train("tuned", {"--init", "first/model.ckpt"}), first);
+  const auto other = train("other", {"--init", "first/model.ckpt", "--mean", "0.5", "--no-transpose"});
+  EXPECT_EQ(other["mean"], nlohmann::json::array({0.5}));
+  EXPECT_EQ(other["transposed"], false);
+}
+
+// Another tool's run.json beside a model that says all itself.
+TEST_F(ExportedTest, NeedsNoRecordIfTheModelAndTheFlagsSayAll) {
+  write_idx_data(folder_ / "digits");
+  expect_same("idx", folder_ / "digits");
+  write_file(folder_ / "run/run.json", R"({"my": 1})");
+  const Outcome named =
+      run({"eval", "--checkpoint", "run/model.ckpt", "--dataset", "idx", "--data", "digits"}, here_);
+  EXPECT_EQ(named.code, 0) << named.err;
+  fs::remove(folder_ / "run/model.json");
+  const Outcome unknown = run({"eval", "--checkpoint", "run/model.ckpt", "--data", "digits"}, here_);
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_EQ(unknown.err,
+            "convoy: error: run/run.json: not a run.json of Convoy's; name the data set with --dataset\n");
+}
+
 TEST_F(ExportedTest, OfCifar10) {
   fs::create_directory(folder_ / "cifar");
   PhiloxSequence noise({.seed = 3, .stream = 0});

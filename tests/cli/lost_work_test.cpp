@@ -156,6 +156,20 @@ TEST_F(LostWorkTest, AFinishedModelIsNotReplacedUnasked) {
   EXPECT_NE(read_file(folder_ / "run/model.ckpt"), model);
 }
 
+TEST_F(LostWorkTest, AnUnfinishedTrainingIsGoneOnWithAndNotReplacedUnasked) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  std::filesystem::remove(folder_ / "run/model.ckpt");  // as if it had ended before
+  const std::string model = read_file(folder_ / "run/last-epoch/model.ckpt");
+  const Outcome refused = train({"--epochs", "1", "--seed", "2"});
+  EXPECT_EQ(refused.code, kUsage);
+  EXPECT_EQ(refused.err,
+            "convoy: error: run/last-epoch/model.ckpt is of a training that did not end; go on from it with "
+            "--init run/last-epoch/model.ckpt, name another folder with --out, or replace it with "
+            "--overwrite\n");
+  EXPECT_EQ(read_file(folder_ / "run/last-epoch/model.ckpt"), model);
+  EXPECT_EQ(train({"--epochs", "1", "--init", "run/last-epoch/model.ckpt"}).code, 0);
+}
+
 TEST_F(LostWorkTest, ATrialMayBeRepeatedAsItWas) {
   const std::vector<std::string> trial = {"--epochs", "1", "--limit-train", "300"};
   ASSERT_EQ(train(trial).code, 0);
