@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "kernels/launch.h"
+#include "kernels/metrics.h"
 #include "kernels/pack.h"
 #include "kernels/reduce.h"
+#include "kernels/schedule_math.h"
 
 namespace convoy::kernels {
 
@@ -54,13 +56,14 @@ struct OrderPlace {
   }
 };
 
+/// By the low bits of the step's number.
 __device__ inline Sample sample_at(const BatchSource& source, const OrderPlace& order, std::int32_t row,
-                                   const BatchAugmentation& augmentation) {
+                                   const BatchAugmentation& augmentation, std::uint32_t step) {
   const std::int64_t size = std::int64_t{source.channels} * source.height * source.width;
   Sample sample = {source.pixels + order.sample(source, row) * size, {}};
   if (augmentation.step) {
-    sample.augmentation = augmentation_at(augmentation.random, static_cast<std::uint32_t>(*augmentation.step),
-                                          static_cast<std::uint32_t>(row), augmentation.options);
+    sample.augmentation =
+        augmentation_at(augmentation.random, step, static_cast<std::uint32_t>(row), augmentation.options);
   }
   return sample;
 }
@@ -80,8 +83,14 @@ __device__ inline float pixel_at(const BatchSource& source, const Sample& sample
 // whatever the size of an image.
 template <typename T>
 __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
-    assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation) {
+    assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation,
+                          BegunStep begun) {
   constexpr int kLanes = map_lanes<T, T>();
+  std::uint32_t step = 0;
+  if (augmentation.step) {  // the last block writes the new one, when all have read the old one
+    const bool begins = begun.scalars && augmentation.step == &begun.scalars->step;
+    step = static_cast<std::uint32_t>(*augmentation.step) + (begins ? 1 : 0);
+  }
   const OrderPlace order = {source.cursor->position, source.cursor->length};
   const auto thread = static_cast<std::int32_t>(global_thread());
   const auto rows = static_cast<std::int32_t>(target.rows);
@@ -92,12 +101,12 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
   if (thread < (count + kLanes - 1) / kLanes) {
     const std::int32_t begin = thread * kLanes;
     PixelPlace place(begin, source);
-    Sample sample = sample_at(source, order, place.row, augmentation);
+    Sample sample = sample_at(source, order, place.row, augmentation, step);
     Pack<T> pack;
     for_each_lane<kLanes>([&](int lane) {
       pack.value[lane] = from_float<T>(pixel_at(source, sample, place));
       if (place.advance(source) && place.row < rows) {
-        sample = sample_at(source, order, place.row, augmentation);
+        sample = sample_at(source, order, place.row, augmentation, step);
       }
     });
     if (begin <= count - kLanes) {
@@ -111,12 +120,16 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
 
   if (is_last_block(&source.cursor->arrived, gridDim.x) && threadIdx.x == 0) {
     source.cursor->position = (order.position + target.rows) % order.length;
+    if (begun.scalars) *begun.scalars = step_scalars(begun.rule, begun.scalars->step + 1);
   }
 }
 
 void assemble_batch(const BatchSource& source, const BatchTarget& target,
-                    const BatchAugmentation& augmentation, cudaStream_t stream) {
-  if (target.rows == 0) return;
+                    const BatchAugmentation& augmentation, const BegunStep& begun, cudaStream_t stream) {
+  if (target.rows == 0) {
+    if (begun.scalars) advance_step(begun.scalars, begun.rule, stream);
+    return;
+  }
   const std::int64_t count = target.rows * source.channels * source.height * source.width;
   if (count > kMaxBatchElements || target.rows > kMaxBatchElements) {
     throw Error("a batch of " + std::to_string(target.rows) + " images with " + std::to_string(count) +
@@ -128,7 +141,7 @@ void assemble_batch(const BatchSource& source, const BatchTarget& target,
     // One thread a pack, and at least one a label.
     const std::int64_t threads = std::max((count + kLanes - 1) / kLanes, target.rows);
     launch(assemble_batch_kernel<T>, {.blocks = blocks_for(threads, kMapThreads), .threads = kMapThreads},
-           stream, source, target, augmentation);
+           stream, source, target, augmentation, begun);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "convoy/dtype.h"
+#include "engine/core/step_scalars.h"
 #include "kernels/batch_math.h"
 
 namespace convoy::kernels {
@@ -44,9 +45,16 @@ struct BatchAugmentation {
   const std::int64_t* step = nullptr;  // null: no augmentation
 };
 
-/// Enqueues the batch at the cursor and moves the cursor on by `rows`; an empty batch enqueues nothing.
-/// Throws Error for more than about 2^31 elements, CudaError for a refused launch.
+/// The step that begins with the batch.
+struct BegunStep {
+  StepScalars* scalars = nullptr;  // of the step before, on the device; null: none begins
+  StepRule rule;
+};
+
+/// Enqueues the batch at the cursor and moves the cursor on by `rows`. It also does what advance_step does
+/// for the step that begins; an augmentation by its number draws by the new one. Without it an empty batch
+/// enqueues nothing. Throws Error for more than about 2^31 elements, CudaError for a refused launch.
 void assemble_batch(const BatchSource& source, const BatchTarget& target,
-                    const BatchAugmentation& augmentation, cudaStream_t stream);
+                    const BatchAugmentation& augmentation, const BegunStep& begun, cudaStream_t stream);
 
 }  // namespace convoy::kernels

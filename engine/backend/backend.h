@@ -220,10 +220,11 @@ class Backend {
   /// schedule that cannot be.
   virtual std::unique_ptr<StepCounter> make_counter(const StepRule& rule = {}) = 0;
   virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
-  /// Forward copies the next images.shape()[0] samples of the order, normalised, and moves the cursor; in
-  /// training it augments them (kernels/batch_math.h).
+  /// Forward advances `counter`, if there is one: a step begins with its batch. Then it copies the next
+  /// images.shape()[0] samples of the order, normalised, and moves the cursor; in training it augments them
+  /// (kernels/batch_math.h).
   virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                                  const AugmentationSource& augmentation) = 0;
+                                  const AugmentationSource& augmentation, StepCounter* counter = nullptr) = 0;
   /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                     const OptimizerOptions& options) = 0;

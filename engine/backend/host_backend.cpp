@@ -44,6 +44,29 @@ std::span<const std::uint32_t> HostDataset::next(std::size_t count) {
   return std::span<const std::uint32_t>(order_).subspan(cursor_ - count, count);
 }
 
+namespace {
+
+class CountedBatch final : public Operation {
+ public:
+  CountedBatch(OperationPtr batch, StepCounter& counter) : batch_(std::move(batch)), counter_(counter) {}
+  void forward(Phase phase) override {
+    counter_.advance();
+    batch_->forward(phase);
+  }
+  void backward() override { batch_->backward(); }
+
+ private:
+  OperationPtr batch_;
+  StepCounter& counter_;
+};
+
+}  // namespace
+
+OperationPtr counted(OperationPtr batch, StepCounter* counter) {
+  if (!counter) return batch;
+  return std::make_unique<CountedBatch>(std::move(batch), *counter);
+}
+
 double HostMark::milliseconds_since(const TimeMark& earlier) const {
   const auto& begin = own<const HostMark>("the earlier mark", earlier);
   return std::chrono::duration<double, std::milli>(time_ - begin.time_).count();

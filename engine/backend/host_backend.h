@@ -94,6 +94,9 @@ class HostFiniteCheck final : public FiniteCheck {
   std::optional<NonFinite> found_;
 };
 
+/// The batch, which first advances the counter, if there is one.
+OperationPtr counted(OperationPtr batch, StepCounter* counter);
+
 /// A backend whose work is done when a call returns. Layers, memory and optimizers are for its heirs.
 class HostBackend : public Backend {
  public:

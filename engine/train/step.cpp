@@ -134,8 +134,8 @@ BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t
             {network_.output()}} {}
 
 StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
-                                  Phase phase) {
-  std::shared_ptr<Operation> batch = backend_.make_batch(dataset, images_, labels_, augmentation);
+                                  Phase phase, StepCounter* counter) {
+  std::shared_ptr<Operation> batch = backend_.make_batch(dataset, images_, labels_, augmentation, counter);
   return {"batch",     "Batch",
           Pass::input, [batch, phase] { batch->forward(phase); },
           {images_},   batch_work(images_->shape())};
@@ -147,7 +147,7 @@ void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
 
 std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
-  parts.push_back(batch_part(dataset, {}, Phase::evaluation));
+  parts.push_back(batch_part(dataset, {}, Phase::evaluation, nullptr));
   add_forward(parts, Phase::evaluation);
   parts.push_back(forward_of(loss_, Phase::evaluation));
   return std::make_unique<Step>(backend_, std::move(parts));
@@ -156,17 +156,12 @@ std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
 TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch)
     : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
 
-StepPart TrainingNetwork::counter_part() {
-  return {"step", "StepCounter", Pass::input, [this] { state_.counter->advance(); }, {}};
-}
-
 std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   const AugmentationSource augmentation{state_.options.augmentation,
                                         {state_.options.seed, random_streams::kAugmentation},
                                         state_.counter.get()};
   std::vector<StepPart> parts;
-  parts.push_back(counter_part());
-  parts.push_back(batch_part(dataset, augmentation, Phase::training));
+  parts.push_back(batch_part(dataset, augmentation, Phase::training, state_.counter.get()));
   add_forward(parts, Phase::training);
   parts.push_back(forward_of(loss(), Phase::training));
   parts.push_back(backward_of(loss()));
@@ -185,8 +180,8 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
 
 std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {
   std::vector<StepPart> parts;
-  parts.push_back(counter_part());
-  parts.push_back(batch_part(dataset, {}, Phase::evaluation));  // images as they are, as they are evaluated
+  // Images as they are, as they are evaluated.
+  parts.push_back(batch_part(dataset, {}, Phase::evaluation, state_.counter.get()));
   add_forward(parts, Phase::training);
   return std::make_unique<Step>(state_.backend, std::move(parts));
 }

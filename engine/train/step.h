@@ -19,7 +19,7 @@ namespace convoy {
 
 /// One part of a step.
 struct StepPart {
-  std::string name;  // of the layer, "layer1.0"; or "step", "batch", "loss", "optimizer"
+  std::string name;  // of the layer, "layer1.0"; or "batch", "loss", "optimizer"
   std::string type;  // "Conv2d", ...
   Pass pass = Pass::forward;
   std::function<void()> run;
@@ -109,7 +109,9 @@ class BatchNetwork {
   const NamedOperation& loss() const { return loss_; }
 
  protected:
-  StepPart batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation, Phase phase);
+  /// `counter` is what the batch advances, if there is one.
+  StepPart batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation, Phase phase,
+                      StepCounter* counter);
   void add_forward(std::vector<StepPart>& parts, Phase phase);
 
  private:
@@ -133,8 +135,6 @@ class TrainingNetwork final : public BatchNetwork {
   std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
 
  private:
-  StepPart counter_part();
-
   TrainingState& state_;
 };
 

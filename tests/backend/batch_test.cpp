@@ -21,10 +21,10 @@ class BatchTest : public BackendTest {
   };
 
   Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image,
-                   const AugmentationSource& augmentation = {}) {
+                   const AugmentationSource& augmentation = {}, StepCounter* counter = nullptr) {
     Batch batch{backend().make_activation({count, image[0], image[1], image[2]}),
                 backend().make_tensor({count}, DType::int32), nullptr};
-    batch.operation = backend().make_batch(dataset, batch.images, batch.labels, augmentation);
+    batch.operation = backend().make_batch(dataset, batch.images, batch.labels, augmentation, counter);
     return batch;
   }
 
@@ -275,6 +275,32 @@ TEST_P(BatchTest, ReplaysDrawByTheCounter) {
     EXPECT_THAT(images(batch),
                 Near(augmented(dataset, samples, options, count), tolerance(backend().epsilon(), {})));
   }
+}
+
+TEST_P(BatchTest, BeginsTheStepThatItDrawsBy) {
+  const Dataset dataset = small_dataset(6, {1, 4, 4});
+  const auto resident = backend().upload(dataset);
+  const StepRule rule =
+      step_rule(AdamOptions{},
+                {.kind = Schedule::Kind::linear, .start_factor = 0.25, .end_factor = 1.0, .total_iters = 3});
+  const auto counter = backend().make_counter(rule), alone = backend().make_counter(rule);
+  const AugmentationOptions options{.max_shift = 1, .flip = true};
+  const Batch batch =
+      make_batch(*resident, 2, dataset.image, {options, kRandom, counter.get()}, counter.get());
+  resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
+  const auto step = backend().record([&] { batch.operation->forward(Phase::training); });
+  for (const std::uint32_t count : {1u, 2u, 3u}) {
+    step->run(1);
+    alone->advance();
+    EXPECT_EQ(counter->scalars(), alone->scalars());
+    const std::vector<std::uint32_t> samples = {2 * count - 2, 2 * count - 1};
+    EXPECT_THAT(images(batch),
+                Near(augmented(dataset, samples, options, count), tolerance(backend().epsilon(), {})));
+  }
+  resident->set_order(std::vector<std::uint32_t>{3, 4});
+  batch.operation->forward(Phase::evaluation);  // as where statistics are settled
+  EXPECT_EQ(counter->read(), 4);
+  EXPECT_THAT(images(batch), Near(normalised(dataset, {3, 4}), tolerance(backend().epsilon(), {})));
 }
 
 TEST_P(BatchTest, RefusesAugmentationsThatCannotBe) {

@@ -58,7 +58,7 @@ TEST_F(TrainTest, ProfilesAsATableAndAsATrace) {
       std::ranges::find_if(events, [](const auto& event) { return event["event"] == "profile"; });
   ASSERT_NE(profile, events.end());
   EXPECT_EQ((*profile)["steps"], 2);
-  EXPECT_EQ((*profile)["layers"].size(), 9u);
+  EXPECT_EQ((*profile)["layers"].size(), 8u);
 
   const Outcome too_long = train({"--profile", "3"});
   EXPECT_EQ(too_long.code, 2);

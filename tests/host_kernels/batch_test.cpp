@@ -1,5 +1,7 @@
 #include "kernels/batch.h"
 
+#include "kernels/metrics.h"
+
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -103,7 +105,7 @@ Batches run(const Source& source, const Case& c) {
     std::vector<std::int32_t> labels(static_cast<std::size_t>(c.rows));
     assemble_batch(source.on_device(&cursor),
                    {.images = images.data(), .dtype = c.dtype, .labels = labels.data(), .rows = c.rows},
-                   augmentation(c, &step), nullptr);
+                   augmentation(c, &step), {}, nullptr);
     result.images.push_back(images);
     result.labels.push_back(labels);
   }
@@ -161,10 +163,63 @@ TEST(Batch, GathersNormalisesAndAugmentsInNhwc) {
   }
 }
 
+/// The same batches, each of which begins the step that it draws by.
+struct CountedBatches {
+  Batches batches;
+  std::vector<StepScalars> scalars;  // of each step
+  bool operator==(const CountedBatches&) const = default;
+};
+
+CountedBatches run_counted(const Source& source, const Case& c, const StepRule& rule) {
+  CountedBatches result{};
+  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
+  StepScalars scalars{.step = kFirstStep - 1};
+  for (std::int64_t batch = 0; batch < kBatches; ++batch) {
+    Elements images(c.dtype, c.rows * c.image.size());
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(c.rows));
+    assemble_batch(source.on_device(&cursor),
+                   {.images = images.data(), .dtype = c.dtype, .labels = labels.data(), .rows = c.rows},
+                   augmentation(c, &scalars.step), {&scalars, rule}, nullptr);
+    result.batches.images.push_back(images);
+    result.batches.labels.push_back(labels);
+    result.scalars.push_back(scalars);
+  }
+  result.batches.position = cursor.position;
+  result.batches.arrived = cursor.arrived;
+  return result;
+}
+
+TEST(Batch, BeginsTheStepThatItDrawsBy) {
+  const StepRule adam =
+      step_rule(AdamOptions{},
+                {.kind = Schedule::Kind::linear, .start_factor = 0.25, .end_factor = 1.0, .total_iters = 6});
+  for (const StepRule& rule : {adam, step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f})}) {
+    StepScalars scalars{.step = kFirstStep - 1};
+    std::vector<StepScalars> expected;
+    for (std::int64_t batch = 0; batch < kBatches; ++batch) {
+      advance_step(&scalars, rule, nullptr);
+      expected.push_back(scalars);
+    }
+    const Image image{3, 9, 7};
+    const Source source(image);
+    for (const std::int64_t rows : {0, 1, 40}) {  // the last are several blocks
+      for (const DType dtype : kDTypes) {
+        for (const bool augment : {false, true}) {
+          SCOPED_TRACE(testing::Message() << "rows " << rows << ", augment " << augment);
+          const Case c{image, rows, dtype, augment};
+          const CountedBatches counted = in_every_order([&] { return run_counted(source, c, rule); });
+          EXPECT_EQ(counted.scalars, expected) << "bit for bit what advance_step makes";
+          EXPECT_EQ(counted.batches, run(source, c));
+        }
+      }
+    }
+  }
+}
+
 TEST(Batch, TooManyElementsAreRefused) {
   BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
   const Source source({3, 32, 32});
-  EXPECT_THROW(assemble_batch(source.on_device(&cursor), {.rows = 700000}, {}, nullptr), Error);
+  EXPECT_THROW(assemble_batch(source.on_device(&cursor), {.rows = 700000}, {}, {}, nullptr), Error);
   EXPECT_EQ(cursor.position, 0);
 }
 

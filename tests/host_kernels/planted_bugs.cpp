@@ -163,6 +163,17 @@ void hand_over_kernel(float* parts, unsigned* arrived, bool writer_fence, bool r
   parts[0] = total;
 }
 
+// The last block to arrive writes what every block has to read: who reads it only then may find it written.
+void last_block_writes_kernel(float* d, unsigned* arrived, bool read_late) {
+  if (threadIdx.x != 0) return;
+  if (!read_late) d[1 + blockIdx.x] = d[0];
+  __threadfence();
+  const bool last = atomicAdd(arrived, 1u) == gridDim.x - 1;
+  __threadfence();
+  if (read_late) d[1 + blockIdx.x] = d[0];
+  if (last) d[0] = 1.0f;
+}
+
 void with_syncwarp_kernel(float* d) {
   SHARED_ARRAY(float, s, 32);
   s[threadIdx.x] = static_cast<float>(threadIdx.x);
@@ -221,6 +232,14 @@ Bug hand_over(bool writer_fence, bool reader_fence) {
   };
 }
 
+Bug last_block_writes(bool read_late) {
+  return [=](Memory& m) {
+    launch(last_block_writes_kernel, 16, 32, m.d.data(), &m.arrived, read_late);
+    return m.d[0] == 1.0f &&
+           std::all_of(m.d.begin() + 1, m.d.begin() + 17, [](float v) { return v == 0.0f; });
+  };
+}
+
 std::map<std::string, Bug> bugs() {
   return {
       {"no_bug", one_block(64, mirrored, no_bug_kernel)},
@@ -268,6 +287,8 @@ std::map<std::string, Bug> bugs() {
          launch(bad_shift_kernel, 1, 32, m.integers.data(), 8);
          return true;
        }},
+      {"read_before_arrival", last_block_writes(false)},
+      {"read_after_arrival", last_block_writes(true)},
       {"missing_fence_of_writer", hand_over(false, true)},
       {"missing_fence_of_reader", hand_over(true, false)},
   };

@@ -58,6 +58,7 @@ constexpr Bug kBugs[] = {
     {"racing_threads_of_blocks", nullptr, nullptr, kRace},
     {"missing_fence_of_writer", nullptr, nullptr, kRace},
     {"missing_fence_of_reader", nullptr, nullptr, kRace},
+    {"read_after_arrival", nullptr, nullptr, kRace},
     {"shuffle_as_fence", nullptr, nullptr, kRace},
     everywhere("divergent_barrier", "a barrier after some threads"),
     everywhere("two_barriers", "different barriers"),
@@ -82,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(, PlantedBugs, testing::ValuesIn(kBugs),
                          [](const auto& bug) { return std::string(bug.param.name); });
 
 TEST(NoPlantedBug, IsRightInEveryOrder) {
-  for (const char* name : {"no_bug", "with_fences", "with_two_buffers", "with_syncwarp"}) {
+  for (const char* name :
+       {"no_bug", "with_fences", "with_two_buffers", "with_syncwarp", "read_before_arrival"}) {
     for (const char* order : {"ascending", "descending", "shuffled"}) {
       const ShellResult result = run(name, order);
       EXPECT_EQ(result.output, "right result\n") << name << " " << order;

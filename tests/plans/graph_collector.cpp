@@ -123,7 +123,8 @@ class GraphCollector final : public NoLayers {
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
   std::unique_ptr<StepCounter> make_counter(const StepRule&) override { return nullptr; }
   std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
-  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr, const AugmentationSource&) override {
+  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr, const AugmentationSource&,
+                          StepCounter*) override {
     return nullptr;
   }
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena&, const StepCounter&,

@@ -241,6 +241,33 @@ TEST(BatchNormPool, TakesTheLayersIfNothingCanBeTimed) {
   EXPECT_THAT(test::files_under(folder.path()), IsEmpty()) << "what was not measured is not kept";
 }
 
+// Of two alike, one is timed, and both are done the same way.
+TEST(BatchNormPool, IsTimedOnceForAllAlike) {
+  const TemporaryFolder folder;
+  setenv("SOFTWARE_GPU_TRACE", (folder / "trace").c_str(), 1);
+  const auto marks = [&](int operations) {
+    const auto count = [&] {
+      return std::ranges::count(test::lines(read_file(folder / "trace")), "cudaEventRecord");
+    };
+    const auto before = count();
+    const auto backend = make_cuda_backend({.precision = Precision::fp32, .autotune = true});
+    std::vector<OperationPtr> made;
+    const Shape vectors[] = {{4}, {4}};
+    const auto arena = backend->make_parameters(vectors, /*with_gradients=*/true);
+    for (int i = 0; i < operations; ++i) {
+      const Variable x{backend->make_activation(kImages), backend->make_activation(kImages)};
+      made.push_back(backend->make_batch_norm_pool(
+          {.num_features = 4}, {}, x,
+          {arena->variables()[0], arena->variables()[1], backend->make_tensor({4}, DType::float32),
+           backend->make_tensor({4}, DType::float32)}));
+    }
+    backend->prepare();
+    for (const OperationPtr& one : made) one->forward(Phase::training);
+    return count() - before;
+  };
+  EXPECT_EQ(marks(2), marks(1));
+}
+
 /// The gradients of the ConvNet's first step, by name.
 StateDict first_gradients(const DeviceOptions& options) {
   const auto backend = make_cuda_backend(options);

@@ -117,7 +117,7 @@ class BatchOperation final : public Operation {
 }  // namespace
 
 OperationPtr CpuBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                                    const AugmentationSource& augmentation) {
+                                    const AugmentationSource& augmentation, StepCounter* counter) {
   auto& ours = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_reals("batch: images", images);
   auto bound_labels = as_integers("batch: labels", labels);
@@ -130,8 +130,9 @@ OperationPtr CpuBackend::make_batch(ResidentDataset& dataset, TensorPtr images, 
     throw UsageError("batch: the images must be a tensor of their own, not another operation's output");
   }
   return by_type(*bound_images, [&]<typename T>() -> OperationPtr {
-    return std::make_unique<BatchOperation<T>>(ours, std::move(bound_images), std::move(bound_labels),
-                                               augmentation);
+    return counted(std::make_unique<BatchOperation<T>>(ours, std::move(bound_images), std::move(bound_labels),
+                                                       augmentation),
+                   counter);
   });
 }
 

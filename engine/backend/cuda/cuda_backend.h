@@ -41,7 +41,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override;
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                          const AugmentationSource& augmentation) override;
+                          const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;

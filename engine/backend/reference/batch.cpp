@@ -93,7 +93,7 @@ class BatchOperation final : public Operation {
 
 template <typename T>
 OperationPtr ReferenceBackend<T>::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                                             const AugmentationSource& augmentation) {
+                                             const AugmentationSource& augmentation, StepCounter* counter) {
   auto& host_dataset = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_real<T>("batch: images", images);
   auto bound_labels = as_labels("batch: labels", labels);
@@ -102,13 +102,14 @@ OperationPtr ReferenceBackend<T>::make_batch(ResidentDataset& dataset, TensorPtr
   const Shape& image = host_dataset.dataset().image;
   require_shape("batch: images", bound_images->shape(), {batch, image[0], image[1], image[2]});
   require_shape("batch: labels", bound_labels->shape(), {batch});
-  return std::make_unique<BatchOperation<T>>(host_dataset, std::move(bound_images), std::move(bound_labels),
-                                             augmentation);
+  return counted(std::make_unique<BatchOperation<T>>(host_dataset, std::move(bound_images),
+                                                     std::move(bound_labels), augmentation),
+                 counter);
 }
 
 template OperationPtr ReferenceBackend<float>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
-                                                          const AugmentationSource&);
+                                                          const AugmentationSource&, StepCounter*);
 template OperationPtr ReferenceBackend<double>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
-                                                           const AugmentationSource&);
+                                                           const AugmentationSource&, StepCounter*);
 
 }  // namespace convoy::reference

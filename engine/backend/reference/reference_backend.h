@@ -39,7 +39,7 @@ class ReferenceBackend final : public HostBackend {
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                          const AugmentationSource& augmentation) override;
+                          const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;

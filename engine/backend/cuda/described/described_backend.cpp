@@ -74,8 +74,10 @@ class PlanningBackend final : public DescribedBackend {
     return std::make_unique<SayingCounter>(rule, sayer());
   }
   std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return std::make_unique<NoDataset>(); }
-  OperationPtr make_batch(ResidentDataset&, TensorPtr images, TensorPtr, const AugmentationSource&) override {
-    return operation({{own_kernel("batch", images->shape())}, {}}, {});
+  OperationPtr make_batch(ResidentDataset&, TensorPtr images, TensorPtr, const AugmentationSource&,
+                          StepCounter* counter) override {
+    const char* what = counter ? "batch and step counter" : "batch";
+    return operation({{own_kernel(what, images->shape())}, {}}, {});
   }
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter&,
                                             const OptimizerOptions& options) override {

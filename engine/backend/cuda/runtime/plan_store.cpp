@@ -307,12 +307,14 @@ void PlanStore::leave_out_unused() {
 }
 
 std::optional<std::string> PlanStore::fastest_way(const std::string& operation) const {
+  if (const auto known = fastest_ways_.find(operation); known != fastest_ways_.end()) return known->second;
   const std::optional<Plan> kept = cache_.find(key_of(operation));
   if (!kept || kept->info.own_kernel.empty()) return std::nullopt;
   return kept->info.own_kernel;
 }
 
-void PlanStore::keep_fastest_way(const std::string& operation, const std::string& way) const {
+void PlanStore::keep_fastest_way(const std::string& operation, const std::string& way) {
+  fastest_ways_[operation] = way;
   cache_.store(key_of(operation), {{.graph = operation, .own_kernel = way}, {}});
 }
 

@@ -54,9 +54,10 @@ class PlanStore {
   void leave_out_unused();
 
   /// Which way of doing an operation was kept as the fastest; `operation` says all that it depends on but the
-  /// device and the policy. The cache keeps it as it keeps plans. Nothing if there is none.
+  /// device and the policy. It is kept for this process, and in the cache as plans are. Nothing if there is
+  /// none.
   std::optional<std::string> fastest_way(const std::string& operation) const;
-  void keep_fastest_way(const std::string& operation, const std::string& way) const;
+  void keep_fastest_way(const std::string& operation, const std::string& way);
 
  private:
   /// What the background found for a graph.
@@ -104,6 +105,7 @@ class PlanStore {
   std::counting_semaphore<> cores_;
   std::vector<Request> requests_;  // not bound yet
   std::map<std::string, Entry*> by_signature_;
+  std::map<std::string, std::string> fastest_ways_;  // by operation
   std::deque<Entry> entries_;  // last: its futures wait for the threads, which use all of the above
 };
 

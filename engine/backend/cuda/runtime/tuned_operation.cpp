@@ -11,7 +11,7 @@
 namespace convoy::cuda {
 namespace {
 
-/// Puts the values of tensors back when it ends.
+/// The values of tensors as they were when it was made.
 class Restored {
  public:
   Restored(const std::vector<TensorPtr>& tensors, cudaStream_t stream) : stream_(stream) {
@@ -46,6 +46,21 @@ class TunedOperation::Choice final : public Decision {
       : context_(context), key_(std::move(key)), ways_(std::move(ways)), kept_(std::move(kept)) {}
 
   void decide() override {
+    if (const auto known = context_.plan_store().fastest_way(key_)) {  // since this was made, by another one
+      for (std::size_t i = 0; i < ways_.size(); ++i) {
+        if (ways_[i].name == *known) return keep(i);
+      }
+    }
+    time_all();
+  }
+
+  Operation& chosen() const {
+    if (ways_.size() != 1) throw dnn::not_prepared(key_);
+    return *ways_.front().operation;
+  }
+
+ private:
+  void time_all() {
     const Restored restored(kept_, context_.stream());
     std::optional<std::size_t> best;
     double least = 0.0;
@@ -67,12 +82,6 @@ class TunedOperation::Choice final : public Decision {
     take(best, fmt::format("fastest of {}: {:.4f} ms forward and backward", timed, least), error);
   }
 
-  Operation& chosen() const {
-    if (ways_.size() != 1) throw dnn::not_prepared(key_);
-    return *ways_.front().operation;
-  }
-
- private:
   static void run(Operation& operation) {
     operation.forward(Phase::training);
     operation.backward();
@@ -83,9 +92,13 @@ class TunedOperation::Choice final : public Decision {
       context_.options().say(fmt::format("no way of {} could be timed, the first is taken: {}", key_, error),
                              Remedy::none);
     }
-    Way way = std::move(ways_[best.value_or(0)]);
-    report_way(context_, way, best ? note : "");
-    if (best) context_.plan_store().keep_fastest_way(key_, way.name);
+    if (best) context_.plan_store().keep_fastest_way(key_, ways_[*best].name);
+    report_way(context_, ways_[best.value_or(0)], best ? note : "");
+    keep(best.value_or(0));
+  }
+
+  void keep(std::size_t index) {
+    Way way = std::move(ways_[index]);
     ways_.clear();
     ways_.push_back(std::move(way));
   }

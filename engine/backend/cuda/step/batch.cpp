@@ -71,12 +71,13 @@ class DeviceDataset final : public ResidentDataset {
 class BatchOperation final : public Operation {
  public:
   BatchOperation(Context& context, const DeviceDataset& dataset, const TensorPtr& images,
-                 const TensorPtr& labels, const AugmentationSource& augmentation)
+                 const TensorPtr& labels, const AugmentationSource& augmentation, StepCounter* counter)
       : context_(context), dataset_(dataset), images_(images), labels_(labels) {
     const Shape& image = dataset.image();
     if (augments(augmentation, image)) {
       augmentation_ = {augmentation.options, augmentation.random, device_step(*augmentation.counter)};
     }
+    if (counter) begun_ = {device_scalars(*counter), counter->rule()};
     const std::int64_t rows = images->shape()[0];
     require_shape("batch: images", images->shape(), {rows, image[0], image[1], image[2]});
     require_shape("batch: labels", labels->shape(), {rows});
@@ -88,7 +89,7 @@ class BatchOperation final : public Operation {
                              .dtype = device(images_).dtype(),
                              .labels = device(labels_).as<std::int32_t>(),
                              .rows = images_->shape()[0]},
-                            phase == Phase::training ? augmentation_ : kernels::BatchAugmentation{},
+                            phase == Phase::training ? augmentation_ : kernels::BatchAugmentation{}, begun_,
                             context_.stream());
   }
 
@@ -100,6 +101,7 @@ class BatchOperation final : public Operation {
   TensorPtr images_;
   TensorPtr labels_;
   kernels::BatchAugmentation augmentation_;
+  kernels::BegunStep begun_;
 };
 
 }  // namespace
@@ -110,11 +112,11 @@ std::unique_ptr<ResidentDataset> CudaBackend::upload(const Dataset& dataset) {
 }
 
 OperationPtr CudaBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
-                                     const AugmentationSource& augmentation) {
+                                     const AugmentationSource& augmentation, StepCounter* counter) {
   require_own("batch: images", images, context_.activation());
   require_own("batch: labels", labels, DType::int32);
   return std::make_unique<BatchOperation>(context_, own<DeviceDataset>("batch: the data set", dataset),
-                                          images, labels, augmentation);
+                                          images, labels, augmentation, counter);
 }
 
 }  // namespace convoy::cuda

@@ -39,6 +39,10 @@ const StepScalars* device_scalars(const StepCounter& counter) {
   return own<const DeviceCounter>("the step counter", counter).data();
 }
 
+StepScalars* device_scalars(StepCounter& counter) {
+  return own<DeviceCounter>("the step counter", counter).data();
+}
+
 const std::int64_t* device_step(const StepCounter& counter) { return &device_scalars(counter)->step; }
 
 std::unique_ptr<StepCounter> CudaBackend::make_counter(const StepRule& rule) {

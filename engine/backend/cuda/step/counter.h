@@ -8,6 +8,7 @@ namespace convoy::cuda {
 
 /// The scalars in the device's memory. Throws UsageError if another backend made the counter.
 const StepScalars* device_scalars(const StepCounter& counter);
+StepScalars* device_scalars(StepCounter& counter);
 
 /// The step's number among them.
 const std::int64_t* device_step(const StepCounter& counter);
