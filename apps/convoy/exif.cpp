@@ -51,8 +51,9 @@ int of_tiff(Bytes tiff) {
   return kUpright;
 }
 
+constexpr std::string_view kExif("Exif\0\0", 6);  // before the TIFF header in a JPEG
+
 int of_jpeg(Bytes file) {
-  constexpr std::string_view kExif("Exif\0\0", 6);
   std::size_t at = 2;  // behind the marker SOI
   while (at + 4 <= file.size() && file[at] == 0xff) {
     const unsigned char marker = file[at + 1];
@@ -75,7 +76,11 @@ int of_png(Bytes file) {
   while (at + 12 <= file.size()) {
     const std::size_t length = number(file, at, 4, true);
     const Bytes type = file.subspan(at + 4);
-    if (begins(type, "eXIf")) return of_tiff(file.subspan(at + 8, std::min(length, file.size() - at - 8)));
+    if (begins(type, "eXIf")) {
+      // The chunk is the TIFF header, but some programs copy a JPEG's segment whole.
+      const Bytes chunk = file.subspan(at + 8, std::min(length, file.size() - at - 8));
+      return of_tiff(begins(chunk, kExif) ? chunk.subspan(kExif.size()) : chunk);
+    }
     if (begins(type, "IEND")) break;
     at += 12 + length;
   }

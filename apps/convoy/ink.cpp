@@ -237,6 +237,16 @@ float grain(const Picture& grey) {
   return kDeviation / std::sqrt(2.0f) * median(std::move(differences));
 }
 
+/// How strong plain paper is, as the closing follows its lightest grains: the median. If most of the picture
+/// is ink, as where a 1 is cut out tightly, it is that of what has less than half of the strongest ink.
+float paper_level(std::vector<float> strength) {
+  const float half = *std::max_element(strength.begin(), strength.end()) / 2.0f;
+  const float level = median(strength);
+  if (level <= half) return level;
+  std::erase_if(strength, [half](float value) { return value > half; });
+  return strength.empty() ? level : median(std::move(strength));
+}
+
 }  // namespace
 
 Picture dilated(const Picture& grey, std::size_t radius) {
@@ -257,7 +267,7 @@ Ink find_ink(const Picture& rgba, std::optional<bool> dark) {
     const float light = ink.dark ? std::max(paper.values[i], kDarkestGround) : 1.0f;
     ink.strength.values[i] = (paper.values[i] - grey.values[i]) / light;
   }
-  const float level = median(ink.strength.values);  // the closing follows the lightest grains of the paper
+  const float level = paper_level(ink.strength.values);
   for (float& value : ink.strength.values) value -= level;
   ink.noise = grain(ink.strength);
   for (float& value : ink.strength.values) value = std::max(value, 0.0f);

@@ -18,6 +18,7 @@ struct Prepared {
   Picture picture;
   std::string how;
   std::string left_out = {};
+  std::string note = {};
 };
 
 float border_median(const Picture& grey) {
@@ -47,7 +48,7 @@ Prepared framed_as_mnist(const Picture& rgba, const Shape& image, const Preparat
   const Drawing drawing = cut_out(ink);
   Prepared prepared{
       frame_as_mnist(drawing.ink, static_cast<std::size_t>(image[1]), static_cast<std::size_t>(image[2])),
-      "framed as MNIST", drawing.left_out};
+      "framed as MNIST", drawing.left_out, drawing.note};
   if (light_paper) {
     for (float& value : prepared.picture.values) value = 1.0f - value;
   }
@@ -55,11 +56,16 @@ Prepared framed_as_mnist(const Picture& rgba, const Shape& image, const Preparat
   return prepared;
 }
 
-/// Whether the picture's background is not that of the training data. Of a data set whose images have the
-/// picture's size only MNIST's is sure enough: Fashion-MNIST has coats that reach every border.
+/// Whether a picture of the model's size may be one of the data's images, which are taken as they are, blank
+/// or light as some may be. What is measured says what nearly all are, not each. Only MNIST's own are known.
+bool may_be_of_data(const Preparation& preparation, bool same_size) {
+  return same_size && preparation.dataset != "mnist";
+}
+
+/// Whether the picture's background is not that of the training data.
 bool is_negative(const Picture& grey, const Preparation& preparation, bool same_size) {
   if (grey.channels != 1 || preparation.background == Background::mixed) return false;
-  if (same_size && preparation.framing != Framing::mnist) return false;
+  if (may_be_of_data(preparation, same_size)) return false;
   return (border_median(grey) > 0.5f) != (preparation.background == Background::light);
 }
 
@@ -75,8 +81,7 @@ Prepared whole(const Picture& rgba, const Shape& image, const Preparation& prepa
   Picture picture = opaque(rgba);
   if (image[0] == 1) {
     picture = luma(picture);
-    const bool may_be_blank = same_size && preparation.framing != Framing::mnist;  // as an image of the data
-    if (!may_be_blank && contrast(picture.values) < kOneColour) {
+    if (!may_be_of_data(preparation, same_size) && contrast(picture.values) < kOneColour) {
       throw Error("nothing to be seen, the picture has one colour");
     }
   }
@@ -124,6 +129,7 @@ ModelInput model_input(const std::filesystem::path& file, const Shape& image, co
     }
     input.how = std::move(prepared.how);
     input.left_out = std::move(prepared.left_out);
+    input.note = std::move(prepared.note);
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {

@@ -24,10 +24,12 @@ struct ModelInput {
   std::vector<std::uint8_t> pixels;  // [C, H, W]
   std::string how;                   // what was done: "framed as MNIST, inverted"
   std::string left_out;              // what of the picture was left out; empty if nothing
+  std::string note;                  // what may be wrong about that; mostly empty
 };
 
 /// Reads a picture and prepares it as a model's training images were. `image` is the shape of those. A
-/// picture of that size is taken as it is, unless `options` name a framing. Throws Error that names the file
+/// picture of that size is taken as it is, unless `options` name a framing or an inversion; for the data set
+/// "mnist" it is inverted if its border is light. Throws Error that names the file
 /// if it cannot be read, if nothing can be seen on what should be framed as MNIST, or if it should not be
 /// scaled but has another size. Throws Error unless the model's images have 1 or 3 channels, UsageError for
 /// MNIST's framing of images in colour.

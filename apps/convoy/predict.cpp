@@ -79,8 +79,9 @@ Pictures read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
       const ModelInput input = model_input(file, trained.model.input, trained.preparation, options);
       if (!flags.save_input.empty()) save_png(flags.save_input, input.pixels, trained.model.input);
       if (flags.device.verbose && !input.left_out.empty()) {
-        say(fmt::format("{}: left out parts: {}", file.string(), input.left_out));
+        say(fmt::format("{}: left out: {}", file.string(), input.left_out));
       }
+      if (flags.device.verbose && !input.note.empty()) say(fmt::format("{}: {}", file.string(), input.note));
       dataset.pixels.insert(dataset.pixels.end(), input.pixels.begin(), input.pixels.end());
       dataset.labels.push_back(0);
       pictures.files.push_back(file.string());

@@ -113,7 +113,8 @@ Path turned(Path stem, Digit digit, std::uint32_t number) {
   const int orientation = 2 + static_cast<int>(number % 7);
   const bool jpeg = number / 7 % 2 == 0;
   stem += jpeg ? ".jpg" : ".png";
-  (jpeg ? write_turned_jpeg : write_turned_png)(stem, clean(digit).pixels(), orientation);
+  const Pixels pixels = clean(digit).pixels();
+  jpeg ? write_turned_jpeg(stem, pixels, orientation) : write_turned_png(stem, pixels, orientation);
   return stem;
 }
 
@@ -224,6 +225,31 @@ Path hair(const Path& stem, Digit digit, std::uint32_t number) {
   return save_png(stem, canvas);
 }
 
+/// A bar under the digit, over it, or beside it, which ends within the picture.
+Path underline(const Path& stem, Digit digit, std::uint32_t number) {
+  Chance chance(number, 10);
+  Canvas canvas(280);
+  canvas.draw(digit, 6, 56, 56);
+  const int thick = chance.between(2, 8), from = chance.between(10, 40), to = chance.between(240, 270);
+  const bool upright = number % 4 == 3;
+  const int at = number % 4 == 2 ? chance.between(4, 20) : chance.between(250, 264);
+  for (int along = from; along < to; ++along) {
+    for (int across = at; across < at + thick; ++across) {
+      (upright ? canvas.at(along, across) : canvas.at(across, along)) = 0.0;
+    }
+  }
+  return save_png(stem, canvas);
+}
+
+/// A digit of MNIST's own size, or up to twice that, somewhere on 1000 pixels.
+Path small(const Path& stem, Digit digit, std::uint32_t number) {
+  Chance chance(number, 11);
+  Canvas canvas(1000);
+  const int top = chance.between(10, 900), left = chance.between(10, 900);
+  canvas.draw(digit, number % 2 == 0 ? 1.0 : 1.0 + chance.part(), top, left);
+  return save_png(stem, canvas);
+}
+
 /// A thin pen of whole pixels on a canvas of 100 to 1000.
 Path pen(const Path& stem, Digit digit, std::uint32_t number) {
   Chance chance(number, 8);
@@ -245,12 +271,21 @@ std::vector<PictureKind> picture_kinds() {
   const auto plain = [](const Path& stem, Digit digit, std::uint32_t) {
     return save_png(stem, clean(digit));
   };
-  return {{"clean", plain},          {"turned by EXIF", turned},
-          {"specks", specks},        {"dust", dust},
-          {"frame", frame},          {"pencil and dark dust", pencil},
-          {"slope of light", slope}, {"edge of a shadow", edge},
-          {"watermark", watermark},  {"cut out tightly", tight},
-          {"hair and stripe", hair}, {"thin pen", pen}};
+  return {{"clean", plain},
+          {"turned by EXIF", turned},
+          {"specks", specks},
+          {"dust", dust},
+          {"frame", frame},
+          {"pencil and dark dust", pencil},
+          {"slope of light", slope},
+          {"edge of a shadow", edge},
+          {"watermark", watermark},
+          {"cut out tightly", tight},
+          {"hair and stripe", hair},
+          {"thin pen", pen},
+          {"underline", underline},
+
+          {"small on a large canvas", small}};
 }
 
 }  // namespace convoy::test

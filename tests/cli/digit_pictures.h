@@ -28,7 +28,9 @@ std::vector<PictureKind> picture_kinds();
 /// A grey or colour picture as JPEG or PNG that says, by EXIF, how it is to be turned: 1 to 8. The pixels are
 /// stored turned, so that the picture is seen as it is given.
 void write_turned_jpeg(const std::filesystem::path& file, const Pixels& upright, int orientation);
-void write_turned_png(const std::filesystem::path& file, const Pixels& upright, int orientation);
+/// `prefix` comes before the EXIF data of the PNG, as some programs write a JPEG's.
+void write_turned_png(const std::filesystem::path& file, const Pixels& upright, int orientation,
+                      const std::string& prefix = "");
 
 /// A grey PNG of 16 bits a pixel.
 void write_png16(const std::filesystem::path& file, int height, int width,

@@ -39,7 +39,7 @@ std::size_t right_of(const PictureKind& kind, const Dataset& digits, std::size_t
     right += is_right;
     if (!is_right) wrong.push_back(number);
   }
-  fmt::print("{:<22} {:6.2f} %  wrong: {}\n", kind.name,
+  fmt::print("{:<24} {:6.2f} %  wrong: {}\n", kind.name,
              100.0 * static_cast<double>(right) / static_cast<double>(count), fmt::join(wrong, " "));
   if (!outcome.err.empty()) fmt::print("{}", outcome.err);
   return right;

@@ -100,6 +100,8 @@ TEST_F(PredictTest, EveryOrientationIsTurned) {
   for (int orientation = 1; orientation <= 8; ++orientation) {
     write_turned_png(folder_ / "turned.png", upright, orientation);
     expect_as_plain("turned.png");
+    write_turned_png(folder_ / "with prefix.png", upright, orientation, std::string("Exif\0\0", 6));
+    expect_as_plain("with prefix.png");
     // Of a JPEG the pixels are not the same, so the answers are compared with that of an upright one.
     write_turned_jpeg(folder_ / "upright.jpg", upright, 1);
     write_turned_jpeg(folder_ / "turned.jpg", upright, orientation);
@@ -119,8 +121,8 @@ TEST_F(PredictTest, DustFramesAndLinesAreLeftOutAndTold) {
   write_png(folder_ / "dusty.png", dusty);
   const Outcome told = predict("dusty.png", {"--framing", "mnist", "--verbose"});
   EXPECT_THAT(told.err,
-              AllOf(HasSubstr("dusty.png: left out parts: "), HasSubstr("1 that are lines across it"),
-                    HasSubstr("1 at the border"), HasSubstr("1 that are small")));
+              AllOf(HasSubstr("dusty.png: left out: "), HasSubstr("1 line across it (of 60 pixels)"),
+                    HasSubstr("1 part at the border (of 1 pixels)"), HasSubstr("1 part that is small")));
   expect_as_plain("dusty.png");
   EXPECT_THAT(predict("dusty.png").err, testing::IsEmpty());
 }
@@ -137,8 +139,96 @@ TEST_F(PredictTest, SaysWhyNothingIsSeen) {
   Pixels frame{kSide, kSide, 1, std::vector<std::uint8_t>(kSide * kSide, 255)};
   for (int i = 0; i < kSide; ++i) frame.values[static_cast<std::size_t>(10 * kSide + i)] = 0;
   EXPECT_EQ(reason(frame),
-            "convoy: error: nothing.png: no digit to be seen, only parts 1 that are lines "
-            "across it (the longest 60 pixels)\n");
+            "convoy: error: nothing.png: no digit to be seen, only 1 line across it (of 60 pixels); "
+            "crop it to the digit, or --framing fit takes it whole\n");
+}
+
+TEST_F(PredictTest, AStraightOneIsSeenAsItIs) {
+  const auto seen = [&](int width, int height, int left, int right, int margin) {
+    Pixels bar{width, height, 1, std::vector<std::uint8_t>(static_cast<std::size_t>(width * height), 255)};
+    for (int y = margin; y < height - margin; ++y) {
+      for (int x = left; x <= right; ++x) bar.values[static_cast<std::size_t>(y * width + x)] = 0;
+    }
+    write_png(folder_ / "one.png", bar);
+    return answer("one.png")["logits"];
+  };
+  const std::vector<std::string> verbose = {"--framing", "mnist", "--verbose"};
+  const auto expected = seen(60, 240, 27, 32, 40), longer = seen(60, 240, 27, 32, 25);
+  EXPECT_EQ(seen(8, 160, 1, 6, 0), expected) << "cut out tightly";
+  EXPECT_EQ(seen(10, 164, 2, 7, 2), expected) << "cut out with a little paper";
+  EXPECT_THAT(predict("one.png", verbose).err, testing::Not(HasSubstr("took")));
+  EXPECT_EQ(seen(200, 200, 97, 102, 5), longer);
+  EXPECT_THAT(predict("one.png", verbose).err,
+              HasSubstr("one.png: took a line across it for the drawing, as nothing else is"));
+}
+
+TEST_F(PredictTest, ASmallDrawingIsSeenIfItIsAlone) {
+  constexpr int kLarge = 1000;
+  Pixels large{kLarge, kLarge, 1, std::vector<std::uint8_t>(kLarge * kLarge, 255)};
+  const auto put = [&](int top, int left) {
+    for (int i = 0; i < kSide * kSide; ++i) {
+      const int y = i / kSide, x = i % kSide;
+      if (is_ink(y, x)) large.values[static_cast<std::size_t>((top + y) * kLarge + left + x)] = 0;
+    }
+  };
+  put(700, 120);
+  large.values[500 * kLarge + 900] = 0;  // dust
+  write_png(folder_ / "large.png", large);
+  expect_as_plain("large.png");
+  EXPECT_THAT(
+      predict("large.png", {"--framing", "mnist", "--verbose"}).err,
+      HasSubstr("large.png: took a part of 40 pixels for the drawing, small as it is on 1000 x 1000"));
+  put(200, 800);
+  write_png(folder_ / "two.png", large);
+  EXPECT_THAT(predict("two.png").err,
+              HasSubstr("only 3 parts that are small or far off (the longest of 40 pixels); crop it"));
+}
+
+TEST_F(PredictTest, ABarBesideTheDrawingIsLeftOut) {
+  constexpr int kWide = 180;
+  const auto with_bar = [&](int top, int left, int height, int width) {
+    Pixels page{kWide, kWide, 1, std::vector<std::uint8_t>(kWide * kWide, 255)};
+    for (int y = 0; y < kWide; ++y) {
+      for (int x = 0; x < kWide; ++x) {
+        const bool bar = y >= top && y < top + height && x >= left && x < left + width;
+        const bool ink = y >= 50 && is_ink(y - 50, x - 60);
+        if (bar || ink) page.values[static_cast<std::size_t>(y * kWide + x)] = 0;
+      }
+    }
+    write_png(folder_ / "page.png", page);
+    expect_as_plain("page.png");
+    EXPECT_THAT(predict("page.png", {"--framing", "mnist", "--verbose"}).err, HasSubstr("left out: 1 bar"));
+  };
+  with_bar(168, 25, 4, 130);
+  with_bar(105, 40, 3, 100);  // five pixels under the drawing
+  with_bar(20, 25, 4, 130);
+  with_bar(25, 165, 130, 4);
+}
+
+TEST_F(PredictTest, APictureOfTheModelsSizeIsAsInTraining) {
+  const Pixels white{8, 8, 1, std::vector<std::uint8_t>(64, 255)};
+  write_png(folder_ / "white.png", white);
+  // The data are measured as MNIST's, but that is said of nearly all of them only.
+  auto model = nlohmann::json::parse(read_file(folder_ / "run/model.json"));
+  model["preparation"]["framing"] = "mnist";
+  model["preparation"]["background"] = "dark";
+  const auto save = [&](const std::string& dataset) {
+    model["preparation"]["dataset"] = dataset;
+    write_file(folder_ / "run/model.json", model.dump());
+    auto record = nlohmann::json::parse(read_file(folder_ / "run/run.json"));
+    record["dataset"] = dataset;
+    record["preparation"] = model["preparation"];
+    write_file(folder_ / "run/run.json", record.dump());
+  };
+  save("idx");
+  EXPECT_EQ(answer("white.png", {})["prepared"], "as it is");
+  EXPECT_EQ(answer("white.png", {"--invert", "yes"})["prepared"], "as it is, inverted");
+  save("mnist");
+  Pixels dotted = white;
+  dotted.values[27] = 0;
+  write_png(folder_ / "dotted.png", dotted);
+  EXPECT_EQ(answer("dotted.png", {})["prepared"], "as it is, inverted");
+  EXPECT_THAT(predict("white.png", {}).err, HasSubstr("nothing to be seen, the picture has one colour"));
 }
 
 TEST_F(PredictTest, NamesTheFormatsThatAreNotRead) {

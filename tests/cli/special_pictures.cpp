@@ -95,11 +95,12 @@ void write_turned_jpeg(const std::filesystem::path& file, const Pixels& upright,
   write_file(file, jpeg);
 }
 
-void write_turned_png(const std::filesystem::path& file, const Pixels& upright, int orientation) {
+void write_turned_png(const std::filesystem::path& file, const Pixels& upright, int orientation,
+                      const std::string& prefix) {
   write_png(file, stored(upright, orientation));
   std::string png = read_file(file);
   constexpr std::size_t kBehindHeader = 8 + 25;
-  png.insert(kBehindHeader, png_chunk("eXIf", exif(orientation, orientation % 2 == 1)));
+  png.insert(kBehindHeader, png_chunk("eXIf", prefix + exif(orientation, orientation % 2 == 1)));
   write_file(file, png);
 }
 
