@@ -33,16 +33,17 @@ std::vector<std::string> devices(const GradcheckFlags& flags) {
   return names;
 }
 
-/// If all backends are checked, CUDA's flags and the precision apply to CUDA alone. They are refused if CUDA
-/// is not among them.
+/// If all backends are checked, CUDA's flags apply to CUDA alone, and the precision to those that know it.
+/// They are refused if there is none.
 BackendChoice make(const std::string& name, const GradcheckFlags& flags, bool cuda_is_among_all) {
   DeviceFlags device = flags.device;
   device.device = name;
+  std::optional<Precision>& precision = device.options.precision;
   if (cuda_is_among_all && name != "cuda") {
     device.cuda_flags.clear();
-    device.options.precision.reset();
+    if (precision == Precision::tf32) precision.reset();
   }
-  std::optional<Precision>& precision = device.options.precision;
+  if (flags.device.device.empty() && name == "reference" && precision == Precision::bf16) precision.reset();
   if (!precision) precision = Precision::fp32;  // what shows a wrong gradient best
   return make_backend(device);
 }
@@ -99,7 +100,9 @@ Command add_gradcheck(CLI::App& program) {
   command.get_option("--device")
       ->description("cuda, cpu, reference or auto; without it every one present")
       ->default_str("");
-  command.get_option("--precision")->description("fp32 (without it; strict), bf16, or on a GPU tf32");
+  command.get_option("--precision")
+      ->description(
+          "fp32 (without it; strict), bf16, or on a GPU tf32; of all devices it is for those that know it");
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy gradcheck\n"

@@ -56,7 +56,8 @@ struct Progress {
   std::int64_t step = 0;    ///< the last step of the epoch that has been launched, from 1
   std::int64_t steps = 0;   ///< of an epoch
   /// From the epoch's beginning to when the device was last waited for: at an epoch's end, and after every
-  /// `log_every` steps. 0 before that.
+  /// `log_every` steps if there is an observer of steps. In between that of the last time; 0 before the
+  /// first.
   double images_per_second = 0.0;
   double seconds = 0.0;  ///< since `fit` began with the first step
 };

@@ -79,6 +79,8 @@ class TunedOperation::Choice final : public Decision {
       }
     }
     restored.put_back();
+    // What did not run today, for want of memory or a library, may be faster the next time.
+    if (timed == ways_.size()) context_.plan_store().keep_fastest_way(key_, ways_[*best].name);
     take(best, fmt::format("fastest of {}: {:.4f} ms forward and backward", timed, least), error);
   }
 
@@ -92,7 +94,6 @@ class TunedOperation::Choice final : public Decision {
       context_.options().say(fmt::format("no way of {} could be timed, the first is taken: {}", key_, error),
                              Remedy::none);
     }
-    if (best) context_.plan_store().keep_fastest_way(key_, ways_[*best].name);
     report_way(context_, ways_[best.value_or(0)], best ? note : "");
     keep(best.value_or(0));
   }
