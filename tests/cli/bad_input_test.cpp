@@ -208,6 +208,7 @@ TEST_F(BadInputTest, Checkpoints) {
                  "run/model.ckpt");
   expect_train_refused({"--model", "resnet9", "--init", "run/model.ckpt"}, kFailed, "run/model.ckpt");
   write_file(folder_ / "run/run.json", "{}");
+  std::filesystem::remove(folder_ / "run/model.json");  // which would say the same
   expect_refused({"eval", "--checkpoint", "run/model.ckpt", "--data", "digits"}, kFailed, "run.json");
 }
 
