@@ -5,6 +5,7 @@
 
 #include "kernels/batch_norm_math.h"
 #include "kernels/pack.h"
+#include "tests/host_kernels/column_scratch.h"
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {
@@ -48,15 +49,6 @@ Statistics statistics(const BatchNormShape& shape, const Elements& x) {
   return s;
 }
 
-struct Scratch {
-  explicit Scratch(const BatchNormShape& shape)
-      : partials(column_partials_bytes(shape.rows, shape.channels)),
-        arrived(column_counters(shape.rows, shape.channels)) {}
-  ColumnScratch on_device() { return {partials.data(), arrived.data()}; }
-  std::vector<std::byte> partials;
-  std::vector<unsigned> arrived;
-};
-
 struct Trained {
   Elements y;
   std::vector<float> running_mean, running_var, saved_mean, saved_inverse_std;
@@ -74,7 +66,7 @@ Trained train(const BatchNormShape& shape, Elements x, bool relu) {
             std::vector<float>(channels),
             std::vector<float>(channels),
             {}};
-  Scratch scratch(shape);
+  Scratch scratch(shape.rows, shape.channels);
   batch_norm_training(shape,
                       {.x = x.data(),
                        .y = t.y.data(),
@@ -236,7 +228,7 @@ Gradients run_backward(BackwardInput in, bool relu, bool with_dx = true) {
   const auto channels = static_cast<std::size_t>(in.shape.channels);
   Gradients g{Elements(in.shape.dtype, in.shape.rows * in.shape.channels), std::vector<float>(channels),
               std::vector<float>(channels)};
-  Scratch scratch(in.shape);
+  Scratch scratch(in.shape.rows, in.shape.channels);
   batch_norm_backward(in.shape,
                       {.x = in.x.data(),
                        .y = relu ? in.y.data() : nullptr,
