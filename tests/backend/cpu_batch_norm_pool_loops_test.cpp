@@ -95,7 +95,7 @@ class Plane {
     const std::int64_t row = output / lanes_ / output_width() * c_.window.stride[0];
     const std::int64_t column = output / lanes_ % output_width() * c_.window.stride[1];
     float best = 0.0f, its_x = 0.0f;
-    std::uint8_t its_tap = kNoTap;
+    std::uint8_t its_tap = kNothingPasses;
     std::size_t where = 0;
     for (std::int64_t k = 0; k < c_.window.kernel_size[0] * kernel_width; ++k) {
       const std::size_t here =
@@ -111,7 +111,7 @@ class Plane {
     y.push_back(best);
     winner.push_back(its_x);
     tap.push_back(its_tap);
-    if (its_tap != kNoTap) dx[where] = scale[at(lane)] * dy[at(output)] + dx[where];
+    if (its_tap != kNothingPasses) dx[where] = scale[at(lane)] * dy[at(output)] + dx[where];
   }
 
   Case c_;
@@ -172,7 +172,7 @@ TEST_P(CpuBatchNormPoolLoops, AddPooledGradients) {
     sum[3] = expected_sum[3] = 0.5;  // what is there stays
     std::vector<float> dy = plane.dy;
     for (std::size_t i = 0; i < dy.size(); ++i) {
-      if (plane.tap[i] == kNoTap) {
+      if (plane.tap[i] == kNothingPasses) {
         dy[i] = kNan;  // which does not pass, either
         continue;
       }

@@ -89,7 +89,7 @@ struct Rows {
     for (std::int64_t i = 0; i < count * row; ++i) {
       x.push_back(rounded(real()));
       dy.push_back(rounded(real()));
-      tap.push_back(random.below(3) == 0 ? kNoTap : static_cast<std::uint8_t>(random.below(4)));
+      tap.push_back(random.below(3) == 0 ? kNothingPasses : static_cast<std::uint8_t>(random.below(4)));
     }
     for (std::size_t j = 0; j < kRow; ++j) {
       for (Row* vector : {&mean, &scale, &shift, &slope, &constant}) (*vector)[j] = real();

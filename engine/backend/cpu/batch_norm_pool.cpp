@@ -4,6 +4,7 @@
 #include "engine/backend/cpu/batch_norm_channels.h"
 #include "engine/backend/cpu/batch_norm_pool_loops.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/pool_plane.h"
 #include "engine/backend/sequence.h"
 #include "engine/model/layer_rules.h"
 
@@ -85,15 +86,7 @@ class BatchNormPoolOperation final : public Operation {
 
  private:
   const T* x() const { return static_cast<const T*>(input_.memory().get_data_handle()); }
-  PoolPlane plane() const {
-    return {.window = window_,
-            .lanes = rows_.lanes,
-            .pixel = rows_.pixel(),
-            .height = x_.shape()[2],
-            .width = x_.shape()[3],
-            .output_height = y_shape_[2],
-            .output_width = y_shape_[3]};
-  }
+  PoolPlane plane() const { return pool_plane(window_, rows_, x_.shape(), y_shape_); }
 
   Window window_;
   Bound x_, y_;
@@ -111,10 +104,8 @@ class BatchNormPoolOperation final : public Operation {
 OperationPtr CpuBackend::make_batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool,
                                               const Variable& x, const BatchNormTensors& tensors) {
   check_fused_pool(pool);
-  if (pool.kernel_size[0] * pool.kernel_size[1] > kNoTap) {  // more taps than a byte counts
-    OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
-    OperationPtr max_pool = make_max_pool(pool, norm->output());
-    return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+  if (pool.kernel_size[0] * pool.kernel_size[1] > kNothingPasses) {  // more taps than a byte counts
+    return batch_norm_then_pool(*this, layer, pool, x, tensors);
   }
   Bound bound("BatchNorm2d: input", x);
   output_shape(layer, bound.shape());  // refuses what does not fit

@@ -57,7 +57,7 @@ HWY_INLINE Winner<D> winner_in_turn(D d, const PoolPlane& p, const T* x, const N
                                     std::int64_t row, std::int64_t column) {
   const hn::RebindToSigned<D> di;
   // Nothing at or below zero wins.
-  Winner<D> best{hn::Zero(d), hn::Zero(d), hn::Set(di, kNoTap)};
+  Winner<D> best{hn::Zero(d), hn::Zero(d), hn::Set(di, kNothingPasses)};
   for_each_tap<kSide>(p, row, column, [&](std::int64_t at, std::int32_t number) INLINE_LAMBDA {
     const auto value = load(d, x + at);
     const auto y = norm.value(value);
@@ -95,7 +95,7 @@ HWY_INLINE Winner<D> winner_of_four(D d, const PoolPlane& p, const T* x, const N
                      hn::IfThenElse(hn::RebindMask(di, is_c), hn::Set(di, 2), hn::Set(di, 3)));
   const auto tap = hn::IfThenZeroElse(hn::RebindMask(di, is_a), behind_a);
   return {y, hn::IfThenElseZero(passes, x_there),
-          hn::IfThenElse(hn::RebindMask(di, passes), tap, hn::Set(di, kNoTap))};
+          hn::IfThenElse(hn::RebindMask(di, passes), tap, hn::Set(di, kNothingPasses))};
 }
 
 /// The maximum of a window of `kSide` by `kSide`, or of any other.
@@ -208,7 +208,7 @@ HWY_INLINE void normalize_and_pool_of(const NormalizedPool<T>& pool) {
 template <typename T>
 HWY_INLINE void add_pooled_gradients_of(const PooledGradientSums<T>& p) {
   for_each_part(p.size, p.row, [&](auto d, std::int64_t begin, std::int64_t end, std::int64_t lane) HWY_ATTR {
-    const auto none = hn::Set(hn::RebindToSigned<decltype(d)>(), kNoTap);
+    const auto none = hn::Set(hn::RebindToSigned<decltype(d)>(), kNothingPasses);
     const auto mean = load(d, p.mean, lane);
     sum_rows(d, begin, end, p.row, lane, p.sum, p.products,
              [&](std::int64_t i, auto& sum, auto& products) HWY_ATTR {

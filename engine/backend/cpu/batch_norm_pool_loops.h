@@ -12,11 +12,12 @@
 namespace convoy::cpu {
 
 /// In place of a tap's number where the ReLU lets nothing of a window pass.
-constexpr std::uint8_t kNoTap = 255;
+constexpr std::uint8_t kNothingPasses = 255;
 
 /// y = the maximum of each window of what batch norm and the ReLU make of x, `(x - mean) scale + shift` where
-/// that is above zero. `tap` is its number in the window, which must be below kNoTap, the first of equal
-/// ones; a NaN is a maximum. `winner` is x there, or 0 with kNoTap. Both are null if nobody asks.
+/// that is above zero. `tap` is its number in the window, which must be below kNothingPasses, the first of
+/// equal ones; a NaN is a maximum. `winner` is x there, or 0 with kNothingPasses. Both are null if nobody
+/// asks.
 template <typename T>
 struct NormalizedPool {
   const PoolPlane& plane;

@@ -5,6 +5,7 @@
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/in_floats.h"
 #include "engine/backend/cpu/max_pool_loops.h"
+#include "engine/backend/cpu/pool_plane.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/model/layer_rules.h"
 
@@ -52,15 +53,7 @@ class MaxPoolOperation final : public Operation {
   }
 
  private:
-  PoolPlane plane() const {
-    return {.window = window_,
-            .lanes = rows_.lanes,
-            .pixel = rows_.pixel(),
-            .height = x_.shape()[2],
-            .width = x_.shape()[3],
-            .output_height = y_shape_[2],
-            .output_width = y_shape_[3]};
-  }
+  PoolPlane plane() const { return pool_plane(window_, rows_, x_.shape(), y_shape_); }
 
   Window window_;
   Bound x_, y_;
