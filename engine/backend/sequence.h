@@ -1,6 +1,7 @@
 // Two operations, one behind the other, as one.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "engine/backend/backend.h"
@@ -26,5 +27,13 @@ class Sequence final : public Operation {
  private:
   OperationPtr first_, second_;
 };
+
+/// What make_batch_norm_pool stands for, done by two operations of the same backend.
+inline OperationPtr batch_norm_then_pool(Backend& backend, const BatchNorm2d& layer, const MaxPool2d& pool,
+                                         const Variable& x, const BatchNormTensors& tensors) {
+  OperationPtr norm = backend.make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
+  OperationPtr max_pool = backend.make_max_pool(pool, norm->output());
+  return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+}
 
 }  // namespace convoy

@@ -9,9 +9,7 @@ template <typename T>
 OperationPtr ReferenceBackend<T>::make_batch_norm_pool(const BatchNorm2d& layer, const MaxPool2d& pool,
                                                        const Variable& x, const BatchNormTensors& tensors) {
   check_fused_pool(pool);
-  OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
-  OperationPtr max_pool = make_max_pool(pool, norm->output());
-  return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+  return batch_norm_then_pool(*this, layer, pool, x, tensors);
 }
 
 template OperationPtr ReferenceBackend<float>::make_batch_norm_pool(const BatchNorm2d&, const MaxPool2d&,

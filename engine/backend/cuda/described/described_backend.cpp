@@ -191,9 +191,7 @@ OperationPtr PlanningBackend::make_batch_norm_pool(const BatchNorm2d& layer, con
                                                    const Variable& x, const BatchNormTensors& tensors) {
   const Shape& shape = x.value->shape();
   if (!has_batch_norm_pool_kernel(pool, shape)) {
-    OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
-    OperationPtr max_pool = make_max_pool(pool, norm->output());
-    return std::make_unique<Sequence>(std::move(norm), std::move(max_pool));
+    return batch_norm_then_pool(*this, layer, pool, x, tensors);
   }
   const bool trained = x.grad || tensors.weight.grad || tensors.bias.grad;
   Sayer::Passes passes;

@@ -161,14 +161,12 @@ OperationPtr CudaBackend::make_batch_norm_pool(const BatchNorm2d& layer, const M
   const std::optional<bool> wanted = context_.options().fuse;
   const bool trained = has_gradient(x, tensors);
   const auto layer_by_layer = [&]() -> Way {
-    OperationPtr norm = make_batch_norm(layer, /*fuse_relu=*/true, x, tensors);
-    OperationPtr max_pool = make_max_pool(pool, norm->output());
     const PlanRow row = {.operation = fmt::format("batch_norm+relu+max_pool of {}", x.value->shape().str()),
                          .realisation = Realisation::chosen,
                          .realised_by = kLayerByLayer,
                          .notes = {},
                          .launches = 0};  // its layers have theirs
-    return {kLayerByLayer, std::make_unique<Sequence>(std::move(norm), std::move(max_pool)), {row}};
+    return {kLayerByLayer, batch_norm_then_pool(*this, layer, pool, x, tensors), {row}};
   };
   const auto fused = [&](const Variable& output) -> Way {
     return {kFused, std::make_unique<BatchNormPoolOperation>(context_, layer, pool, x, tensors, output),
