@@ -91,8 +91,9 @@ void Context::prepare() {
   plan_store_.bind(queue, workspaces_.back().data());
   ++prepared_;
   if (decisions_.empty()) return;
-  for (const std::weak_ptr<Decision>& one : std::exchange(decisions_, {})) {
-    if (const auto decision = one.lock()) decision->decide();
+  while (!decisions_.empty()) {  // what throws is left for the next prepare()
+    if (const auto decision = decisions_.front().lock()) decision->decide();
+    decisions_.erase(decisions_.begin());
   }
   plan_store_.leave_out_unused();  // of the ways that were not taken
 }
