@@ -17,9 +17,9 @@ inline std::vector<std::string> usable_backends() {
 }
 
 /// The backend of that name in strict fp32, whatever CUDA's default on this GPU is.
-inline BackendChoice make_exact_backend(const std::string& name, DeviceOptions cuda = {}) {
-  cuda.precision = Precision::fp32;
-  return make_backend(name, cuda);
+inline BackendChoice make_exact_backend(const std::string& name, DeviceOptions options = {}) {
+  options.precision = Precision::fp32;
+  return make_backend(name, options);
 }
 
 }  // namespace convoy

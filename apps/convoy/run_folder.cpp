@@ -70,8 +70,7 @@ void RunFolder::require_space(std::uint64_t bytes) const {
   if (unknown || space.capacity == 0 || space.available >= bytes) return;  // some file systems do not tell
   throw Error(fmt::format(
       "{}: {:.1f} MB are free there, and the training may write {:.1f} MB; make room, or name a folder "
-      "elsewhere "
-      "with --out",
+      "elsewhere with --out",
       folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(bytes) / 1e6));
 }
 

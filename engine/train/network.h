@@ -64,9 +64,8 @@ struct DropoutSource {
 class Network {
  public:
   /// Connects `model` to `images` ([N, C, H, W]; its gradient may be null) and `parameters`. A convolution or
-  /// a batch norm becomes one operation with the ReLU behind it, and with the max pool behind that where
-  /// the backend `fuses` it. Flatten is no operation but a view. Throws
-  /// UsageError for shapes that do not fit.
+  /// a batch norm becomes one operation with the ReLU behind it, and with the max pool behind that where the
+  /// backend `fuses` it. Flatten is no operation but a view. Throws UsageError for shapes that do not fit.
   Network(Backend& backend, const Model& model, const Parameters& parameters, const Variable& images,
           DropoutSource dropout);
 
