@@ -229,6 +229,8 @@ class Backend {
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                     const OptimizerOptions& options) = 0;
   virtual std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) = 0;
+  /// Allocates the room for its copies. Throws UsageError for what another backend made.
+  virtual std::unique_ptr<Stager> make_stager(StagerSources sources) = 0;
 
   // Execution.
   /// Plans, tunes, loads and allocates what the operations made until now need: nothing of that happens

@@ -17,6 +17,11 @@ void HostCounter::write(std::int64_t step) {
   scalars_ = step < 1 ? StepScalars{.step = step} : step_scalars(rule(), step);
 }
 
+void HostStager::stage() {
+  staged_ = {.tensors = {}, .step = sources_.counter.read(), .metrics = sources_.metrics.read()};
+  for (const TensorPtr& tensor : sources_.tensors) staged_.tensors.push_back(backend_.read(*tensor));
+}
+
 void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
   reading_.last_loss = loss_sum / static_cast<double>(samples);
   reading_.loss_sum += loss_sum;

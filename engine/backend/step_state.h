@@ -1,5 +1,5 @@
 // What a training keeps on the device from step to step, beside its parameters. All of it can be read and
-// written, so that a training can be saved and restored.
+// written, so that a training can be saved and restored; a Stager reads without stopping the training.
 #pragma once
 
 #include <cstdint>
@@ -100,6 +100,31 @@ class ParameterAverage {
   virtual void store_means() = 0;
 
   std::int64_t count_ = 0;
+};
+
+/// What a snapshot of a training is taken of. All must outlive the Stager.
+struct StagerSources {
+  std::vector<TensorPtr> tensors;
+  const StepCounter& counter;
+  const Metrics& metrics;
+};
+
+/// The same as values.
+struct StagedValues {
+  std::vector<std::vector<double>> tensors;  // in the sources' order, each in row-major order
+  std::int64_t step = 0;                     // of the counter
+  MetricsReading metrics;
+};
+
+/// Takes a copy of everything at one moment, which is read later, while the device goes on with the next
+/// steps. PyTorch's torch.distributed.checkpoint calls this staging, too.
+class Stager {
+ public:
+  virtual ~Stager() = default;
+  /// Enqueues the copy, and does not wait for it. The one before must have been read.
+  virtual void stage() = 0;
+  /// Waits for the copy, not for what was enqueued behind it. Any thread may call this.
+  virtual StagedValues read() = 0;
 };
 
 }  // namespace convoy

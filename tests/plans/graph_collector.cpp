@@ -133,6 +133,7 @@ class GraphCollector final : public NoLayers {
   }
   void prepare() override {}
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { return nullptr; }
+  std::unique_ptr<Stager> make_stager(StagerSources) override { return nullptr; }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
   std::int64_t steps_per_launch() const override { return 1; }
   void synchronize() override {}

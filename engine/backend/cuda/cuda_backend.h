@@ -45,6 +45,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
+  std::unique_ptr<Stager> make_stager(StagerSources sources) override;
 
   void prepare() override;
   std::unique_ptr<Replay> record(std::function<void()> sequence) override;

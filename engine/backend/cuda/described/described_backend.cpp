@@ -84,6 +84,7 @@ class PlanningBackend final : public DescribedBackend {
     return std::make_unique<SayingOptimizer>(parameters, options, sayer());
   }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { refuse("weights to average"); }
+  std::unique_ptr<Stager> make_stager(StagerSources) override { refuse("values"); }
 
   void prepare() override { store_.choose({}); }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }

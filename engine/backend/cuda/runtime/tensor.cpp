@@ -3,6 +3,8 @@
 #include <cuda_bf16.h>
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
@@ -18,12 +20,12 @@ std::size_t place_of(const DeviceTensor& tensor, std::size_t index) {
 }
 
 template <typename T>
-std::vector<double> read_as(const DeviceTensor& tensor, cudaStream_t stream) {
-  std::vector<T> staging(static_cast<std::size_t>(tensor.shape().count()));
-  copy_to_host(staging.data(), tensor.data(), tensor.bytes(), stream);
-  std::vector<double> values(staging.size());
+std::vector<double> values_as(const DeviceTensor& tensor, const std::byte* copy) {
+  std::vector<double> values(static_cast<std::size_t>(tensor.shape().count()));
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = static_cast<double>(static_cast<float>(staging[place_of(tensor, i)]));
+    T value;
+    std::memcpy(&value, copy + place_of(tensor, i) * sizeof value, sizeof value);
+    values[i] = static_cast<double>(static_cast<float>(value));
   }
   return values;
 }
@@ -59,9 +61,15 @@ std::size_t DeviceTensor::bytes() const {
 }
 
 std::vector<double> DeviceTensor::read(cudaStream_t stream) const {
-  if (dtype_ == DType::bfloat16) return read_as<__nv_bfloat16>(*this, stream);
-  if (dtype_ == DType::int32) return read_as<std::int32_t>(*this, stream);
-  return read_as<float>(*this, stream);
+  std::vector<std::byte> copy(bytes());
+  copy_to_host(copy.data(), data(), copy.size(), stream);
+  return values(copy.data());
+}
+
+std::vector<double> DeviceTensor::values(const std::byte* copy) const {
+  if (dtype_ == DType::bfloat16) return values_as<__nv_bfloat16>(*this, copy);
+  if (dtype_ == DType::int32) return values_as<std::int32_t>(*this, copy);
+  return values_as<float>(*this, copy);
 }
 
 void DeviceTensor::write(std::span<const double> values, cudaStream_t stream) {

@@ -38,6 +38,8 @@ class DeviceTensor : public Tensor {
 
   /// Elements in row-major order of the logical shape; both block on `stream`.
   std::vector<double> read(cudaStream_t stream) const;
+  /// The same of a copy of its bytes in the host's memory.
+  std::vector<double> values(const std::byte* copy) const;
   virtual void write(std::span<const double> values, cudaStream_t stream);
 
  private:

@@ -1,45 +1,17 @@
-// The loss, and the metrics it counts into. All of it stays on the device.
+// The loss, which counts into the metrics. All of it stays on the device.
 #include "kernels/cross_entropy.h"
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
-#include "kernels/metrics.h"
+#include "engine/backend/cuda/step/metrics.h"
 
 namespace convoy::cuda {
 namespace {
 
-class DeviceMetrics final : public Metrics {
- public:
-  explicit DeviceMetrics(Context& context) : context_(context), memory_(sizeof(kernels::LossMetrics)) {}
-
-  kernels::LossMetrics* data() const { return memory_.as<kernels::LossMetrics>(); }
-
-  void reset() override { kernels::reset_metrics(data(), context_.stream()); }
-
-  MetricsReading read() const override {
-    kernels::LossMetrics metrics{};
-    copy_to_host(&metrics, data(), sizeof metrics, context_.stream());
-    return {metrics.last_loss, metrics.loss_sum, metrics.correct, metrics.samples};
-  }
-
-  void write(const MetricsReading& reading) override {
-    const kernels::LossMetrics metrics{.loss_sum = reading.loss_sum,
-                                       .last_loss = reading.last_loss,
-                                       .correct = reading.correct,
-                                       .samples = reading.samples,
-                                       .arrived = 0};
-    copy_to_device(data(), &metrics, sizeof metrics, context_.stream());
-  }
-
- private:
-  Context& context_;
-  Buffer memory_;
-};
-
 class CrossEntropyOperation final : public Operation {
  public:
   CrossEntropyOperation(Context& context, const Variable& logits, const TensorPtr& labels,
-                        const DeviceMetrics& metrics)
+                        kernels::LossMetrics* metrics)
       : context_(context), logits_(logits), labels_(labels), metrics_(metrics) {
     classes_ = cross_entropy_classes(logits.value->shape(), labels->shape());
     rows_ = logits;
@@ -61,7 +33,7 @@ class CrossEntropyOperation final : public Operation {
                             .results = results_.as<kernels::RowResult>(),
                             .rows = rows(),
                             .classes = classes_,
-                            .metrics = metrics_.data()},
+                            .metrics = metrics_},
                            context_.stream());
     if (gradient && rows_.grad != logits_.grad) {
       copy(device(rows_.grad), device(logits_.grad), context_.stream());
@@ -77,20 +49,17 @@ class CrossEntropyOperation final : public Operation {
   Variable logits_;
   Variable rows_;  // the logits, row-major
   TensorPtr labels_;
-  const DeviceMetrics& metrics_;
+  kernels::LossMetrics* metrics_;
   std::int64_t classes_ = 0;
   Buffer results_;
 };
 
 }  // namespace
 
-std::unique_ptr<Metrics> CudaBackend::make_metrics() { return std::make_unique<DeviceMetrics>(context_); }
-
 OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
   require_own("cross-entropy: logits", logits, context_.activation());
   require_own("cross-entropy: labels", labels, DType::int32);
-  return std::make_unique<CrossEntropyOperation>(context_, logits, labels,
-                                                 own<DeviceMetrics>("cross-entropy: the metrics", metrics));
+  return std::make_unique<CrossEntropyOperation>(context_, logits, labels, device_metrics(metrics));
 }
 
 }  // namespace convoy::cuda
