@@ -13,6 +13,7 @@
 #include "engine/io/quote.h"
 #include "engine/io/state_pickle.h"
 #include "engine/io/torch_archive.h"
+#include "engine/io/training_pickle.h"
 
 namespace convoy {
 namespace {
@@ -97,47 +98,74 @@ void check_marks(const TorchArchive& archive) {
   }
 }
 
-PickledState load(const std::filesystem::path& file) {
-  check_kind(file);
-  const TorchArchive archive(file);
-  check_marks(archive);
-  const auto storage = [&archive](std::string_view key) { return archive.read(fmt::format("data/{}", key)); };
+/// Opens the file and calls `read` with its pickle, a reader of its storages, and the most elements that they
+/// may have. Every error names the file.
+template <typename Read>
+auto load(const char* what, const std::filesystem::path& file, Read read) {
   // An element takes two bytes or more, so this limit lets at least 16 tensors share one storage.
   constexpr std::uint64_t kElementsPerByte = 8;
-  return state_from_pickle(archive.read("data.pkl"), storage, kElementsPerByte * archive.file_bytes());
+  try {
+    check_kind(file);
+    const TorchArchive archive(file);
+    check_marks(archive);
+    const StorageReader storage = [&archive](std::string_view key) {
+      return archive.read(fmt::format("data/{}", key));
+    };
+    const std::string pickle = archive.read("data.pkl");
+    return read(pickle, storage, kElementsPerByte * archive.file_bytes());
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot load {} {}: {}", what, file.string(), error.what()));
+  } catch (const std::bad_alloc&) {  // a sparse file can claim any size
+    throw Error(fmt::format("cannot load {} {}: not enough memory", what, file.string()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw Error(fmt::format("cannot load {} {}: {}", what, file.string(), error.code().message()));
+  }
+}
+
+/// Writes what `make` returns. Its errors name the file.
+template <typename Make>
+void save(const char* what, const std::filesystem::path& file, Make make) {
+  std::string archive;
+  try {
+    PickledFile content = make();
+    std::vector<ArchiveEntry> entries{{"data.pkl", std::move(content.pickle)}, {"byteorder", "little"}};
+    for (std::size_t i = 0; i < content.storages.size(); ++i) {
+      entries.push_back({fmt::format("data/{}", i), std::move(content.storages[i])});
+    }
+    entries.push_back({"version", "3\n"});
+    archive = torch_archive(entries);
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot save {} {}: {}", what, file.string(), error.what()));
+  }
+  write_atomically(file, archive);
 }
 
 }  // namespace
 
 void save_checkpoint(const StateDict& state, const std::filesystem::path& file) {
-  std::string archive;
-  try {
-    std::vector<ArchiveEntry> entries{{"data.pkl", state_to_pickle(state)}, {"byteorder", "little"}};
-    for (std::size_t i = 0; i < state.size(); ++i) {
-      entries.push_back({fmt::format("data/{}", i), storage_bytes(state[i])});
-    }
-    entries.push_back({"version", "3\n"});
-    archive = torch_archive(entries);
-  } catch (const Error& error) {
-    throw Error(fmt::format("cannot save checkpoint {}: {}", file.string(), error.what()));
-  }
-  write_atomically(file, archive);
+  save("checkpoint", file, [&] {
+    PickledFile content{state_to_pickle(state), {}};
+    for (const auto& entry : state) content.storages.push_back(storage_bytes(entry));
+    return content;
+  });
 }
 
 StateDict load_checkpoint(const std::filesystem::path& file,
                           const std::function<void(const std::string&)>& say) {
-  try {
-    PickledState loaded = load(file);
-    if (!loaded.place.empty() && say)
-      say(fmt::format("{}: its state dict is the one under {}", file.string(), loaded.place));
-    return std::move(loaded.state);
-  } catch (const Error& error) {
-    throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.what()));
-  } catch (const std::bad_alloc&) {  // a sparse file can claim any size
-    throw Error(fmt::format("cannot load checkpoint {}: not enough memory", file.string()));
-  } catch (const std::filesystem::filesystem_error& error) {
-    throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.code().message()));
+  PickledState loaded = load("checkpoint", file, state_from_pickle);
+  if (!loaded.place.empty() && say) {
+    say(fmt::format("{}: its state dict is the one under {}", file.string(), loaded.place));
   }
+  return std::move(loaded.state);
+}
+
+void save_training(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
+                   std::string_view notes, const std::filesystem::path& file) {
+  save("training", file, [&] { return training_to_pickle(snapshot, optimizer, notes); });
+}
+
+SavedTraining load_training(const std::filesystem::path& file) {
+  return load("training", file, training_from_pickle);
 }
 
 }  // namespace convoy

@@ -90,6 +90,8 @@ void Fit::run_epoch(const TrainObserver& observer) {
       }
     }
     if (observer.progress) observer.progress(progress());
+    // Behind the last step it is the epoch's end that is saved.
+    if (observer.save && position_.step < steps_ && save_is_due()) observer.save(progress());
   }
   // Before the device is waited for, which has up to a launch of steps to do.
   if (position_.epoch < options_.epochs) next_order_ = order_of(position_.epoch + 1);
@@ -101,8 +103,10 @@ void Fit::run_epoch(const TrainObserver& observer) {
     measure_speed();
     report = {progress(), reading.loss_sum / samples, static_cast<double>(reading.correct) / samples};
   }
+  const Progress end = progress();
   position_ = {.epoch = position_.epoch + 1};
   if (observer.epoch) observer.epoch(report);
+  if (observer.save && save_is_due()) observer.save(end);
 }
 
 // Runs up to the next step behind which somebody wants to see something.
@@ -133,6 +137,7 @@ std::int64_t Fit::steps_at_once() const {
   if (options_.log_every > 0) {
     times = std::min(times, options_.log_every - position_.step % options_.log_every);
   }
+  if (options_.save_every > 0) times = std::min(times, options_.save_every - done() % options_.save_every);
   return std::min(times, average_.next_after(done()) - done());
 }
 

@@ -38,6 +38,7 @@ class Fit {
   std::vector<std::uint32_t> order_of(std::int64_t epoch) const;
   std::int64_t done() const { return (position_.epoch - 1) * steps_ + position_.step; }  // of the training
   std::int64_t ran() const { return done() - begin_; }                                   // by this Fit
+  bool save_is_due() const { return options_.save_every > 0 && done() % options_.save_every == 0; }
   bool profiles(std::int64_t step) const;
   void profile_one(Step& step);
   void finish_profile(const TrainObserver& observer);

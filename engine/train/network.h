@@ -23,6 +23,12 @@ class Parameters {
   /// ran forward in training since the state was loaded: num_batches_tracked grows by it.
   StateDict state(std::int64_t training_steps) const;
 
+  /// The same of what was read of tensors(), in their order.
+  StateDict state(std::span<std::vector<double>> read, std::int64_t training_steps) const;
+
+  /// What is on the device: all but num_batches_tracked.
+  std::vector<TensorPtr> tensors() const;
+
   /// The gradients under their parameters' names; synchronises.
   StateDict gradients() const;
 

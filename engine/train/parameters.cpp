@@ -28,13 +28,28 @@ Parameters::Parameters(Backend& backend, const Model& model, const StateDict& st
   load(state, 0);
 }
 
+std::vector<TensorPtr> Parameters::tensors() const {
+  std::vector<TensorPtr> tensors;
+  for (const Variable& variable : variables_) {
+    if (variable.value) tensors.push_back(variable.value);
+  }
+  return tensors;
+}
+
 StateDict Parameters::state(std::int64_t training_steps) const {
+  std::vector<std::vector<double>> values;
+  for (const TensorPtr& tensor : tensors()) values.push_back(backend_.read(*tensor));
+  return state(values, training_steps);
+}
+
+StateDict Parameters::state(std::span<std::vector<double>> read, std::int64_t training_steps) const {
   StateDict state;
+  auto next = read.begin();
   for (std::size_t i = 0; i < specs_.size(); ++i) {
     const TensorSpec& spec = specs_[i];
     std::vector<double> values = spec.role == TensorRole::num_batches_tracked
                                      ? std::vector{batches_tracked_[i] + static_cast<double>(training_steps)}
-                                     : backend_.read(*variables_[i].value);
+                                     : std::move(*next++);
     state.emplace_back(spec.name, HostTensor{spec.shape, std::move(values), spec.dtype});
   }
   return state;

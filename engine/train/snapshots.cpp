@@ -1,4 +1,4 @@
-#include "convoy/snapshot.h"
+#include "engine/train/snapshots.h"
 
 #include <fmt/format.h>
 
@@ -40,14 +40,6 @@ std::vector<NamedTensor> average_tensors(const TrainingState& state) {
   return named(state.parameters, "", state.average->means());
 }
 
-StateDict read(const Backend& backend, const std::vector<NamedTensor>& tensors) {
-  StateDict values;
-  for (const NamedTensor& tensor : tensors) {
-    values.emplace_back(tensor.name, HostTensor{tensor.shape, backend.read(*tensor.tensor), DType::float32});
-  }
-  return values;
-}
-
 void check(const StateDict& values, const std::vector<NamedTensor>& tensors, const std::string& whose) {
   for (const NamedTensor& tensor : tensors) {
     const HostTensor* const found = find(values, tensor.name);
@@ -72,19 +64,52 @@ void write(Backend& backend, const StateDict& values, const std::vector<NamedTen
 
 }  // namespace
 
-TrainingSnapshot take_snapshot(const TrainingState& state) {
-  const std::int64_t counter = state.counter->read();
-  TrainingSnapshot snapshot{.model = state.parameters.state(counter),
-                            .optimizer = read(state.backend, optimizer_tensors(state)),
-                            .counter = counter,
-                            .average = {},
-                            .position = state.position,
-                            .metrics = {}};
-  if (state.average && state.average->count() > 0) {
-    snapshot.average_count = state.average->count();
-    snapshot.average = read(state.backend, average_tensors(state));
+SnapshotTaker::SnapshotTaker(const TrainingState& state) : state_(state) {
+  std::vector<TensorPtr> tensors = state.parameters.tensors();
+  const auto add = [&](const std::vector<NamedTensor>& more) {
+    for (const NamedTensor& tensor : more) tensors.push_back(tensor.tensor);
+  };
+  add(optimizer_tensors(state));
+  if (state.average) add(average_tensors(state));
+  stager_ = state.backend.make_stager({std::move(tensors), *state.counter, *state.metrics});
+}
+
+std::function<TrainingSnapshot()> SnapshotTaker::begin() {
+  if (!free_.try_acquire()) throw UsageError("the snapshot that was begun before has not been read yet");
+  // Given back when the last copy of the function is destroyed.
+  const auto give_back = [](std::binary_semaphore* free) { free->release(); };
+  std::shared_ptr<std::binary_semaphore> taken(&free_, give_back);
+  stager_->stage();
+  TrainingSnapshot begun{.model = {},
+                         .parameters = {},
+                         .optimizer = {},
+                         .average_count = state_.average ? state_.average->count() : 0,
+                         .average = {},
+                         .position = state_.position,
+                         .metrics = {}};
+  return [this, taken = std::move(taken), begun = std::move(begun)] { return finish(begun); };
+}
+
+TrainingSnapshot SnapshotTaker::finish(TrainingSnapshot snapshot) {
+  StagedValues staged = stager_->read();
+  auto next = staged.tensors.begin();
+  const auto values_of = [&](const std::vector<NamedTensor>& tensors) {
+    StateDict values;
+    for (const NamedTensor& tensor : tensors) {
+      values.emplace_back(tensor.name, HostTensor{tensor.shape, std::move(*next++), DType::float32});
+    }
+    return values;
+  };
+  snapshot.counter = staged.step;
+  const std::size_t tensors = state_.parameters.tensors().size();
+  snapshot.model = state_.parameters.state({next, tensors}, snapshot.counter);
+  next += static_cast<std::ptrdiff_t>(tensors);
+  for (const TensorSpec& spec : state_.parameters.specs()) {
+    if (spec.trainable()) snapshot.parameters.push_back(spec.name);
   }
-  if (state.position.step > 0) snapshot.metrics = state.metrics->read();
+  snapshot.optimizer = values_of(optimizer_tensors(state_));
+  if (snapshot.average_count > 0) snapshot.average = values_of(average_tensors(state_));
+  if (snapshot.position.step > 0) snapshot.metrics = staged.metrics;
   return snapshot;
 }
 

@@ -30,6 +30,7 @@ void check(const TrainOptions& options) {
   if (options.profile_steps < 0) {
     throw UsageError(fmt::format("profile_steps {} is negative", options.profile_steps));
   }
+  if (options.save_every < 0) throw UsageError(fmt::format("save_every {} is negative", options.save_every));
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
   check_schedule(options.schedule);
@@ -59,7 +60,10 @@ class Trainer::Impl {
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
   StateDict state() const { return state_.parameters.state(state_.counter->read()); }
-  TrainingSnapshot snapshot() const { return take_snapshot(state_); }
+  std::function<TrainingSnapshot()> begin_snapshot() {
+    if (!snapshots_) snapshots_ = std::make_unique<SnapshotTaker>(state_);
+    return snapshots_->begin();
+  }
   void restore(const TrainingSnapshot& snapshot);
 
   std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
@@ -83,7 +87,8 @@ class Trainer::Impl {
   TrainOptions options_;
   TrainingState state_;
   std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;
-  bool restored_ = false;  // and not yet gone on from
+  std::unique_ptr<SnapshotTaker> snapshots_;  // made on first use
+  bool restored_ = false;                     // and not yet gone on from
 };
 
 void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
@@ -173,7 +178,9 @@ Trainer::~Trainer() = default;
 
 void Trainer::fit(const Dataset& dataset, const TrainObserver& observer) { impl_->fit(dataset, observer); }
 
-TrainingSnapshot Trainer::snapshot() const { return impl_->snapshot(); }
+TrainingSnapshot Trainer::snapshot() const { return impl_->begin_snapshot()(); }
+
+std::function<TrainingSnapshot()> Trainer::begin_snapshot() const { return impl_->begin_snapshot(); }
 
 void Trainer::restore(const TrainingSnapshot& snapshot) { impl_->restore(snapshot); }
 

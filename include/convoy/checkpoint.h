@@ -1,12 +1,15 @@
 /// @file
-/// Checkpoints (model.ckpt) in the format of `torch.save(model.state_dict())`.
+/// Checkpoints (model.ckpt) in the format of `torch.save(model.state_dict())`, and whole trainings.
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "convoy/host_tensor.h"
+#include "convoy/optimizer_options.h"
+#include "convoy/snapshot.h"
 
 namespace convoy {
 
@@ -24,5 +27,22 @@ void save_checkpoint(const StateDict& state, const std::filesystem::path& file);
 /// model.
 StateDict load_checkpoint(const std::filesystem::path& file,
                           const std::function<void(const std::string& line)>& say = {});
+
+/// A training as its file holds it.
+struct SavedTraining {
+  TrainingSnapshot snapshot;  ///< for Trainer::restore
+  std::string notes;          ///< what the caller of save_training gave
+};
+
+/// Writes a training to one file, from which both Convoy and PyTorch go on. `torch.load(file,
+/// weights_only=True)` gives a dict of `model`, a state dict; of `optimizer`, for
+/// `torch.optim.Adam.load_state_dict` or that of AdamW or SGD; and of `convoy`, which has the rest, and the
+/// notes. `load_checkpoint` takes the model out of it. The file appears whole or not at all, as with
+/// save_checkpoint. Throws Error.
+void save_training(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
+                   std::string_view notes, const std::filesystem::path& file);
+
+/// Reads what save_training wrote. Throws Error that names the file and what is wrong in it.
+SavedTraining load_training(const std::filesystem::path& file);
 
 }  // namespace convoy

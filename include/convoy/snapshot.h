@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "convoy/host_tensor.h"
 #include "convoy/metrics.h"
@@ -23,6 +25,8 @@ struct TrainingPosition {
 /// that goes on must have the same ones.
 struct TrainingSnapshot {
   StateDict model;  ///< Trainer::state()
+  /// The names of the trained tensors among them, in the order of PyTorch's `model.parameters()`.
+  std::vector<std::string> parameters;
   /// The optimizer's tensors, named by PyTorch's name and the parameter's: "exp_avg.layer1.0.weight".
   StateDict optimizer;
   std::int64_t counter = 0;        ///< training steps that have been done, over all calls of `fit`

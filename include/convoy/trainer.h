@@ -31,6 +31,7 @@ struct TrainOptions {
   AugmentationOptions augmentation;            ///< of training images; evaluation takes them as they are
   std::uint64_t seed = 1;                      ///< of the samples' order, augmentation and dropout
   std::int64_t log_every = 100;                ///< steps between two calls of TrainObserver::step; 0: none
+  std::int64_t save_every = 0;                 ///< steps between two calls of TrainObserver::save; 0: none
   /// Look for NaN and infinity in what each layer, the loss and the optimizer write. After log_every steps
   /// and at an epoch's end, `fit` throws an Error that names the first of them to write one, and the step.
   bool check_finite = false;
@@ -85,6 +86,9 @@ struct TrainObserver {
   std::function<void(const Progress&)> progress;
   std::function<void(const StepReport&)> step;    ///< after every TrainOptions::log_every steps
   std::function<void(const EpochReport&)> epoch;  ///< after every epoch
+  /// After every TrainOptions::save_every steps of the whole training, for begin_snapshot. The device may not
+  /// have finished them.
+  std::function<void(const Progress&)> save;
 };
 
 /// Trains a model, and evaluates it between and after. For a loop of one's own see BatchTrainer.
@@ -104,8 +108,14 @@ class Trainer {
   /// TrainOptions::check_finite.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
 
-  /// Everything that is needed to go on with the training later. Waits for the device.
+  /// Everything that is needed to go on with the training later. Waits for the device. Throws UsageError
+  /// while a function of begin_snapshot lives.
   TrainingSnapshot snapshot() const;
+
+  /// The same without waiting: enqueues a copy on the device, and returns a function that waits for that copy
+  /// alone. It may be called once, from any thread, while training goes on, but not after the trainer's end.
+  /// The first call allocates room for the copy. Throws as snapshot().
+  std::function<TrainingSnapshot()> begin_snapshot() const;
 
   /// Takes over a snapshot of a training with the same model and options. The next `fit` on the same data set
   /// goes on from there and ends with the same bits as if the training had never stopped. Throws Error if the

@@ -19,11 +19,12 @@ FLOORS = [
 ]
 # The headers of include/convoy/ belong to rooms, too.
 PUBLIC = {
-    "engine/core": ["dtype", "error", "host_tensor", "metrics", "optimizer_options", "preparation", "shape"],
+    "engine/core": ["dtype", "error", "host_tensor", "metrics", "optimizer_options", "preparation", "shape",
+        "snapshot"],
     "engine/model": ["builtin", "fold", "layers", "model", "model_file", "state"],
     "engine/data": ["augmentation", "catalog", "dataset", "fetch"],
     "engine/backend": ["device"],
-    "engine/train": ["batch_trainer", "evaluation", "inference", "profile", "snapshot", "trainer"],
+    "engine/train": ["batch_trainer", "evaluation", "inference", "profile", "trainer"],
     "engine/io": ["checkpoint"],
     "include/convoy/convoy": ["convoy"],
 }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "convoy/device.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
@@ -112,6 +114,47 @@ TEST_P(SnapshotTest, GoesOnFromAnywhereWithTheSameBits) {
       EXPECT_EQ(fresh.snapshot(), expected);
     }
   }
+}
+
+// The copies are read when the training has gone on, by another thread.
+TEST_P(SnapshotTest, ABegunSnapshotIsOfTheMomentItWasBegun) {
+  TrainOptions options = options_with(AdamOptions{});
+  options.save_every = 5;  // of 14 steps, no multiple of a launch or of an epoch
+  Trainer trainer = make_trainer(options);
+  std::vector<TrainingSnapshot> waited, begun;
+  std::function<TrainingSnapshot()> pending;
+  const auto read_pending = [&] {
+    std::thread([&] { begun.push_back(pending()); }).join();
+    pending = nullptr;
+  };
+  trainer.fit(noise(), {.save = [&](const Progress&) {
+                if (pending) read_pending();
+                waited.push_back(trainer.snapshot());
+                pending = trainer.begin_snapshot();
+                EXPECT_THROW(static_cast<void>(trainer.snapshot()), UsageError) << "one at a time";
+              }});
+  read_pending();
+  EXPECT_EQ(begun, waited);
+  ASSERT_EQ(begun.size(), 2u);
+  EXPECT_EQ(begun[0].position, (TrainingPosition{1, 5}));
+  EXPECT_EQ(begun[1].position, (TrainingPosition{2, 3}));
+  EXPECT_EQ(begun[1].counter, 10);
+}
+
+// At an epoch's end it is the end that is saved, behind the epoch's report.
+TEST_P(SnapshotTest, SavesBehindAnEpochsReport) {
+  TrainOptions options = options_with(AdamOptions{});
+  options.save_every = kSteps;
+  Trainer trainer = make_trainer(options);
+  std::string events;
+  trainer.fit(noise(), {.epoch = [&](const EpochReport&) { events += 'e'; },
+                        .save =
+                            [&](const Progress& at) {
+                              events += 's';
+                              EXPECT_EQ(at.step, kSteps);
+                              EXPECT_EQ(trainer.snapshot().position.step, 0);
+                            }});
+  EXPECT_EQ(events, "eses");
 }
 
 // What is reported of the rest of an epoch counts the whole of it.
