@@ -14,7 +14,7 @@ namespace convoy {
 
 /// The end of every help text.
 inline constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 130 interrupted.";
+    "Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 128 + N ended by signal N (130 by Ctrl-C).";
 
 /// What --transpose does where data sets are read.
 inline constexpr const char* kTransposeFiles =

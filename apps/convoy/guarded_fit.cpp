@@ -6,6 +6,7 @@
 
 #include "apps/convoy/interrupt.h"
 #include "convoy/error.h"
+#include "convoy/state.h"
 
 namespace convoy {
 namespace {
@@ -19,7 +20,8 @@ class Diverged : public Error {
 void stop_if_interrupted(const Progress& at) {
   if (!InterruptGuard::interrupted()) return;
   throw Interrupted(fmt::format("{} in epoch {} of {} after step {} of {}", InterruptGuard::in_words(),
-                                at.epoch, at.epochs, at.step, at.steps));
+                                at.epoch, at.epochs, at.step, at.steps),
+                    InterruptGuard::signal());
 }
 
 /// Throws unless the loss, of a step or of an epoch's mean, is finite.
@@ -30,8 +32,8 @@ void stop_if_diverged(const Progress& at, double loss, const std::string& advice
                              at.steps, advice));
 }
 
-FitResult fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer,
-              StateKeeper& keeper, const std::string& advice) {
+FitResult fit(const GuardedFit& what, TrainObserver observer) {
+  auto& [trainer, dataset, report, keeper, validation, folder, advice] = what;
   FitResult result;
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
@@ -40,42 +42,51 @@ FitResult fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, Tra
   observer.step = [&](const StepReport& step) {
     report.step(step);
     stop_if_diverged(step, step.loss, advice);
-    keeper.after_step(step);
+    keeper.after_step();
   };
   // A GPU's steps are enqueued long before this waits for them, and that is when most interrupts arrive.
   observer.epoch = [&](const EpochReport& epoch) {
     report.epoch(result.last = epoch);
     stop_if_diverged(epoch, epoch.loss, advice);
+    if (validation) report.validated(epoch, validation->after_epoch(epoch.epoch));
     stop_if_interrupted(epoch);
     keeper.after_epoch(epoch);
   };
+  observer.save = [&](const Progress&) { keeper.after_steps(); };
   trainer.fit(dataset, observer);
   stop_if_interrupted(result.last);
   result.state = trainer.state();
-  if (!is_finite(result.state)) {  // the last steps, whose loss nobody saw
-    throw Diverged(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
+  try {
+    check_finite(result.state, "the trained state");
+  } catch (const Error& error) {  // of the last steps, whose loss nobody saw
+    throw Diverged(fmt::format("training diverged: {}; {}", error.what(), advice));
   }
   return result;
 }
 
+std::string of_last_finite(const GuardedFit& what) {
+  const auto file = what.keeper.save_last_finite();
+  if (!file) return "no state since the start is known to be finite, and none is kept";
+  return fmt::format("the last state known to be finite is {}; go on from it with --resume {}",
+                     file->string(), what.folder.string());
+}
+
 }  // namespace
 
-FitResult guarded_fit(Trainer& trainer, const Dataset& dataset, TrainReport& report, TrainObserver observer,
-                      StateKeeper& keeper, const std::string& advice) {
+FitResult guarded_fit(const GuardedFit& what, TrainObserver observer) {
   try {
-    return fit(trainer, dataset, report, std::move(observer), keeper, advice);
+    return fit(what, std::move(observer));
   } catch (const Interrupted& interrupted) {
-    throw Interrupted(fmt::format("{}; go on from there with --init {}", interrupted.what(),
-                                  keeper.save_interrupted().string()));
+    const auto file = what.keeper.save_now();
+    throw Interrupted(fmt::format("{}; its state is {}: go on with --resume {}", interrupted.what(),
+                                  file.string(), what.folder.string()),
+                      interrupted.signal());
   } catch (const Diverged& error) {
-    const auto kept = keeper.save_last_finite();
-    throw Error(
-        fmt::format("{}; {}", error.what(),
-                    kept.value_or("no weights since the start are known to be finite, nothing is written")));
+    throw Error(fmt::format("{}; {}", error.what(), of_last_finite(what)));
+  } catch (const UsageError&) {
+    throw;  // before the first step
   } catch (const Error& error) {
-    const auto kept = keeper.save_last_finite();
-    if (!kept) throw;
-    throw Error(fmt::format("{}; {}", error.what(), *kept), error.remedy());
+    throw Error(fmt::format("{}; {}", error.what(), of_last_finite(what)), error.remedy());
   }
 }
 

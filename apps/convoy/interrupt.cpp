@@ -39,7 +39,7 @@ InterruptGuard::~InterruptGuard() {
   for (std::size_t i = 0; i < kHandled.size(); ++i) sigaction(kHandled[i].signal, &previous_[i], nullptr);
 }
 
-bool InterruptGuard::interrupted() { return arrived != 0; }
+int InterruptGuard::signal() { return arrived; }
 
 const char* InterruptGuard::in_words() {
   for (const Handled& handled : kHandled) {

@@ -4,15 +4,21 @@
 
 #include <array>
 #include <csignal>
+#include <string>
 
 #include "convoy/error.h"
 
 namespace convoy {
 
-/// Training was interrupted; the program exits with 130.
+/// A signal ended the training; the program exits with 128 and its number, as shells say it: 130 for Ctrl-C.
 class Interrupted : public Error {
  public:
-  using Error::Error;
+  Interrupted(const std::string& message, int signal) : Error(message), signal_(signal) {}
+  int exit_code() const { return 128 + signal_; }
+  int signal() const { return signal_; }
+
+ private:
+  int signal_;
 };
 
 /// While it lives, the first SIGINT or SIGQUIT only sets a flag, and a second one ends the program as usual.
@@ -27,7 +33,10 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
   /// Whether such a signal has arrived.
-  static bool interrupted();
+  static bool interrupted() { return signal() != 0; }
+
+  /// The last one; 0 if none has arrived.
+  static int signal();
 
   /// "interrupted" or, where it was not Ctrl-C, "interrupted by SIGHUP".
   static const char* in_words();

@@ -22,9 +22,9 @@
 namespace convoy {
 namespace {
 
-enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
 
-int fail(ExitCode code, std::string message) {
+int fail(int code, std::string message) {
   say_error(std::move(message));
   return code;
 }
@@ -81,7 +81,7 @@ int run_reporting(int argc, char** argv) {
     }
     return code;
   } catch (const Interrupted& interrupted) {
-    return fail(kInterrupted, interrupted.what());
+    return fail(interrupted.exit_code(), interrupted.what());
   } catch (const UsageError& error) {
     return fail(kUsage, with_remedy(error));
   } catch (const std::bad_alloc&) {

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 
+#include "apps/convoy/state_files.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
@@ -16,15 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Where a finished model waits until the one that replaces it is done.
+constexpr const char* kPrevious = "previous";
+
 void remove_empty(const std::vector<fs::path>& folders) {
   std::error_code ignored;  // removing a folder that is not empty fails, as intended
   for (const fs::path& folder : folders) fs::remove(folder, ignored);
-}
-
-/// run.json beside a checkpoint; not an object if there is none, or if it is not JSON.
-Json record_in(const fs::path& folder) {
-  std::ifstream stream(folder / "run.json");
-  return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
 }
 
 /// Whether both records are of one trial, on a part of the images. How the device is described does not
@@ -32,12 +31,37 @@ Json record_in(const fs::path& folder) {
 bool is_trial_again(const Json& earlier, const Json& record) {
   if (!earlier.is_object() || (record["limit_train"] == 0 && record["limit_test"] == 0)) return false;
   return std::ranges::all_of(record.items(), [&](const auto& member) {
-    const bool counts = !member.key().starts_with("device_") && member.key() != "data_found";
+    const bool counts = !member.key().starts_with("device_") && member.key() != "data_found" &&
+                        member.key() != "flags" && member.key() != "versions";
     return !counts || (earlier.contains(member.key()) && earlier[member.key()] == member.value());
   });
 }
 
+// All that a training writes.
+constexpr auto kFiles = std::to_array<const char*>(
+    {"model.ckpt", "best.ckpt", "model.json", "run.json", "log.jsonl", kProfileFile, kStatesFolder});
+
+/// Files that write_atomically had begun when the process was killed. The folder is locked: nobody writes.
+void remove_half_written(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".convoy-") && name.ends_with(".tmp")) fs::remove(entry.path(), ignored);
+  }
+}
+
+/// The folder of the run that a checkpoint belongs to: a state lies in a subfolder of it.
+fs::path run_of(const fs::path& checkpoint) {
+  const fs::path folder = checkpoint.parent_path();
+  return folder.filename() == kStatesFolder ? folder.parent_path() : folder;
+}
+
 }  // namespace
+
+Json record_in(const fs::path& folder) {
+  std::ifstream stream(folder / "run.json");
+  return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+}
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;
@@ -52,17 +76,62 @@ RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
     throw Error(fmt::format("{}: the output folder cannot be created: {}", folder_.string(),
                             error ? error.message() : "there is a file of that name"));
   }
-  const fs::path probe = folder_ / ".convoy-probe";
   try {
+    const fs::path probe = folder_ / ".convoy-probe";
     write_atomically(probe, "");
     fs::remove(probe);
   } catch (const std::exception& failure) {
     remove_empty(created_);
     throw Error(fmt::format("{}: the output folder cannot be written: {}", folder_.string(), failure.what()));
   }
+  lock_.emplace(folder_);
+  remove_half_written(folder_);
+  remove_half_written(folder_ / kStatesFolder);
 }
 
-RunFolder::~RunFolder() { remove_empty(created_); }
+RunFolder::~RunFolder() {
+  std::error_code ignored;
+  const bool left_something = fs::exists(checkpoint_of(folder_), ignored) || !state_files(folder_).empty();
+  if (begun_ && !left_something) {
+    for (const char* name : kFiles) {
+      fs::remove_all(folder_ / name, ignored);
+      fs::rename(folder_ / kPrevious / name, folder_ / name, ignored);
+    }
+    fs::remove(folder_ / kPrevious, ignored);
+  }
+  lock_.reset();
+  remove_empty(created_);
+}
+
+void RunFolder::begin(const Model& model, const Json& record) {
+  const fs::path aside = folder_ / kPrevious;
+  begun_ = true;
+  try {
+    const bool finished = fs::exists(checkpoint_of(folder_));
+    if (finished) {
+      fs::remove_all(aside);
+      fs::create_directory(aside);
+    }
+    for (const char* name : kFiles) {
+      const fs::path file = folder_ / name;
+      if (!finished) {
+        fs::remove_all(file);
+      } else if (fs::exists(file)) {
+        fs::rename(file, aside / name);
+      }
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw Error(fmt::format("{}: what an earlier training left cannot be put aside: {}", folder_.string(),
+                            error.code().message()));
+  }
+  write_atomically(folder_ / "model.json", to_json(model));
+  write_record(record);
+}
+
+void RunFolder::finish() const {
+  std::error_code ignored;  // it only takes room
+  fs::remove_all(folder_ / kPrevious, ignored);
+}
 
 void RunFolder::require_space(std::uint64_t bytes) const {
   std::error_code unknown;
@@ -74,10 +143,8 @@ void RunFolder::require_space(std::uint64_t bytes) const {
       folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(bytes) / 1e6));
 }
 
-void RunFolder::write_model(const Model& model, const StateDict& state) const {
-  // The large file first. On a full disk that write fails, and both files of an earlier run stay.
-  save_checkpoint(state, checkpoint_of(folder_));
-  write_atomically(folder_ / "model.json", to_json(model));
+void RunFolder::write_checkpoint(const char* name, const StateDict& state) const {
+  save_checkpoint(state, folder_ / name);
 }
 
 void RunFolder::write_record(const Json& record) const {
@@ -88,37 +155,32 @@ void RunFolder::write_profile(const std::string& trace) const {
   write_atomically(folder_ / kProfileFile, trace);
 }
 
-void refuse_to_replace(const fs::path& folder, const Json& record, const fs::path& init) {
+void refuse_to_replace(const fs::path& folder, const Json& record) {
   std::error_code ignored;
-  const auto would_be_lost = [&](const fs::path& run) {
-    return fs::exists(checkpoint_of(run), ignored) && !is_trial_again(record_in(run), record);
-  };
-  constexpr const char* kElse = "name another folder with --out, or replace it with --overwrite";
-  if (would_be_lost(folder)) {
-    throw UsageError(fmt::format("{} is a finished model; {}", checkpoint_of(folder).string(), kElse));
+  const bool finished = fs::exists(checkpoint_of(folder), ignored);
+  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder), record)) return;
+  if (finished) {
+    throw UsageError(
+        fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
+                    checkpoint_of(folder).string()));
   }
-  const auto goes_on_from = [&](const char* name) {
-    return !init.empty() && fs::equivalent(init.parent_path(), folder / name, ignored);
-  };
-  if (std::ranges::any_of(kUnfinished, goes_on_from)) return;
-  for (const char* name : kUnfinished) {
-    if (!would_be_lost(folder / name)) continue;
-    const std::string file = checkpoint_of(folder / name).string();
-    throw UsageError(fmt::format("{} is of a training that did not end; go on from it with --init {}, {}",
-                                 file, file, kElse));
-  }
+  throw UsageError(
+      fmt::format("{} holds a training that did not end; go on with it by --resume {}, name another folder "
+                  "with --out, or "
+                  "begin anew with --overwrite",
+                  folder.string(), folder.string()));
 }
 
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
 
 std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {
-  const fs::path file = checkpoint.parent_path() / "model.json";
+  const fs::path file = run_of(checkpoint) / "model.json";
   std::error_code ignored;
   return fs::exists(file, ignored) ? std::optional(file) : std::nullopt;
 }
 
 std::optional<RunRecord> record_of_run(const fs::path& checkpoint) {
-  const fs::path file = checkpoint.parent_path() / "run.json";
+  const fs::path file = run_of(checkpoint) / "run.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
   const Json record = record_in(file.parent_path());

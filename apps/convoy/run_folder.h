@@ -1,13 +1,13 @@
 // The folder of a training run. apps/README.md describes the files in it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/convoy/folder_lock.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
@@ -17,11 +17,14 @@ namespace convoy {
 /// The name of a profile's file in the folder. Its format is Chrome's Trace Event Format.
 constexpr const char* kProfileFile = "profile.json";
 
-/// A folder that can be written to. The destructor removes the folders that were created and are still empty.
+/// A folder that can be written to, and that no other process writes to. The destructor removes the folders
+/// that were created and are still empty.
 class RunFolder {
  public:
-  /// Creates the folder if it is missing, and writes a test file into it. Throws Error if one of these fails.
+  /// Creates the folder if it is missing, locks it, and writes a test file into it. Throws Error if one of
+  /// these fails. Removes what a process that was killed had half written.
   explicit RunFolder(std::filesystem::path folder);
+  /// A training that was begun and leaves nothing gives back what was there before it.
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -31,44 +34,46 @@ class RunFolder {
   /// Throws Error unless the folder's file system has that much room.
   void require_space(std::uint64_t bytes) const;
 
-  /// Writes model.ckpt and model.json, each whole or not at all. Files of an earlier run are replaced. Throws
-  /// Error.
-  void write_model(const Model& model, const StateDict& state) const;
+  /// Begins a training: puts a finished model aside, into the subfolder `previous`, removes what is left of
+  /// an unfinished one, and writes model.json and run.json. Throws Error.
+  void begin(const Model& model, const Json& record);
 
-  /// Writes run.json in the same way.
-  void write_record(const Json& record) const;
+  /// Each of these files appears whole or not at all. They throw Error.
+  void write_record(const Json& record) const;                            // run.json
+  void write_checkpoint(const char* name, const StateDict& state) const;  // "model.ckpt", "best.ckpt"
+  void write_profile(const std::string& trace) const;                     // profile.json
 
-  /// Writes profile.json in the same way.
-  void write_profile(const std::string& trace) const;
+  /// The training is done: what was put aside is not needed any more.
+  void finish() const;
 
  private:
   std::filesystem::path folder_;
   std::vector<std::filesystem::path> created_;  // innermost first
+  std::optional<FolderLock> lock_;
+  bool begun_ = false;
 };
 
 /// The path of the checkpoint in a run's folder.
 std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 
-/// Subfolders with the state of a training that did not end, the one to go on from first.
-inline constexpr std::array<const char*, 3> kUnfinished = {"interrupted", "last-finite", "last-epoch"};
+/// Throws UsageError if the folder holds a finished model, that is a model.ckpt, or states of a training that
+/// did not end. A trial, which had --limit-train or --limit-test, may be repeated: nothing is lost if its
+/// run.json says the same as `record`, but for the device and the program.
+void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 
-/// Throws UsageError if the folder holds a finished model, that is a model.ckpt, or an unfinished one that
-/// `init` is not of: a training that goes on from there may write where it was. A trial, which had
-/// --limit-train or --limit-test, may be repeated: nothing is lost if its run.json says the same as `record`,
-/// but for the device.
-void refuse_to_replace(const std::filesystem::path& folder, const Json& record,
-                       const std::filesystem::path& init);
+/// The run.json in a folder; not an object if there is none, or if it is not JSON.
+Json record_in(const std::filesystem::path& folder);
 
-/// The model.json beside a checkpoint, if there is one.
+/// The model.json beside a checkpoint, or beside the folder of a state, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
 
-/// What the run.json beside a checkpoint tells of the data.
+/// What the run.json there tells of the data.
 struct RunRecord {
   std::string dataset;
   std::optional<Preparation> preparation;
 };
 
-/// Reads the run.json beside a checkpoint, if that file exists. Its data set is empty if it names none.
+/// Reads the run.json there, if that file exists. Its data set is empty if it names none.
 /// Throws UsageError if its preparation is malformed.
 std::optional<RunRecord> record_of_run(const std::filesystem::path& checkpoint);
 

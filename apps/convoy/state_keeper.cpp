@@ -5,60 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/convoy/state_files.h"
+#include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
 
 namespace convoy {
-
-StateKeeper::StateKeeper(const RunFolder& folder, const Model& model, const Trainer& trainer,
-                         const Json& record)
-    : folder_(folder), model_(model), trainer_(trainer), record_(record) {}
-
-void StateKeeper::after_step(const Progress& at) {
-  constexpr std::int64_t kEach = 10;
-  ++lines_;
-  if (lines_ <= kEach || lines_ % kEach == 0) keep(at);
-}
-
-void StateKeeper::after_epoch(const Progress& at) {
-  if (!keep(at)) return;
-  disk_.spend([&] {
-    try {
-      write("last-epoch", kept_->state, {{"epoch", at.epoch}});
-    } catch (const Error& error) {
-      if (!told_) say_note(fmt::format("the checkpoint of epoch {} is not kept: {}", at.epoch, error.what()));
-      told_ = true;
-    }
-  });
-}
-
-std::filesystem::path StateKeeper::save_interrupted() const {
-  return write("interrupted", trainer_.state(), {{"interrupted", true}});
-}
-
-std::optional<std::string> StateKeeper::save_last_finite() const {
-  if (!kept_) return std::nullopt;
-  const auto& [state, at] = *kept_;
-  const auto file = write("last-finite", state, {{"epoch", at.epoch}, {"step", at.step}});
-  return fmt::format("the weights after step {} of epoch {}, the last known to be finite, are in {}", at.step,
-                     at.epoch, file.string());
-}
-
-bool StateKeeper::keep(const Progress& at) {
-  StateDict state = trainer_.state();
-  if (!is_finite(state)) return false;
-  kept_ = {std::move(state), at};
-  return true;
-}
-
-std::filesystem::path StateKeeper::write(const char* name, const StateDict& state, Json marks) const {
-  const RunFolder inner(folder_.path() / name);
-  Json record = record_;
-  record.update(marks);
-  inner.write_model(model_, state);
-  inner.write_record(record);
-  return checkpoint_of(inner.path());
-}
+namespace {
 
 bool is_finite(const StateDict& state) {
   return std::ranges::all_of(state, [](const auto& entry) {
@@ -67,15 +20,152 @@ bool is_finite(const StateDict& state) {
   });
 }
 
-std::uint64_t bytes_of_run(const Model& model) {
+bool is_finite(const TrainingSnapshot& snapshot) {
+  return is_finite(snapshot.model) && is_finite(snapshot.optimizer) && is_finite(snapshot.average) &&
+         std::isfinite(snapshot.metrics.loss_sum);
+}
+
+}  // namespace
+
+StateKeeper::StateKeeper(const RunFolder& folder, const Trainer& trainer, const OptimizerOptions& optimizer,
+                         const SaveOptions& options, std::function<std::string()> notes)
+    : folder_(folder),
+      trainer_(trainer),
+      optimizer_(optimizer),
+      options_(options),
+      notes_(std::move(notes)),
+      thread_([this] { work(); }) {}
+
+StateKeeper::~StateKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void StateKeeper::prepare() { static_cast<void>(trainer_.begin_snapshot()); }
+
+void StateKeeper::after_step() {
+  constexpr std::int64_t kEach = 10;
+  ++lines_;
+  if ((lines_ <= kEach || lines_ % kEach == 0) && !is_busy()) take(/*write=*/false);
+}
+
+void StateKeeper::after_epoch(const Progress& at) {
+  tell_failure();
+  if (options_.epochs == 0 || at.epoch % options_.epochs != 0) return;
+  if (options_.asked_for || at.epoch == at.epochs || !is_busy(/*with_writing_alone=*/true))
+    take(/*write=*/true);
+}
+
+void StateKeeper::after_steps() {
+  tell_failure();
+  take(/*write=*/true);
+}
+
+std::filesystem::path StateKeeper::save_now() {
+  wait_until_idle();
+  std::function<TrainingSnapshot()> now = trainer_.begin_snapshot();
+  keep({std::move(now), notes_(), false});
+  const auto file = save_last_finite();
+  if (!file) throw Error("nothing can be saved: no state since the start is known to be finite");
+  return *file;
+}
+
+std::optional<std::filesystem::path> StateKeeper::save_last_finite() {
+  wait_until_idle();
+  if (!kept_) return std::nullopt;
+  return write(*kept_);
+}
+
+void StateKeeper::finish() {
+  wait_until_idle();
+  tell_failure();
+}
+
+// What is taken has to be read before the next is: there is room for one copy.
+void StateKeeper::take(bool write) {
+  wait_until_idle();
+  Taken taken{trainer_.begin_snapshot(), notes_(), write};
+  {
+    const std::lock_guard lock(mutex_);
+    next_ = std::move(taken);
+  }
+  changed_.notify_all();
+}
+
+void StateKeeper::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return next_ || ending_; });
+    if (!next_) return;
+    Taken taken = std::move(*next_);
+    next_.reset();
+    work_ = taken.write ? Work::writing : Work::keeping;
+    lock.unlock();
+    std::string failure;
+    try {
+      keep(std::move(taken));
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    lock.lock();
+    if (!failure.empty()) failure_ = failure;
+    work_ = Work::none;
+    changed_.notify_all();
+  }
+}
+
+void StateKeeper::keep(Taken taken) {
+  TrainingSnapshot snapshot = taken.wait();
+  taken.wait = nullptr;  // the room is free for the next copy
+  if (!is_finite(snapshot)) return;
+  kept_ = {std::move(snapshot), std::move(taken.notes)};
+  if (taken.write) write(*kept_);
+}
+
+std::filesystem::path StateKeeper::write(Kept& kept) {
+  const std::filesystem::path file = state_file(folder_.path(), kept.snapshot.counter);
+  if (kept.written) return file;
+  std::error_code failed;  // then writing fails, and says so
+  std::filesystem::create_directory(file.parent_path(), failed);
+  save_training(kept.snapshot, optimizer_, kept.notes, file);
+  kept.written = true;
+  if (options_.keep > 0) remove_old_states(folder_.path(), options_.keep);
+  return file;
+}
+
+void StateKeeper::wait_until_idle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !next_ && work_ == Work::none; });
+}
+
+bool StateKeeper::is_busy(bool with_writing_alone) {
+  const std::lock_guard lock(mutex_);
+  if (with_writing_alone) return (next_ && next_->write) || work_ == Work::writing;
+  return next_ || work_ != Work::none;
+}
+
+void StateKeeper::tell_failure() {
+  const std::lock_guard lock(mutex_);
+  if (!failure_.empty() && !told_) {
+    say_note(fmt::format("a state of the training is not kept: {}; those before it are", failure_));
+    told_ = true;
+  }
+}
+
+std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options) {
   constexpr std::uint64_t kPerTensor = 512,
-                          kFiles = 1 << 16;  // headers of the archive, pickle; the JSON files
+                          kFiles = 1 << 16;    // headers of the archive, pickle; the JSON files
+  constexpr std::uint64_t kSetsOfWeights = 4;  // in a state: the weights, two moments, their average
   std::uint64_t bytes = kFiles;
   for (const TensorSpec& spec : tensor_specs(model)) {
     bytes +=
         kPerTensor + static_cast<std::uint64_t>(spec.shape.count()) * (spec.dtype == DType::int64 ? 8 : 4);
   }
-  return 3 * bytes;
+  return bytes * (1 + kSetsOfWeights * (std::max<std::uint64_t>(options.keep, 1) + 1));
 }
 
 }  // namespace convoy

@@ -1,85 +1,105 @@
 // Keeps what a training has reached, against whatever may end it before it is done.
 #pragma once
 
-#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "apps/convoy/run_folder.h"
+#include "apps/convoy/terminal.h"
 #include "convoy/trainer.h"
 
 namespace convoy {
 
-/// Allows something only while it takes at most a given share of the time that passes. The first time is
-/// free.
-class Ration {
- public:
-  explicit Ration(double share) : share_(share) {}
-
-  template <typename Work>
-  void spend(Work work) {
-    const auto begin = Clock::now();
-    if (begin < next_) return;
-    work();
-    const auto end = Clock::now();
-    next_ = end + std::chrono::duration_cast<Clock::duration>((end - begin) / share_);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double share_;
-  Clock::time_point next_{};
+/// When states are written, beside TrainOptions::save_every, and how many stay.
+struct SaveOptions {
+  std::int64_t epochs = 1;  // every so many; 0: not by epochs
+  bool asked_for = false;   // by a flag: then each is written, however long the disk takes
+  std::size_t keep = 2;     // the newest; 0: all
 };
 
-/// The states of one training, and the subfolders of its folder that they are written to: each with
-/// model.ckpt, model.json and run.json.
+/// Takes the states of one training and writes them to its folder, behind the training: a thread waits for
+/// the device's copy, looks for NaN, and writes the file. Only finite states are kept.
 class StateKeeper {
  public:
-  /// `record` is run.json as it is before there are results. All must outlive this.
-  StateKeeper(const RunFolder& folder, const Model& model, const Trainer& trainer, const Json& record);
+  /// `notes` is called when a state is taken, and goes into its file. All must outlive this.
+  StateKeeper(const RunFolder& folder, const Trainer& trainer, const OptimizerOptions& optimizer,
+              const SaveOptions& options, std::function<std::string()> notes);
+  ~StateKeeper();
+  StateKeeper(const StateKeeper&) = delete;  // its thread knows where it is
+  StateKeeper& operator=(const StateKeeper&) = delete;
 
-  /// Behind a line whose loss was finite: keeps the state in memory, unless it holds a NaN or infinity. Of
-  /// more than ten lines it is each tenth, so that a GPU is not kept waiting.
-  void after_step(const Progress& at);
+  /// Before the first step: has the device allocate the room for copies.
+  void prepare();
 
-  /// Behind an epoch: writes the state to `last-epoch`, unless it holds a NaN or infinity, or writing would
-  /// take more than a twentieth of the time. A failure is told once, and is no reason to end the training.
+  /// Behind a line whose loss was finite: keeps the state in memory. Of more than ten lines it is each tenth,
+  /// so that a GPU is not kept busy with that, and none while an earlier one is still being worked on.
+  void after_step();
+
+  /// Behind an epoch: writes the state if it is due. If that was not asked for by a flag, it is left out
+  /// while an earlier one is still being written, but not behind the last epoch.
   void after_epoch(const Progress& at);
 
-  /// Writes the state that the trainer has now to `interrupted`, and returns the checkpoint. Throws Error.
-  std::filesystem::path save_interrupted() const;
+  /// Behind as many steps as the options say: writes the state.
+  void after_steps();
 
-  /// Writes the last finite state to `last-finite`, and says where it is and of when: "the weights after step
-  /// 200 of epoch 1, the last known to be finite, are in r/last-finite/model.ckpt". Nothing if none was kept.
-  /// Throws Error.
-  std::optional<std::string> save_last_finite() const;
+  /// Writes the state of now, waits for it, and returns its file. If that is not finite it is the last one
+  /// that was. Throws Error.
+  std::filesystem::path save_now();
+
+  /// Writes the last finite state that was seen, and returns its file; nothing if no step's was. Throws
+  /// Error.
+  std::optional<std::filesystem::path> save_last_finite();
+
+  /// Waits for what is being written, and tells what failed.
+  void finish();
 
  private:
+  /// A state that is on its way.
+  struct Taken {
+    std::function<TrainingSnapshot()> wait;
+    std::string notes;
+    bool write = false;
+  };
   struct Kept {
-    StateDict state;
-    Progress at;
+    TrainingSnapshot snapshot;
+    std::string notes;
+    bool written = false;
   };
 
-  bool keep(const Progress& at);
-  std::filesystem::path write(const char* name, const StateDict& state, Json marks) const;
+  void take(bool write);
+  void work();
+  void keep(Taken taken);
+  std::filesystem::path write(Kept& kept);
+  void wait_until_idle();
+  bool is_busy(bool with_writing_alone = false);
+  void tell_failure();
 
   const RunFolder& folder_;
-  const Model& model_;
   const Trainer& trainer_;
-  const Json& record_;
-  std::optional<Kept> kept_;
+  const OptimizerOptions& optimizer_;
+  SaveOptions options_;
+  std::function<std::string()> notes_;
   std::int64_t lines_ = 0;
-  Ration disk_{0.05};
   bool told_ = false;
+
+  std::mutex mutex_;  // of what follows, up to the thread
+  std::condition_variable changed_;
+  std::optional<Taken> next_;
+  enum class Work { none, keeping, writing } work_ = Work::none;
+  bool ending_ = false;
+  std::string failure_;
+  std::optional<Kept> kept_;  // the thread's while it works
+  std::thread thread_;
 };
 
-/// Whether every value is a finite float.
-bool is_finite(const StateDict& state);
-
-/// The bytes that the files of a training may take on the disk at one time: the model, that of the last
-/// epoch, and one that is being written.
-std::uint64_t bytes_of_run(const Model& model);
+/// The bytes that a training's files may take on the disk at one time: the model, the states that stay, and
+/// one that is being written.
+std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options);
 
 }  // namespace convoy

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <limits>
 
 #include "apps/convoy/flags.h"
@@ -34,8 +35,25 @@ void refuse_flags_of_sgd(const OptimizerFlags& flags) {
   if (given) throw UsageError(fmt::format("{} is for --optimizer sgd, not {}", given, flags.name));
 }
 
-}  // namespace
+/// "500", "500 steps" or "2 epochs" for --save-every. Returns what is wrong.
+std::string read_save_every(const std::string& text, TrainFlags& flags) {
+  std::size_t digits = 0;
+  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
+  const std::size_t unit_at = text.find_first_not_of(" ", digits);
+  const std::string unit = unit_at == std::string::npos ? "steps" : text.substr(unit_at);
+  const bool steps = unit == "steps" || unit == "step", epochs = unit == "epochs" || unit == "epoch";
+  constexpr std::size_t kMostDigits = 15;
+  if (digits == 0 || digits > kMostDigits || (!steps && !epochs)) {
+    return fmt::format("'{}' is not a number of steps or epochs, as 500, 500steps or 2epochs", text);
+  }
+  const std::int64_t count = std::stoll(text.substr(0, digits));
+  flags.options.save_every = steps ? count : 0;
+  flags.save.epochs = epochs ? count : 0;
+  flags.save.asked_for = true;
+  return {};
+}
 
+/// --optimizer, --lr, --weight-decay, --momentum and --nesterov.
 void add_optimizer_flags(CLI::App& command, OptimizerFlags& flags) {
   command.add_option("--optimizer", flags.name, "adam, adamw or sgd")
       ->check(CLI::IsMember({"adam", "adamw", "sgd"}))
@@ -47,6 +65,116 @@ void add_optimizer_flags(CLI::App& command, OptimizerFlags& flags) {
       ->check(not_negative());
   command.add_option("--momentum", flags.momentum, "Momentum of sgd; without it 0")->check(not_negative());
   command.add_flag("--nesterov", flags.nesterov, "Nesterov's momentum, of sgd");
+}
+
+/// --shift and --flip.
+void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
+  command
+      .add_option("--shift", options.max_shift, "Move training images by up to PIXELS in either direction")
+      ->option_text("PIXELS")
+      ->check(at_least(0));
+  command.add_flag("--flip", options.flip, "Flip training images left to right, each with probability 1/2");
+}
+
+/// What is kept of a training, where, and how it goes on.
+void add_saving_flags(CLI::App& command, TrainFlags& flags) {
+  command
+      .add_option_function<std::string>(
+          "--save-every",
+          [&flags](const std::string& text) {
+            const std::string wrong = read_save_every(text, flags);
+            if (!wrong.empty()) throw CLI::ValidationError("--save-every", wrong);
+          },
+          "Save the training's state every N steps or epochs (500, 2epochs), whatever that costs; 0: only "
+          "when "
+          "it is interrupted. Without it after every epoch, unless the disk is still busy with the last")
+      ->option_text("N[steps|epochs]");
+  command.add_option("--keep", flags.save.keep, "How many of the newest states stay; 0: all")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option("--validation", flags.validation,
+                  "Hold the last N training images out, and tell the accuracy on them after every epoch")
+      ->check(at_least(0));
+  command.add_flag("--keep-best", flags.keep_best,
+                   "Keep the model of the epoch with the best accuracy on the images of --validation, as "
+                   "best.ckpt");
+  CLI::Option* init =
+      command.add_option("--init", flags.init, "Start from a checkpoint, Convoy's or PyTorch's")
+          ->check(not_empty());
+  CLI::Option* out =
+      command.add_option("--out", flags.out, "Folder of the run; without it runs/MODEL-DATASET-SEED")
+          ->check(not_empty());
+  CLI::Option* resume =
+      command
+          .add_option("--resume", flags.resume,
+                      "Go on with the training of that folder, with its flags, to the same bits as if it had "
+                      "never stopped")
+          ->option_text("FOLDER")
+          ->check(not_empty());
+  resume->excludes(out)->excludes(init);
+  CLI::Option* overwrite =
+      command.add_flag("--overwrite", flags.overwrite, "Replace the training that the folder holds");
+  resume->excludes(overwrite);
+  command
+      .add_flag("--allow-changes", flags.allow_changes,
+                "With --resume: go on with other flags or other data than before")
+      ->needs(resume);
+}
+
+}  // namespace
+
+void add_train_flags(CLI::App& command, TrainFlags& flags) {
+  TrainOptions& options = flags.options;
+  add_data_flags(command, flags.data);
+  add_image_flags(command, flags.images, kTransposeFiles);
+  add_device_flags(command, flags.device);
+  add_model_flag(command, flags.model, "convnet");
+  command.add_option("--epochs", options.epochs, "Passes over the training images")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--batch-size", options.batch_size, "Images a step")
+      ->check(at_least(1))
+      ->capture_default_str();
+  add_optimizer_flags(command, flags.optimizer);
+  add_augmentation_flags(command, options.augmentation);
+  command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command.add_option("--log-every", options.log_every, "Steps between two lines of loss; 0: none")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option("--profile", options.profile_steps,
+                  "Profile N steps: a table of times by layer, and profile.json for chrome://tracing")
+      ->check(at_least(0));
+  command.add_flag("--check-finite", options.check_finite,
+                   "Stop with the first layer and step that made a NaN or infinity (on a GPU a fused ReLU "
+                   "may hide a NaN for a while)");
+  command
+      .add_option(
+          "--settle", options.settle_batches,
+          "Average the last weights and settle batch norm on N batches; 0: neither, as the classic program")
+      ->check(at_least(0))
+      ->capture_default_str();
+  add_saving_flags(command, flags);
+  command.add_option("--limit-train", flags.limit_train, "Use only the first N training images; 0: all")
+      ->check(at_least(0));
+  command.add_option("--limit-test", flags.limit_test, "Use only the first N test images; 0: all")
+      ->check(at_least(0));
+  CLI::Option* summary =
+      command.add_flag("--summary", flags.summary, "Print the model's layers, shapes and FLOPs, and stop");
+  add_json_flag(command, flags.json);
+  summary->excludes("--json");
+  set_footer(command,
+             "  convoy train\n"
+             "  convoy train --dataset cifar10 --model resnet9 --epochs 10 --shift 4 --flip\n"
+             "  convoy train --optimizer sgd --lr 0.05 --momentum 0.9\n"
+             "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
+             "  convoy train --profile 20\n"
+             "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"
+             "  convoy train --resume runs/convnet-mnist-1\n"
+             "  convoy train --save-every 500 --keep 5 --validation 5000 --keep-best\n");
 }
 
 OptimizerOptions optimizer_options(const OptimizerFlags& flags) {
@@ -66,14 +194,6 @@ OptimizerOptions optimizer_options(const OptimizerFlags& flags) {
   }
   check_optimizer(options);  // as floats, which is where the engine's numbers may have become 0
   return options;
-}
-
-void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
-  command
-      .add_option("--shift", options.max_shift, "Move training images by up to PIXELS in either direction")
-      ->option_text("PIXELS")
-      ->check(at_least(0));
-  command.add_flag("--flip", options.flip, "Flip training images left to right, each with probability 1/2");
 }
 
 Json describe(const OptimizerFlags& flags) {

@@ -1,12 +1,15 @@
-// The flags of `convoy train` for the optimizer and for augmentation.
+// The flags of `convoy train`.
 #pragma once
 
 #include <CLI/App.hpp>
+#include <filesystem>
 #include <optional>
 #include <string>
 
+#include "apps/convoy/flags.h"
+#include "apps/convoy/state_keeper.h"
 #include "apps/convoy/terminal.h"
-#include "engine/backend/backend.h"
+#include "convoy/trainer.h"
 
 namespace convoy {
 
@@ -19,14 +22,32 @@ struct OptimizerFlags {
   bool nesterov = false;
 };
 
-/// --optimizer, --lr, --weight-decay, --momentum and --nesterov.
-void add_optimizer_flags(CLI::App& command, OptimizerFlags& flags);
+struct TrainFlags {
+  DataFlags data = {"mnist", {}};
+  ImageFlags images;
+  DeviceFlags device;
+  std::string model = "convnet";
+  TrainOptions options;  // without the optimizer, until optimizer_options() is asked
+  OptimizerFlags optimizer;
+  std::filesystem::path out;
+  std::filesystem::path init;
+  std::filesystem::path resume;
+  std::int64_t limit_train = 0;
+  std::int64_t limit_test = 0;
+  std::int64_t validation = 0;
+  SaveOptions save;
+  bool keep_best = false;
+  bool allow_changes = false;
+  bool overwrite = false;
+  bool json = false;
+  bool summary = false;
+};
+
+/// All flags of the command. `flags` must outlive it.
+void add_train_flags(CLI::App& command, TrainFlags& flags);
 
 /// Throws UsageError for a flag that the chosen optimizer does not have.
 OptimizerOptions optimizer_options(const OptimizerFlags& flags);
-
-/// --shift and --flip.
-void add_augmentation_flags(CLI::App& command, AugmentationOptions& options);
 
 /// The flags as members of run.json and of the event `run`.
 Json describe(const OptimizerFlags& flags);

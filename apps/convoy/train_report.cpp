@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 namespace convoy {
 namespace {
@@ -21,6 +23,12 @@ class TextReport : public TrainReport {
     put(fmt::format("model   {}, {} parameters\n", text("model"), record["parameters"].get<std::int64_t>()));
     put(fmt::format("device  {} ({})\n", text("device_description"), text("device_reason")));
     std::fflush(stdout);
+  }
+
+  void resumed(const FoundState* from) override {
+    if (from == nullptr) return line("resume  from the beginning: no state was saved");
+    const TrainingPosition& at = from->training.snapshot.position;
+    line(fmt::format("resume  {}: epoch {} behind step {}", from->file.string(), at.epoch, at.step));
   }
 
   void first_step(double seconds, const std::string& plans) override {
@@ -60,6 +68,11 @@ class TextReport : public TrainReport {
                           report.images_per_second)));
   }
 
+  void validated(const EpochReport& at, const Evaluation& evaluation) override {
+    line(fmt::format("Epoch [{}/{}]: accuracy on the {} images held out: {:.2f} %", at.epoch, at.epochs,
+                     evaluation.samples, 100.0 * evaluation.accuracy));
+  }
+
   void evaluated(const TimedEvaluation& evaluation) override {
     line(bold(fmt::format("Test accuracy of the model on the {} test images: {:.2f} %",
                           evaluation.result.samples, 100.0 * evaluation.result.accuracy)));
@@ -83,7 +96,15 @@ class TextReport : public TrainReport {
 
 class JsonReport : public TrainReport {
  public:
+  explicit JsonReport(std::function<void(const Json&)> emit) : emit_(std::move(emit)) {}
+
   void run(const Json& record) override { event("run", record); }
+
+  void resumed(const FoundState* from) override {
+    const TrainingPosition at = from == nullptr ? TrainingPosition{} : from->training.snapshot.position;
+    event("resume",
+          {{"state", from == nullptr ? "" : from->file.string()}, {"epoch", at.epoch}, {"step", at.step}});
+  }
 
   void first_step(double seconds, const std::string& plans) override {
     event("first_step", {{"seconds", seconds}, {"plans", plans}});
@@ -111,6 +132,13 @@ class JsonReport : public TrainReport {
     event("epoch", add_speed(object, report.images_per_second, report.seconds));
   }
 
+  void validated(const EpochReport& at, const Evaluation& evaluation) override {
+    Json object = where(at);
+    object.update(
+        {{"samples", evaluation.samples}, {"loss", evaluation.loss}, {"accuracy", evaluation.accuracy}});
+    event("validation", object);
+  }
+
   void evaluated(const TimedEvaluation& evaluation) override {
     Json object = {{"samples", evaluation.result.samples},
                    {"loss", evaluation.result.loss},
@@ -134,16 +162,57 @@ class JsonReport : public TrainReport {
     return object;
   }
 
-  static void event(const char* name, const Json& members) {
+  void event(const char* name, const Json& members) {
     Json object = {{"event", name}};
     object.update(members);
-    emit(object);
+    emit_(object);
   }
+
+  std::function<void(const Json&)> emit_;
+};
+
+/// Tells two.
+class BothReports : public TrainReport {
+ public:
+  BothReports(std::unique_ptr<TrainReport> first, std::unique_ptr<TrainReport> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+  void run(const Json& record) override { tell(&TrainReport::run, record); }
+  void resumed(const FoundState* from) override { tell(&TrainReport::resumed, from); }
+  void first_step(double seconds, const std::string& plans) override {
+    tell(&TrainReport::first_step, seconds, plans);
+  }
+  void profile(const StepProfile& profile, const std::filesystem::path& trace) override {
+    tell(&TrainReport::profile, profile, trace);
+  }
+  void progress(const Progress& progress) override { tell(&TrainReport::progress, progress); }
+  void step(const StepReport& report) override { tell(&TrainReport::step, report); }
+  void epoch(const EpochReport& report) override { tell(&TrainReport::epoch, report); }
+  void validated(const EpochReport& epoch, const Evaluation& evaluation) override {
+    tell(&TrainReport::validated, epoch, evaluation);
+  }
+  void evaluated(const TimedEvaluation& evaluation) override { tell(&TrainReport::evaluated, evaluation); }
+  void done(const Json& results) override { tell(&TrainReport::done, results); }
+
+ private:
+  template <typename... Parameters, typename... Values>
+  void tell(void (TrainReport::*what)(Parameters...), const Values&... values) {
+    ((*first_).*what)(values...);
+    ((*second_).*what)(values...);
+  }
+
+  std::unique_ptr<TrainReport> first_;
+  std::unique_ptr<TrainReport> second_;
 };
 
 }  // namespace
 
 std::unique_ptr<TrainReport> make_text_report() { return std::make_unique<TextReport>(); }
-std::unique_ptr<TrainReport> make_json_report() { return std::make_unique<JsonReport>(); }
+std::unique_ptr<TrainReport> make_json_report() { return std::make_unique<JsonReport>(emit); }
+
+std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log) {
+  return std::make_unique<BothReports>(
+      std::move(report), std::make_unique<JsonReport>([&log](const Json& event) { log.write(event); }));
+}
 
 }  // namespace convoy

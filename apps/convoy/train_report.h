@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/convoy/run_log.h"
+#include "apps/convoy/state_files.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/profile.h"
@@ -24,6 +26,8 @@ class TrainReport {
   virtual ~TrainReport() = default;
   /// Called before training. `record` is the content of run.json without results.
   virtual void run(const Json& record) = 0;
+  /// Behind that, where an earlier training goes on; null: from its beginning.
+  virtual void resumed(const FoundState* from) = 0;
   /// `seconds` is the time from the program's start until the device had finished the first step. `plans`
   /// sums up what was planned, and is empty for a backend that plans nothing.
   virtual void first_step(double seconds, const std::string& plans) = 0;
@@ -31,6 +35,8 @@ class TrainReport {
   virtual void progress(const Progress& progress) = 0;  // after every step
   virtual void step(const StepReport& report) = 0;
   virtual void epoch(const EpochReport& report) = 0;
+  /// Behind an epoch, with the images that are held out.
+  virtual void validated(const EpochReport& epoch, const Evaluation& evaluation) = 0;
   virtual void evaluated(const TimedEvaluation& evaluation) = 0;
   /// Called at the end. `results` is the part of run.json with the results.
   virtual void done(const Json& results) = 0;
@@ -38,5 +44,8 @@ class TrainReport {
 
 std::unique_ptr<TrainReport> make_text_report();
 std::unique_ptr<TrainReport> make_json_report();
+
+/// Tells `report`, and writes the events of make_json_report to the log, which must outlive it.
+std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log);
 
 }  // namespace convoy

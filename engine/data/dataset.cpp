@@ -1,8 +1,10 @@
 #include "convoy/dataset.h"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <span>
 
 #include "convoy/error.h"
 
@@ -14,6 +16,30 @@ Dataset take(Dataset dataset, std::int64_t limit) {
   dataset.labels.resize(static_cast<std::size_t>(limit));
   dataset.pixels.resize(static_cast<std::size_t>(limit * dataset.image.count()));
   return dataset;
+}
+
+Dataset drop(const Dataset& dataset, std::int64_t begin) {
+  if (begin < 0 || begin >= dataset.count()) {
+    throw UsageError(
+        fmt::format("{}: {} of {} samples cannot be left out", dataset.name, begin, dataset.count()));
+  }
+  Dataset rest = dataset;
+  rest.labels.erase(rest.labels.begin(), rest.labels.begin() + begin);
+  rest.pixels.erase(rest.pixels.begin(), rest.pixels.begin() + begin * dataset.image.count());
+  return rest;
+}
+
+std::uint32_t checksum(const Dataset& dataset) {
+  uLong crc = crc32_z(0, nullptr, 0);
+  const auto add = [&](std::span<const std::byte> bytes) {
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  };
+  add(std::as_bytes(dataset.image.dimensions()));
+  add(std::as_bytes(std::span(dataset.normalization.mean)));
+  add(std::as_bytes(std::span(dataset.normalization.std)));
+  add(std::as_bytes(std::span(dataset.labels)));
+  add(std::as_bytes(std::span(dataset.pixels)));
+  return static_cast<std::uint32_t>(crc);
 }
 
 Dataset transpose(Dataset dataset) {

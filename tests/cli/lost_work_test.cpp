@@ -20,7 +20,7 @@ using testing::HasSubstr;
 using testing::IsSupersetOf;
 using testing::Not;
 
-constexpr int kFailed = 1, kUsage = 2, kInterrupted = 130;
+constexpr int kFailed = 1, kUsage = 2;
 
 class LostWorkTest : public testing::Test {
  protected:
@@ -40,8 +40,10 @@ class LostWorkTest : public testing::Test {
                           "Step [3/5]", signal, times);
   }
 
-  nlohmann::json record(const std::string& of) const {
-    return nlohmann::json::parse(read_file(folder_.path() / "run" / of / "run.json"));
+  nlohmann::json record() const { return nlohmann::json::parse(read_file(folder_.path() / "run/run.json")); }
+
+  std::filesystem::path newest_state() const {
+    return folder_ / "run/states" / files_under(folder_ / "run/states").back();
   }
 
   TemporaryFolder folder_;
@@ -58,12 +60,11 @@ TEST_F(LostWorkTest, EverySignalThatEndsAProgramSavesWhatWasReached) {
     SCOPED_TRACE(words);
     std::filesystem::remove_all(folder_ / "run");
     const Outcome outcome = train_until(signal);
-    EXPECT_EQ(outcome.code, kInterrupted);
-    EXPECT_THAT(outcome.err,
-                AllOf(HasSubstr(words), HasSubstr("go on from there with --init run/interrupted/")));
+    EXPECT_EQ(outcome.code, 128 + signal);
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(words), HasSubstr("its state is run/states/step-"),
+                                   HasSubstr("go on with --resume run")));
     EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
-    EXPECT_EQ(load_checkpoint(folder_ / "run/interrupted/model.ckpt").size(), 16u);
-    EXPECT_EQ(record("interrupted")["interrupted"], true);
+    EXPECT_EQ(load_checkpoint(newest_state()).size(), 16u);
   }
 }
 
@@ -71,8 +72,8 @@ TEST_F(LostWorkTest, SeveralSignalsDoNotCutOffWhatIsSaved) {
   for (const int signal : {SIGHUP, SIGTERM}) {  // of a closing terminal, of an impatient batch system
     SCOPED_TRACE(signal);
     std::filesystem::remove_all(folder_ / "run");
-    EXPECT_EQ(train_until(signal, 20).code, kInterrupted);
-    EXPECT_TRUE(std::filesystem::exists(folder_ / "run/interrupted/run.json"));
+    EXPECT_EQ(train_until(signal, 20).code, 128 + signal);
+    EXPECT_EQ(load_checkpoint(newest_state()).size(), 16u);
   }
 }
 
@@ -85,7 +86,7 @@ TEST_F(LostWorkTest, WhatWasIgnoredStaysIgnored) {
                                            "Step [3/5]", signal);
     std::signal(signal, before);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
-    EXPECT_EQ(record("")["results"]["accuracy"].is_number(), true);
+    EXPECT_EQ(record()["results"]["accuracy"].is_number(), true);
   }
 }
 
@@ -100,14 +101,18 @@ TEST_F(LostWorkTest, ALossThatIsNanEndsTheTrainingAtItsFirstLine) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("Epoch [2/50]")));
   // The step before that line left finite weights, and they are kept.
   EXPECT_THAT(outcome.err,
-              ContainsRegex("the weights after step [1-4] of epoch 1, the last known to be finite, are in "
-                            "run/last-finite/model.ckpt"));
-  check_finite(load_checkpoint(folder_ / "run/last-finite/model.ckpt"), "the last finite state");
-  EXPECT_EQ(record("last-finite")["epoch"], 1);
+              ContainsRegex("the last state known to be finite is run/states/step-0000000[1-4].ckpt; go "
+                            "on from it with --resume run"));
+  check_finite(load_checkpoint(newest_state()), "the last finite state");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run/model.ckpt"));
-  EXPECT_EQ(
-      run({"eval", "--checkpoint", "run/last-finite/model.ckpt", "--data", "digits"}, {folder_.path()}).code,
-      0);
+  const std::string state = newest_state().string();
+  EXPECT_EQ(run({"eval", "--checkpoint", state, "--data", "digits"}, {folder_.path()}).code, 0);
+  // A smaller rate goes on from there, and that is said to be a change.
+  const Outcome refused = run({"train", "--resume", "run", "--lr", "1e-3"}, {folder_.path()});
+  EXPECT_EQ(refused.code, kUsage);
+  EXPECT_THAT(refused.err,
+              HasSubstr("run was begun with --lr 1e20, not with --lr 1e-3: leave out what differs, "
+                        "or go on with --allow-changes"));
 }
 
 TEST_F(LostWorkTest, WithoutLinesOfLossTheEpochsMeanCounts) {
@@ -115,27 +120,8 @@ TEST_F(LostWorkTest, WithoutLinesOfLossTheEpochsMeanCounts) {
   EXPECT_EQ(outcome.code, kFailed);
   EXPECT_THAT(outcome.out,
               AllOf(HasSubstr("Epoch [1/5] done: mean loss nan"), Not(HasSubstr("Epoch [2/5]"))));
-  EXPECT_THAT(outcome.err,
-              HasSubstr("no weights since the start are known to be finite, nothing is written"));
+  EXPECT_THAT(outcome.err, HasSubstr("no state since the start is known to be finite, and none is kept"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
-}
-
-TEST_F(LostWorkTest, TheStateOfTheLastEpochIsKept) {
-  ASSERT_EQ(train({"--epochs", "1", "--settle", "0"}).code, 0);
-  EXPECT_THAT(files_under(folder_ / "run"),
-              ElementsAre("last-epoch", "last-epoch/model.ckpt", "last-epoch/model.json",
-                          "last-epoch/run.json", "model.ckpt", "model.json", "run.json"));
-  EXPECT_EQ(record("last-epoch")["epoch"], 1);
-  // Without settling, the model is the state of the last epoch.
-  EXPECT_EQ(read_file(folder_ / "run/last-epoch/model.ckpt"), read_file(folder_ / "run/model.ckpt"));
-
-  // Killed at once, a training leaves its last epoch.
-  std::filesystem::remove_all(folder_ / "run");
-  const Outcome killed =
-      run_and_signal(training({"--epochs", "1000000"}), {folder_.path()}, "Epoch [3/", SIGKILL);
-  EXPECT_EQ(killed.code, 128 + SIGKILL);
-  EXPECT_GE(record("last-epoch")["epoch"], 1);
-  EXPECT_EQ(train({"--init", "run/last-epoch/model.ckpt", "--epochs", "1"}).code, 0);
 }
 
 TEST_F(LostWorkTest, AFinishedModelIsNotReplacedUnasked) {
@@ -156,18 +142,42 @@ TEST_F(LostWorkTest, AFinishedModelIsNotReplacedUnasked) {
   EXPECT_NE(read_file(folder_ / "run/model.ckpt"), model);
 }
 
-TEST_F(LostWorkTest, AnUnfinishedTrainingIsGoneOnWithAndNotReplacedUnasked) {
+TEST_F(LostWorkTest, WhatIsReplacedWaitsUntilTheNewOneIsDone) {
   ASSERT_EQ(train({"--epochs", "1"}).code, 0);
-  std::filesystem::remove(folder_ / "run/model.ckpt");  // as if it had ended before
-  const std::string model = read_file(folder_ / "run/last-epoch/model.ckpt");
+  const std::string model = read_file(folder_ / "run/model.ckpt");
+  const auto overwrite = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--epochs", "1", "--seed", "2", "--overwrite"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return train(arguments).code;
+  };
+  // One that leaves nothing gives it back.
+  const auto files = files_under(folder_ / "run");
+  EXPECT_EQ(overwrite({"--optimizer", "sgd", "--lr", "1e30"}), kFailed);
+  EXPECT_EQ(files_under(folder_ / "run"), files);
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+  // One that leaves a state keeps it aside, whole.
+  EXPECT_EQ(run_and_signal(training({"--epochs", "1000000", "--log-every", "1", "--overwrite"}),
+                           {folder_.path()}, "Step [3/5]", SIGINT)
+                .code,
+            128 + SIGINT);
+  EXPECT_EQ(read_file(folder_ / "run/previous/model.ckpt"), model);
+  EXPECT_EQ(
+      run({"eval", "--checkpoint", "run/previous/model.ckpt", "--data", "digits"}, {folder_.path()}).code, 0);
+  EXPECT_EQ(overwrite({}), 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/previous"));
+}
+
+TEST_F(LostWorkTest, AnUnfinishedTrainingIsNotReplacedUnasked) {
+  ASSERT_EQ(train_until(SIGINT).code, 128 + SIGINT);
+  const auto files = files_under(folder_.path());
   const Outcome refused = train({"--epochs", "1", "--seed", "2"});
   EXPECT_EQ(refused.code, kUsage);
-  EXPECT_EQ(refused.err,
-            "convoy: error: run/last-epoch/model.ckpt is of a training that did not end; go on from it with "
-            "--init run/last-epoch/model.ckpt, name another folder with --out, or replace it with "
-            "--overwrite\n");
-  EXPECT_EQ(read_file(folder_ / "run/last-epoch/model.ckpt"), model);
-  EXPECT_EQ(train({"--epochs", "1", "--init", "run/last-epoch/model.ckpt"}).code, 0);
+  EXPECT_EQ(
+      refused.err,
+      "convoy: error: run holds a training that did not end; go on with it by --resume run, name another "
+      "folder with --out, or begin anew with --overwrite\n");
+  EXPECT_EQ(files_under(folder_.path()), files);
+  EXPECT_EQ(train({"--epochs", "1", "--overwrite"}).code, 0);
 }
 
 TEST_F(LostWorkTest, ATrialMayBeRepeatedAsItWas) {

@@ -1,0 +1,35 @@
+#include "apps/convoy/train_data.h"
+
+#include <fmt/format.h>
+
+#include "convoy/error.h"
+#include "engine/backend/checks.h"
+
+namespace convoy {
+
+TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparation>& earlier) {
+  TrainData data{load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty()), {}, {}};
+  Dataset& train = data.pair.train;
+  const bool left_transposed = prepare(data.pair, flags.images, earlier ? &*earlier : nullptr);
+  train = take(std::move(train), flags.limit_train);
+  data.pair.test = take(std::move(data.pair.test), flags.limit_test);
+  if (flags.validation > 0) {
+    if (flags.validation >= train.count()) {
+      throw UsageError(fmt::format("--validation {} leaves none of the {} training images", flags.validation,
+                                   train.count()));
+    }
+    const std::int64_t left = train.count() - flags.validation;
+    data.validation = drop(train, left);
+    train = take(std::move(train), left);
+  }
+  if (flags.options.batch_size > train.count()) {
+    throw UsageError(fmt::format("--batch-size {} is larger than the {} training images",
+                                 flags.options.batch_size, train.count()));
+  }
+  check_augmentation(flags.options.augmentation, train.image);
+  data.preparation = measure_preparation(train, data.location.dataset);
+  data.preparation.left_transposed = left_transposed;
+  return data;
+}
+
+}  // namespace convoy

@@ -1,0 +1,47 @@
+#include "apps/convoy/train_record.h"
+
+#include "convoy/state.h"
+#include "engine/model/preparation_json.h"
+
+namespace convoy {
+namespace {
+
+std::int64_t trainable_count(const Model& model) {
+  std::int64_t count = 0;
+  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
+  return count;
+}
+
+}  // namespace
+
+Json describe(const TrainFlags& flags, const Json& given, const TrainData& data, const Model& model,
+              const BackendChoice& device) {
+  const TrainOptions& options = flags.options;
+  Json record = {{"dataset", data.location.dataset},
+                 {"data", data.location.folder.string()},
+                 {"data_found", data.location.how},
+                 {"train_samples", data.pair.train.count()},
+                 {"validation_samples", data.validation ? data.validation->count() : 0},
+                 {"test_samples", data.pair.test.count()},
+                 {"model", model.name},
+                 {"parameters", trainable_count(model)},
+                 {"device", device.backend->name()},
+                 {"device_description", device.backend->description()},
+                 {"device_reason", device.reason},
+                 {"device_flags", flags.device.given},
+                 {"epochs", options.epochs},
+                 {"batch_size", options.batch_size},
+                 {"seed", options.seed},
+                 {"settle_batches", options.settle_batches},
+                 {"limit_train", flags.limit_train},
+                 {"limit_test", flags.limit_test},
+                 {"init", flags.init.string()},
+                 {"preparation", json_of_preparation(data.preparation)}};
+  record.update(describe(flags.optimizer));
+  record.update(describe(options.augmentation));
+  record["flags"] = given;
+  record["versions"] = {{"convoy", CONVOY_VERSION}, {"compiler", CONVOY_COMPILER}};
+  return record;
+}
+
+}  // namespace convoy

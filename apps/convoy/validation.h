@@ -1,0 +1,44 @@
+// The accuracy on images that are held out of the training, after every epoch.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "apps/convoy/run_folder.h"
+#include "apps/convoy/terminal.h"
+#include "convoy/trainer.h"
+
+namespace convoy {
+
+class Validation {
+ public:
+  /// With `keep_best`, best.ckpt is the model after the epoch with the best accuracy so far. All must outlive
+  /// this.
+  Validation(Trainer& trainer, const Dataset& held_out, const RunFolder& folder, bool keep_best);
+
+  /// Before the first step: compiles and uploads.
+  void prepare();
+
+  /// Evaluates, and writes best.ckpt if it is the best. Throws Error.
+  Evaluation after_epoch(std::int64_t epoch);
+
+  /// What to go on with: {"epoch": 3, "accuracy": 0.991}; null before the first epoch.
+  Json best() const;
+  /// Takes that over. Throws Error if it is something else.
+  void restore(const Json& best);
+
+ private:
+  struct Best {
+    std::int64_t epoch;
+    double accuracy;
+  };
+
+  Trainer& trainer_;
+  const Dataset& held_out_;
+  const RunFolder& folder_;
+  bool keep_best_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::optional<Best> best_;
+};
+
+}  // namespace convoy

@@ -1,0 +1,248 @@
+// Trainings that are stopped and go on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "convoy/checkpoint.h"
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kFailed = 1, kUsage = 2;
+
+class ResumeTest : public testing::Test {
+ protected:
+  void SetUp() override { write_idx_data(folder_ / "digits"); }
+
+  static std::vector<std::string> training(const std::string& out,
+                                           const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"train", "--dataset",    "idx", "--data",      "digits", "--out",
+                                          out,     "--shift",      "1",   "--epochs",    "8",      "--device",
+                                          "cpu",   "--batch-size", "64",  "--log-every", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  Outcome train(const std::string& out, const std::vector<std::string>& more = {}) const {
+    return run(training(out, more), {folder_.path()});
+  }
+
+  Outcome resume(const std::string& name, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {"train", "--resume", name};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments, {folder_.path()});
+  }
+
+  /// Stopped by `signal` in the middle of an epoch.
+  Outcome stop(const std::string& out, int signal, const std::string& at,
+               const std::vector<std::string>& more = {}) const {
+    return run_and_signal(training(out, more), {folder_.path()}, at, signal);
+  }
+
+  std::string bytes(const std::string& file) const { return read_file(folder_ / file); }
+
+  std::vector<std::string> states(const std::string& run) const {
+    return files_under(folder_ / run / "states");
+  }
+
+  TemporaryFolder folder_;
+};
+
+// Eight steps an epoch, the last one of a smaller batch.
+TEST_F(ResumeTest, EndsWithTheBitsOfAnUndisturbedTraining) {
+  ASSERT_EQ(train("whole", {"--validation", "100", "--keep-best"}).code, 0);
+  for (const int signal : {SIGINT, SIGKILL}) {
+    SCOPED_TRACE(signal);
+    const std::string name = signal == SIGINT ? "stopped" : "killed";
+    EXPECT_EQ(stop(name, signal, "Epoch [2/8], Step [3/7]",
+                   {"--validation", "100", "--keep-best", "--save-every", "3", "--keep", "2"})
+                  .code,
+              128 + signal);
+    // One more where the process was killed between writing the newest and removing the oldest.
+    EXPECT_THAT(states(name).size(), testing::AnyOf(2u, 3u));
+    const Outcome outcome = resume(name);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("resume  " + name + "/states/step-"));
+    EXPECT_EQ(bytes(name + "/model.ckpt"), bytes("whole/model.ckpt"));
+    EXPECT_EQ(bytes(name + "/best.ckpt"), bytes("whole/best.ckpt"));
+    EXPECT_EQ(resume(name).code, 0) << "it has finished";
+    EXPECT_EQ(bytes(name + "/model.ckpt"), bytes("whole/model.ckpt"));
+  }
+}
+
+// What was logged behind the state that is gone on from is not logged twice.
+TEST_F(ResumeTest, TheLogIsThatOfOneTraining) {
+  ASSERT_EQ(train("whole").code, 0);
+  ASSERT_EQ(stop("killed", SIGKILL, "Epoch [3/8], Step [5/8]", {"--save-every", "2"}).code, 128 + SIGKILL);
+  ASSERT_EQ(resume("killed").code, 0);
+  const auto losses = [&](const std::string& name) {
+    std::vector<std::string> found;
+    for (const auto& event : json_lines(bytes(name + "/log.jsonl"))) {
+      if (event["event"] == "step" || event["event"] == "epoch") {
+        found.push_back(event["epoch"].dump() + " " + event["step"].dump() + " " + event["loss"].dump());
+      }
+    }
+    return found;
+  };
+  EXPECT_EQ(losses("killed"), losses("whole"));
+  EXPECT_EQ(losses("killed").size(), 72u);
+}
+
+TEST_F(ResumeTest, GoesOnFromItsBeginningIfNothingWasSaved) {
+  ASSERT_EQ(train("whole").code, 0);
+  ASSERT_EQ(stop("killed", SIGKILL, "Step [2/8]", {"--save-every", "0"}).code, 128 + SIGKILL);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "killed/states"));
+  const Outcome outcome = resume("killed");
+  EXPECT_THAT(outcome.out, HasSubstr("resume  from the beginning: no state was saved"));
+  EXPECT_EQ(bytes("killed/model.ckpt"), bytes("whole/model.ckpt"));
+}
+
+TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  const auto refused = [&](const std::vector<std::string>& flags) {
+    const Outcome outcome = resume("run", flags);
+    EXPECT_EQ(outcome.code, kUsage) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(refused({"--epochs", "9", "--flip"}),
+              AllOf(HasSubstr("run was begun with --epochs 8, not with --epochs 9"),
+                    HasSubstr("without --flip, not with --flip"), HasSubstr("--allow-changes")));
+  EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("with --seed 1, not with --seed 2"));
+  EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("with --batch-size 64, not"));
+  EXPECT_THAT(refused({"--out", "other"}), HasSubstr("excludes"));
+  EXPECT_THAT(refused({"--init", "run/model.ckpt"}), HasSubstr("excludes"));
+  // The same said again, or what changes no bit, is no difference.
+  EXPECT_EQ(resume("run", {"--epochs", "8", "--lr", "1e-3", "--log-every", "4", "--keep", "1"}).code, 0);
+  EXPECT_EQ(states("run").size(), 1u);
+}
+
+TEST_F(ResumeTest, AFinishedTrainingGetsMoreEpochs) {
+  ASSERT_EQ(train("run", {"--epochs", "2"}).code, 0);
+  EXPECT_THAT(resume("run").err, HasSubstr("run has finished, with a test accuracy of"));
+  EXPECT_EQ(resume("run", {"--epochs", "3", "--allow-changes"}).code, 0);
+  EXPECT_THAT(states("run"), ElementsAre("step-00000016.ckpt", "step-00000024.ckpt"));
+  EXPECT_THAT(resume("run", {"--epochs", "1", "--allow-changes"}).err,
+              HasSubstr("run has done 3 epochs already, --epochs is 1"));
+}
+
+TEST_F(ResumeTest, OtherDataAreRefused) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  write_idx_data(folder_ / "digits", {.train = 501});
+  const Outcome outcome = resume("run");
+  EXPECT_EQ(outcome.code, kUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("/digits are not those of run: their checksum is another"));
+  std::filesystem::remove_all(folder_ / "digits");
+  EXPECT_EQ(resume("run").code, kFailed);
+  EXPECT_EQ(states("run").size(), 1u) << "nothing is lost";
+}
+
+TEST_F(ResumeTest, GoesOnFromAnotherWorkingFolder) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  std::filesystem::create_directory(folder_ / "elsewhere");
+  const Outcome outcome = run({"train", "--resume", "../run"}, {folder_ / "elsewhere"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(ResumeTest, ADamagedStateIsNamedAndPassedOver) {
+  ASSERT_EQ(train("whole").code, 0);
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [3/8], Step [2/8]").code, 128 + SIGINT);
+  const auto before = states("run");
+  ASSERT_EQ(before.size(), 2u);
+  const std::filesystem::path newest = folder_ / "run/states" / before.back();
+  const std::string good = read_file(newest);
+  write_file(newest, good.substr(0, good.size() / 2));
+  const Outcome outcome = resume("run");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(before.back()), HasSubstr("it is passed over")));
+  EXPECT_THAT(outcome.out, HasSubstr(before.front()));
+  EXPECT_EQ(bytes("run/model.ckpt"), bytes("whole/model.ckpt"));
+
+  for (const std::string& state : states("run")) write_file(folder_ / "run/states" / state, "damaged");
+  std::filesystem::remove(folder_ / "run/model.ckpt");
+  const Outcome none = resume("run", {"--allow-changes"});
+  EXPECT_EQ(none.code, kFailed);
+  EXPECT_THAT(none.err, HasSubstr("none of its 2 states can be read; begin anew with --overwrite"));
+}
+
+TEST_F(ResumeTest, WhatIsNoTrainingIsSaid) {
+  EXPECT_THAT(resume("missing").err, HasSubstr("--resume missing: there is no such folder"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "missing"));
+  EXPECT_THAT(resume("digits").err, HasSubstr("--resume digits: it holds no training: there is no run.json"));
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  write_file(folder_ / "run/run.json", "{}");
+  EXPECT_THAT(resume("run").err, HasSubstr("run/run.json: it has no flags to go on with"));
+}
+
+TEST_F(ResumeTest, OneProcessAtATimeInAFolder) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  {
+    std::ofstream lock(folder_ / "run/.lock");
+    lock << "process 4711 on another\n";
+  }
+  const int descriptor = open((folder_ / "run/.lock").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(descriptor, LOCK_EX), 0);
+  for (const Outcome& outcome : {resume("run"), train("run", {"--overwrite"})}) {
+    EXPECT_EQ(outcome.code, kFailed);
+    EXPECT_EQ(outcome.err,
+              "convoy: error: run: another training writes to this folder: process 4711 on another; "
+              "wait for it, or name another with --out\n");
+  }
+  close(descriptor);  // as when the process ends, however it does
+  EXPECT_EQ(resume("run").code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/.lock"));
+}
+
+// A killed process leaves what it had half written.
+TEST_F(ResumeTest, HalfWrittenFilesAreRemoved) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  write_file(folder_ / "run/.convoy-1-0.tmp", "half");
+  write_file(folder_ / "run/states/.convoy-1-1.tmp", "half");
+  ASSERT_EQ(resume("run").code, 0);
+  EXPECT_THAT(files_under(folder_ / "run"), Not(testing::Contains(HasSubstr(".tmp"))));
+}
+
+TEST_F(ResumeTest, StatesAreKeptAsAsked) {
+  ASSERT_EQ(train("all", {"--epochs", "2", "--save-every", "5", "--keep", "0"}).code, 0);
+  EXPECT_THAT(states("all"), ElementsAre("step-00000005.ckpt", "step-00000010.ckpt", "step-00000015.ckpt"));
+  ASSERT_EQ(train("epochs", {"--epochs", "4", "--save-every", "2epochs", "--keep", "9"}).code, 0);
+  EXPECT_THAT(states("epochs"), ElementsAre("step-00000016.ckpt", "step-00000032.ckpt"));
+  ASSERT_EQ(train("none", {"--epochs", "1", "--save-every", "0"}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "none/states"));
+  for (const char* wrong : {"x", "-1", "5 apples", "epochs", "99999999999999999999"}) {
+    const Outcome outcome = train("wrong", {"--save-every", wrong});
+    EXPECT_EQ(outcome.code, kUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("is not a number of steps or epochs, as 500, 500steps or 2epochs"));
+  }
+  EXPECT_THAT(train("best", {"--keep-best"}).err, HasSubstr("--keep-best needs --validation N"));
+  EXPECT_THAT(train("held", {"--validation", "500"}).err,
+              HasSubstr("--validation 500 leaves none of the 500 training images"));
+}
+
+// The accuracy that decides is told after each epoch; the best model is one of them.
+TEST_F(ResumeTest, TheBestModelIsKept) {
+  ASSERT_EQ(train("run", {"--epochs", "3", "--validation", "100", "--keep-best", "--settle", "0"}).code, 0);
+  double best = 0.0;
+  int told = 0;
+  for (const auto& event : json_lines(bytes("run/log.jsonl"))) {
+    if (event["event"] != "validation") continue;
+    best = std::max(best, event["accuracy"].get<double>());
+    EXPECT_EQ(event["samples"], 100);
+    ++told;
+  }
+  EXPECT_EQ(told, 3);
+  EXPECT_EQ(load_checkpoint(folder_ / "run/best.ckpt").size(), 16u);
+  EXPECT_GT(best, 0.0);
+}
+
+}  // namespace
+}  // namespace convoy::test

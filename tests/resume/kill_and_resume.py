@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Kills a training at random moments, goes on each time, and compares its end with that of an undisturbed one.
+
+usage: kill_and_resume.py CONVOY [--kills 200] [--each 10] [--device cpu] [--seed 1]
+
+A moment is a random part of the time that an undisturbed training takes. The signal is SIGKILL in three of four cases, else SIGINT or SIGTERM. A training that
+is killed before it wrote run.json is begun again. Exits with 1 if any file of the end differs.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from made_up_data import write_made_up_data
+
+SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL,
+           signal.SIGINT, signal.SIGTERM]
+# What has to be the same, byte by byte.
+COMPARED = ["model.ckpt", "best.ckpt", "model.json"]
+
+
+def losses(folder):
+    """Every reported loss in order: a log must tell of one training, whatever happened to it."""
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(e["epoch"], e["step"], e["loss"]) for e in events if e["event"] in ("step", "epoch", "validation")]
+
+
+class Harness:
+    def __init__(self, options, folder):
+        self.convoy = options.convoy
+        self.random = random.Random(options.seed)
+        self.folder = folder
+        write_made_up_data(folder / "data", count=options.images, extent=8)
+        self.flags = ["--device", options.device, "--dataset", "idx", "--data", str(folder / "data"),
+                      "--epochs", "6", "--batch-size", "64", "--shift", "1", "--save-every", "3", "--log-every", "2",
+                      "--validation", "50", "--keep-best"]
+
+    def command(self, run):
+        if (run / "run.json").exists():
+            return [self.convoy, "train", "--resume", str(run)]
+        # What was killed before is begun again; without run.json there is nothing to lose.
+        return [self.convoy, "train", "--out", str(run), *self.flags]
+
+    def undisturbed(self):
+        run = self.folder / "undisturbed"
+        begin = time.monotonic()
+        done = subprocess.run(self.command(run), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"the undisturbed training failed:\n{done.stdout}")
+        self.seconds = time.monotonic() - begin
+        return run
+
+    def disturbed(self, run, kills):
+        """Runs `run` to its end with at most that many kills; returns how many there were."""
+        killed = 0
+        while True:
+            process = subprocess.Popen(self.command(run), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            try:
+                # Mostly early, so that many kills fit into one training; the start has its part, too.
+                wait = self.seconds * self.random.random() ** 2 if killed < kills else None
+                output, _ = process.communicate(timeout=wait)
+                if process.returncode != 0:
+                    sys.exit(f"{run}: exit code {process.returncode} after {killed} kills:\n{output}")
+                return killed
+            except subprocess.TimeoutExpired:
+                process.send_signal(self.random.choice(SIGNALS))
+                output, _ = process.communicate()
+                if process.returncode not in (0, -signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM, 130, 143):
+                    sys.exit(f"{run}: exit code {process.returncode} when it was killed:\n{output}")
+                killed += 1
+
+    def compare(self, run, whole):
+        found = []
+        for name in COMPARED:
+            if (whole / name).exists() and (run / name).read_bytes() != (whole / name).read_bytes():
+                found.append(f"{run.name}/{name} differs")
+        if losses(run) != losses(whole):
+            found.append(f"{run.name}/log.jsonl tells of other losses")
+        left = [path.name for path in run.rglob(".*") if path.name != "."]
+        if left:
+            found.append(f"{run.name} holds {', '.join(left)}")
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("convoy")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--each", type=int, default=10, help="at most so many of one training")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--images", type=int, default=1000)
+    options = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as folder:
+        harness = Harness(options, Path(folder))
+        whole = harness.undisturbed()
+        kills, trainings, differences = 0, 0, []
+        while kills < options.kills:
+            run = harness.folder / f"run-{trainings}"
+            kills += harness.disturbed(run, min(options.each, options.kills - kills))
+            trainings += 1
+            differences += harness.compare(run, whole)
+            print(f"{kills} kills in {trainings} trainings, {len(differences)} differences", flush=True)
+        for difference in differences:
+            print(difference)
+        sys.exit(1 if differences else 0)
+
+
+if __name__ == "__main__":
+    main()
