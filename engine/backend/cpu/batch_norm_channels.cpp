@@ -81,11 +81,12 @@ std::vector<float> BatchNormChannels::first_means(const T* x) const {
 }
 
 // Sums of x - k and of its square, k being the mean of the first image: close enough to the batch's that
-// subtracting the square of the one from the other cancels little.
+// subtracting the square of the one from the other cancels little. Backward, as the convolution in front
+// wrote the last images last, and on to the pass behind, which begins with the first ones.
 template <typename T>
 void BatchNormChannels::measure(const T* x) {
   const std::vector<float> pivot = first_means(x);
-  sums_.run([&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& squares) {
+  sums_.run(Walk::backward, [&](std::int64_t plane, std::int64_t block, DoubleRow& sum, DoubleRow& squares) {
     add_deviations({.x = x + rows_.begin(plane),
                     .size = rows_.plane_size,
                     .row = rows_.row(),

@@ -28,7 +28,7 @@ class BatchNormChannels {
   /// what `slope` and `constant` give.
   template <typename Add>
   void sum_gradients(Add add) {
-    sums_.run(add);
+    sums_.run(Walk::forward, add);
     finish_gradients();
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "convoy/shape.h"
+#include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/primitives.h"
 #include "engine/backend/cpu/row.h"
 
@@ -60,14 +61,13 @@ class ChannelSums {
 
   /// Calls `add(plane, block, first, second)` for every plane, on all threads; it fills two rows of sums.
   template <typename Add>
-  void run(Add add) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t plane = 0; plane < rows_.planes(); ++plane) {
+  void run(Walk direction, Add add) {
+    walk(rows_.planes(), direction, [&](std::int64_t plane) {
       DoubleRow first{};
       DoubleRow second{};
       add(plane, plane % rows_.blocks, first, second);
       keep(plane, first, second);
-    }
+    });
     reduce();
   }
 
