@@ -20,9 +20,14 @@ LOOPS = [
     "add_f32", "multiply", "mask_by_relu_f32", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients",
     "normalize_and_pool_f32", "add_pooled_gradients_f32", "differentiate_pooled_f32", "add_deviations_bf16",
     "normalize_bf16", "add_gradients_bf16", "differentiate_bf16", "add_bf16", "mask_by_relu_bf16",
-    "widen", "narrow", "normalize_and_pool_bf16", "add_pooled_gradients_bf16", "differentiate_pooled_bf16"
+    "widen", "narrow", "normalize_and_pool_bf16", "add_pooled_gradients_bf16", "differentiate_pooled_bf16",
+    "multiply_by_weights_f32", "differentiate_linear_f32", "multiply_by_inputs_f32", "multiply_by_weights_bf16",
+    "differentiate_linear_bf16", "multiply_by_inputs_bf16"
 ]
-NOT_COMPARING = ["multiply", "widen", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients"]
+NOT_COMPARING = [
+    "multiply", "widen", "update_by_adam", "update_by_sgd", "average", "add_weight_gradients", "multiply_by_weights_f32",
+    "differentiate_linear_f32", "multiply_by_inputs_f32", "multiply_by_weights_bf16", "multiply_by_inputs_bf16"
+]
 CONVERTING = ["widen", "narrow"]  # by integers
 COMPARING = [loop for loop in LOOPS if loop not in NOT_COMPARING]
 EIGHT_WIDE = ["add_weight_gradients"]

@@ -1,6 +1,7 @@
-// Linear, by oneDNN: weighted.h.
+// Linear, by oneDNN (weighted.h) or by own loops (direct_linear.h).
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/direct_linear.h"
 #include "engine/backend/cpu/weighted.h"
 #include "engine/model/layer_rules.h"
 
@@ -23,6 +24,7 @@ OperationPtr CpuBackend::make_linear(const Linear& layer, const Variable& x, con
   require_shape("Linear: weight", w.weight.shape(), weight_shape(layer));
   w.weight_dims = w.x.value->dims();  // [N, in], or [N, C, H, W] of what was flattened
   w.weight_dims[0] = layer.out_features;
+  if (suits_direct_linear(w)) return make_direct_linear(device_, std::move(w));
   return make_weighted(device_, std::move(w));
 }
 
