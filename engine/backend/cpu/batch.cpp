@@ -1,4 +1,6 @@
 // The data set as bytes, and the operation that turns the next of them into a batch.
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <array>
 
@@ -59,6 +61,7 @@ class BatchOperation final : public Operation {
     for (std::int64_t n = 0; n < count; ++n) {
       const std::uint32_t sample = samples[static_cast<std::size_t>(n)];
       labels[n] = dataset_.dataset().labels[sample];
+      if (n + 1 < count) fetch(samples[static_cast<std::size_t>(n) + 1]);
       if (augmented) {
         write_image(sample, images + n * pixels,
                     augmentation_at(augmentation_.random, step, static_cast<std::uint32_t>(n),
@@ -72,6 +75,13 @@ class BatchOperation final : public Operation {
   void backward() override {}  // bytes have no gradient
 
  private:
+  /// Asks for the bytes of a sample. They come in no order that the processor could foresee.
+  void fetch(std::uint32_t sample) const {
+    constexpr std::int64_t kLine = 64;
+    const std::uint8_t* const bytes = bytes_of(sample);
+    for (std::int64_t i = 0; i < dataset_.dataset().image.count(); i += kLine) hwy::Prefetch(bytes + i);
+  }
+
   /// Writes a sample's pixels [C, H, W], normalised.
   void write_image(std::uint32_t sample, T* out) const {
     const std::int64_t plane = dataset_.dataset().image[1] * dataset_.dataset().image[2];
