@@ -188,7 +188,7 @@ struct Backward {
 
 template <int kLanes, class Pass>
 HWY_INLINE void run_lanes(const PoolPlane& p, Pass pass) {
-  if (p.window.kernel_size == Extent{2, 2}) return pass.template run<kLanes, 2>(p);
+  if (same(p.window.kernel_size, {2, 2})) return pass.template run<kLanes, 2>(p);
   pass.template run<kLanes, 0>(p);
 }
 

@@ -45,11 +45,14 @@ HWY_INLINE void for_each_tap(const PoolPlane& p, std::int64_t row, std::int64_t 
   }
 }
 
+/// Not by ==, for which the compiler calls memcmp.
+HWY_INLINE bool same(const Extent& a, const Extent& b) { return a[0] == b[0] && a[1] == b[1]; }
+
 /// Whether every element lies in one window exactly.
 HWY_INLINE bool tiles(const PoolPlane& p) {
   const Window& w = p.window;
-  return w.stride == w.kernel_size && p.height == p.output_height * w.stride[0] &&
-         p.width == p.output_width * w.stride[1] && w.padding == Extent{0, 0};
+  return same(w.stride, w.kernel_size) && p.height == p.output_height * w.stride[0] &&
+         p.width == p.output_width * w.stride[1] && same(w.padding, {0, 0});
 }
 
 }  // namespace convoy::cpu::HWY_NAMESPACE
