@@ -15,6 +15,14 @@ if(CONVOY_FETCH)
   pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 endif()
 
+option(CONVOY_MPI "Train in several processes that MPI connects, where it is found" ON)
+set(CONVOY_HAS_MPI OFF)
+if(CONVOY_MPI)
+  enable_language(C)  # FindMPI asks the C compiler's wrapper
+  find_package(MPI QUIET COMPONENTS C)
+  set(CONVOY_HAS_MPI ${MPI_C_FOUND})
+endif()
+
 find_package(OneDNN QUIET)
 find_package(Highway 1.0.3 QUIET)
 find_package(OpenMP QUIET COMPONENTS CXX)

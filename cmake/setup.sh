@@ -7,8 +7,9 @@ set -euo pipefail
 
 needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libcurl4-openssl-dev
         libssl-dev libzip-dev zlib1g-dev libarchive-dev libstb-dev)
-# Their absence costs a feature, not the build: the fast CPU backend, the data set that stands in for MNIST, CUDA.
-wanted=(libdnnl-dev libhwy-dev dataset-fashion-mnist python3)
+# Their absence costs a feature, not the build: the fast CPU backend, training in several processes, the data set that
+# stands in for MNIST, CUDA.
+wanted=(libdnnl-dev libhwy-dev libopenmpi-dev dataset-fashion-mnist python3)
 case "${1:-}" in
   test | coverage)
     needed+=(libgtest-dev libgmock-dev)
@@ -16,6 +17,7 @@ case "${1:-}" in
     wanted+=(libboost-context-dev)         # for those that run CUDA kernels on the host
     wanted+=(doxygen)                      # for the test that the public headers are documented
     wanted+=(dpkg-dev file)                # for the test of the .deb
+    wanted+=(openmpi-bin)                  # for those that train in several processes
     wanted+=(shellcheck)                   # for the test of gpu_check's scripts
     ;;&
   coverage) needed+=(gcovr) ;;

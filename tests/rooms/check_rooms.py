@@ -7,6 +7,7 @@ from pathlib import Path
 # From the lowest floor up. A room is a folder, or a single header that stands above its folder.
 FLOORS = [
     ["engine/core"],
+    ["engine/parallel"],
     ["engine/model", "engine/data"],
     ["kernels"],
     ["engine/backend"],
@@ -23,6 +24,7 @@ PUBLIC = {
         "snapshot"],
     "engine/model": ["builtin", "fold", "layers", "model", "model_file", "state"],
     "engine/data": ["augmentation", "catalog", "dataset", "fetch"],
+    "engine/parallel": ["process_group"],
     "engine/backend": ["device"],
     "engine/train": ["batch_trainer", "evaluation", "inference", "profile", "trainer"],
     "engine/io": ["checkpoint"],
