@@ -12,6 +12,9 @@ set(CONVOY_HAS_CUDA_BACKEND OFF)
 
 find_package(CUDAToolkit 13 QUIET)
 find_package(CUDNN ${CONVOY_OLDEST_CUDNN} QUIET)
+# NCCL's header alone: the library is loaded when several processes train.
+find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+mark_as_advanced(NCCL_INCLUDE_DIR)
 find_package(Python3 QUIET COMPONENTS Interpreter)  # reads what ptxas says of every kernel
 if(NOT CONVOY_CUDA)
   set(CONVOY_CUDA_MISSING "CONVOY_CUDA is off")

@@ -18,11 +18,13 @@ struct Augmentation {
   bool flip = false;
 };
 
-/// The draw of `row` of the batch at `step`: one Philox block with the counter (row, 0, step, stream). Word 0
-/// gives dy and word 1 dx: floor(word (2 max_shift + 1) / 2^32) - max_shift; the top bit of word 2 flips.
+/// The draw of `row` of the batch at `step`: one Philox block with the counter (random.first + row, 0, step,
+/// stream). Word 0 gives dy and word 1 dx: floor(word (2 max_shift + 1) / 2^32) - max_shift; the top bit of
+/// word 2 flips.
 HOST_DEVICE inline Augmentation augmentation_at(RandomStream random, std::uint32_t step, std::uint32_t row,
                                                 const AugmentationOptions& options) {
-  const Philox4 draw = philox(random.seed, {{row, 0, step, random.stream}});
+  const auto place = static_cast<std::uint32_t>(random.first + row);
+  const Philox4 draw = philox(random.seed, {{place, 0, step, random.stream}});
   const auto range = 2ull * static_cast<std::uint32_t>(options.max_shift) + 1;
   return {static_cast<std::int32_t>(draw.word[0] * range >> 32) - options.max_shift,
           static_cast<std::int32_t>(draw.word[1] * range >> 32) - options.max_shift,

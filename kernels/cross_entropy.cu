@@ -73,7 +73,7 @@ __device__ void cross_entropy_row(const CrossEntropyBatch& batch, std::int64_t r
   const std::int32_t label = batch.labels[row];
   if (batch.dlogits) {
     T* dlogits = static_cast<T*>(batch.dlogits) + row * classes;
-    const float scale = 1.0f / static_cast<float>(batch.rows);
+    const float scale = 1.0f / static_cast<float>(batch.mean_over);
     const float inverse_sum = 1.0f / sum;
     for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
       const float probability = std::exp(to_float(logits[c]) - maximum.value) * inverse_sum;
@@ -100,7 +100,7 @@ __device__ void add_to_metrics(const CrossEntropyBatch& batch) {
   correct = block_reduce(correct, 0, Sum());
   if (threadIdx.x == 0) {
     batch.metrics->loss_sum += loss;
-    batch.metrics->last_loss = loss / static_cast<double>(batch.rows);
+    batch.metrics->last_loss = loss / static_cast<double>(batch.mean_over);
     batch.metrics->correct += correct;
     batch.metrics->samples += batch.rows;
   }
@@ -113,8 +113,10 @@ __global__ void __launch_bounds__(kRowThreads) cross_entropy_kernel(CrossEntropy
   if (is_last_block(&batch.metrics->arrived, gridDim.x)) add_to_metrics(batch);
 }
 
-void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream) {
-  if (batch.rows == 0) return;
+void cross_entropy(const CrossEntropyBatch& asked, cudaStream_t stream) {
+  if (asked.rows == 0) return;
+  CrossEntropyBatch batch = asked;
+  if (batch.mean_over == 0) batch.mean_over = batch.rows;
   with_dtype(batch.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (batch.classes <= kMaxWarpClasses) {

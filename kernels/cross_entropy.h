@@ -25,11 +25,12 @@ struct CrossEntropyBatch {
   RowResult* results = nullptr;          // [rows], scratch
   std::int64_t rows = 0;
   std::int64_t classes = 0;
+  std::int64_t mean_over = 0;  // what the mean loss and its gradient divide by: rows, or a group's; 0: rows
   LossMetrics* metrics = nullptr;
 };
 
-/// Enqueues the mean loss of the batch, its gradient (softmax - onehot) / rows, and what they add to
-/// `metrics`. An empty batch enqueues nothing. Deterministic: the rows' losses are summed by one block, in
+/// Enqueues the batch's part of the mean loss, its gradient (softmax - onehot) / mean_over, and what they add
+/// to `metrics`. An empty batch enqueues nothing. Deterministic: the rows' losses are summed by one block, in
 /// one order. Throws CudaError.
 void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream);
 

@@ -12,7 +12,7 @@ namespace convoy::kernels {
 /// In device memory; the host copies it out when a value is printed. All zero at the beginning.
 struct LossMetrics {
   double loss_sum;   // over samples
-  double last_loss;  // mean over the last batch
+  double last_loss;  // of the last batch, over what its mean divides by
   std::int64_t correct;
   std::int64_t samples;
   unsigned arrived;  // blocks of the running launch; 0 between launches

@@ -4,9 +4,10 @@
 
 #include <cmath>
 
+#include "apps/convoy/failure.h"
+#include "apps/convoy/group_run.h"
 #include "apps/convoy/interrupt.h"
 #include "convoy/error.h"
-#include "convoy/state.h"
 
 namespace convoy {
 namespace {
@@ -17,11 +18,12 @@ class Diverged : public Error {
   using Error::Error;
 };
 
-void stop_if_interrupted(const Progress& at) {
-  if (!InterruptGuard::interrupted()) return;
+void stop_if_interrupted(Trainer& trainer, Communicator& group, const Progress& at) {
+  if (!any_interrupted(group)) return;
+  trainer.metrics();  // while all processes are here, of whom one saves
   throw Interrupted(fmt::format("{} in epoch {} of {} after step {} of {}", InterruptGuard::in_words(),
                                 at.epoch, at.epochs, at.step, at.steps),
-                    InterruptGuard::signal());
+                    signal_of_group());
 }
 
 /// Throws unless the loss, of a step or of an epoch's mean, is finite.
@@ -32,12 +34,15 @@ void stop_if_diverged(const Progress& at, double loss, const std::string& advice
                              at.steps, advice));
 }
 
+/// What rank 0 has found: its state is the model's.
+bool any_not_finite(Communicator& group, bool found) { return sum_of(group, found ? 1.0 : 0.0) > 0.0; }
+
 FitResult fit(const GuardedFit& what, TrainObserver observer) {
-  auto& [trainer, dataset, report, keeper, validation, folder, advice] = what;
+  auto& [trainer, dataset, report, keeper, validation, folder, advice, group] = what;
   FitResult result;
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
-    stop_if_interrupted(progress);
+    stop_if_interrupted(trainer, group, progress);
   };
   observer.step = [&](const StepReport& step) {
     report.step(step);
@@ -49,17 +54,15 @@ FitResult fit(const GuardedFit& what, TrainObserver observer) {
     report.epoch(result.last = epoch);
     stop_if_diverged(epoch, epoch.loss, advice);
     if (validation) report.validated(epoch, validation->after_epoch(epoch.epoch));
-    stop_if_interrupted(epoch);
+    stop_if_interrupted(trainer, group, epoch);
     keeper.after_epoch(epoch);
   };
   observer.save = [&](const Progress&) { keeper.after_steps(); };
   trainer.fit(dataset, observer);
-  stop_if_interrupted(result.last);
+  stop_if_interrupted(trainer, group, result.last);
   result.state = trainer.state();
-  try {
-    check_finite(result.state, "the trained state");
-  } catch (const Error& error) {  // of the last steps, whose loss nobody saw
-    throw Diverged(fmt::format("training diverged: {}; {}", error.what(), advice));
+  if (any_not_finite(group, !is_finite(result.state))) {  // the last steps, whose loss nobody saw
+    throw Diverged(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
   }
   return result;
 }
@@ -78,15 +81,45 @@ FitResult guarded_fit(const GuardedFit& what, TrainObserver observer) {
     return fit(what, std::move(observer));
   } catch (const Interrupted& interrupted) {
     const auto file = what.keeper.save_now();
+    what.group.barrier();
     throw Interrupted(fmt::format("{}; its state is {}: go on with --resume {}", interrupted.what(),
                                   file.string(), what.folder.string()),
                       interrupted.signal());
   } catch (const Diverged& error) {
-    throw Error(fmt::format("{}; {}", error.what(), of_last_finite(what)));
+    const std::string kept = of_last_finite(what);
+    what.group.barrier();
+    throw CommonError(fmt::format("{}; {}", error.what(), kept));
   } catch (const UsageError&) {
     throw;  // before the first step
   } catch (const Error& error) {
     throw Error(fmt::format("{}; {}", error.what(), of_last_finite(what)), error.remedy());
+  }
+}
+
+void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, Communicator& group) {
+  Progress last;
+  TrainObserver observer;
+  observer.prepared = [&] {
+    if (validation) validation->prepare();
+  };
+  observer.first_step = [] {};  // all wait there for their devices, as rank 0 does
+  observer.progress = [&](const Progress& progress) { stop_if_interrupted(trainer, group, progress); };
+  observer.step = [](const StepReport& step) { stop_if_diverged(step, step.loss, ""); };
+  observer.epoch = [&](const EpochReport& epoch) {
+    stop_if_diverged(last = epoch, epoch.loss, "");
+    if (validation) validation->after_epoch(epoch.epoch);
+    stop_if_interrupted(trainer, group, epoch);
+  };
+  try {
+    trainer.fit(dataset, observer);
+    stop_if_interrupted(trainer, group, last);
+    if (any_not_finite(group, false)) throw Diverged("training diverged");
+  } catch (const Interrupted&) {
+    group.barrier();  // rank 0 saves
+    throw;
+  } catch (const Diverged& error) {
+    group.barrier();
+    throw CommonError(error.what());
   }
 }
 

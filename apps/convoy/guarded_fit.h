@@ -7,6 +7,7 @@
 #include "apps/convoy/train_report.h"
 #include "apps/convoy/validation.h"
 #include "convoy/dataset.h"
+#include "engine/parallel/communicator.h"
 
 namespace convoy {
 
@@ -19,6 +20,7 @@ struct GuardedFit {
   Validation* validation;        // null: no images are held out
   std::filesystem::path folder;  // to go on with
   std::string advice;            // what to try against divergence
+  Communicator& group;
 };
 
 struct FitResult {
@@ -29,7 +31,12 @@ struct FitResult {
 /// Trains, and returns the last epoch's report and the trained state. `observer` has the functions that are
 /// called once. An InterruptGuard must live. Throws Interrupted after a signal; Error at the first line whose
 /// loss is not finite, if the trained state is not, and if the device fails. In each case the keeper saves
-/// what was reached, and the message says where.
+/// what was reached, and the message says where. In a group this is rank 0's part: a signal to any process
+/// stops all at the same step, and all end when the state is saved.
 FitResult guarded_fit(const GuardedFit& what, TrainObserver observer);
+
+/// The other ranks' part, which report and write nothing. Throws Interrupted or CommonError where rank 0's
+/// does.
+void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, Communicator& group);
 
 }  // namespace convoy

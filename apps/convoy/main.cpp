@@ -8,26 +8,16 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <new>
 #include <string>
 
 #include "apps/convoy/commands.h"
+#include "apps/convoy/failure.h"
 #include "apps/convoy/flags.h"
-#include "apps/convoy/interrupt.h"
-#include "apps/convoy/remedy.h"
-#include "apps/convoy/terminal.h"
 #include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
 
 namespace convoy {
 namespace {
-
-enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
-
-int fail(int code, std::string message) {
-  say_error(std::move(message));
-  return code;
-}
 
 int run(int argc, char** argv) {
   CLI::App program("Convoy trains ConvNets.", "convoy");
@@ -80,16 +70,8 @@ int run_reporting(int argc, char** argv) {
       return fail(kFailed, "standard output cannot be written");
     }
     return code;
-  } catch (const Interrupted& interrupted) {
-    return fail(interrupted.exit_code(), interrupted.what());
-  } catch (const UsageError& error) {
-    return fail(kUsage, with_remedy(error));
-  } catch (const std::bad_alloc&) {
-    return fail(kFailed, "out of memory: try a smaller --batch-size, a smaller model or fewer images");
-  } catch (const Error& error) {
-    return fail(kFailed, with_remedy(error));
-  } catch (const std::exception& error) {
-    return fail(kFailed, error.what());
+  } catch (...) {
+    return report_failure();
   }
 }
 

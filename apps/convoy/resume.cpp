@@ -63,20 +63,27 @@ void check_resumed(const Resumed& resumed, const Json& record, const TrainData& 
                     "folder of the right ones with --data, or go on with --allow-changes",
                     data.location.folder.string(), folder));
   }
-  const auto of = [](const Json& from) {
-    return from.value("device", "") + ": " + from.value("device_description", "");
+  const auto where = [](const Json& from) {
+    const auto processes = from.value("processes", std::int64_t{1});
+    return fmt::format("{} process{} on {}", processes, processes == 1 ? "" : "es",
+                       from.value("device_description", ""));
   };
-  if (of(resumed.record) != of(record)) {
+  if (where(resumed.record) != where(record)) {
     say_note(
-        fmt::format("{} was begun on another device ({}; now {}): its bits may differ from those of an "
+        fmt::format("{} was begun by {}, and goes on by {}: its bits may differ from those of an "
                     "undisturbed training",
-                    folder, of(resumed.record), of(record)));
+                    folder, where(resumed.record), where(record)));
   }
 }
 
-TrainingSnapshot snapshot_for(const Resumed& resumed, const Json& record) {
+TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t epochs, std::int64_t processes) {
   TrainingSnapshot snapshot = resumed.state->training.snapshot;
-  if (resumed.record.value("epochs", Json()) != record["epochs"]) {
+  const bool same_batches = resumed.record.value("processes", std::int64_t{1}) == processes;
+  if (!same_batches) {
+    snapshot.position.step = 0;
+    snapshot.metrics = {};
+  }
+  if (!same_batches || resumed.record.value("epochs", std::int64_t{0}) != epochs) {
     snapshot.average_count = 0;
     snapshot.average.clear();
   }

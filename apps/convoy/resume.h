@@ -35,7 +35,7 @@ Resumed read_resumed(CLI::App& command, const std::filesystem::path& folder, boo
 void check_resumed(const Resumed& resumed, const Json& record, const TrainData& data, bool changes_allowed);
 
 /// The state to restore. The average of weights is left out if the training has another length now: it is
-/// taken from the end.
-TrainingSnapshot snapshot_for(const Resumed& resumed, const Json& record);
+/// taken from the end. Another number of processes cuts an epoch into other batches: its epoch begins anew.
+TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t epochs, std::int64_t processes);
 
 }  // namespace convoy

@@ -40,8 +40,9 @@ void override_normalization(Normalization& normalization, const ImageFlags& flag
 
 }  // namespace
 
-BackendChoice make_backend(const DeviceFlags& flags) {
+BackendChoice make_backend(const DeviceFlags& flags, std::shared_ptr<Communicator> group) {
   DeviceOptions options = flags.options;
+  options.group = std::move(group);
   options.say = [told = std::make_shared<std::set<std::string>>()](const std::string& line, Remedy remedy) {
     if (told->insert(line).second) say_note(line + in_flags(remedy));
   };

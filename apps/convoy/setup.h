@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "apps/convoy/flags.h"
@@ -15,7 +16,7 @@ namespace convoy {
 /// The backend of the device that the flags name. Its notes go to standard error, each once. Throws
 /// UsageError for an unknown name, or for CUDA flags with another backend. Throws Error if the device cannot
 /// be used.
-BackendChoice make_backend(const DeviceFlags& flags);
+BackendChoice make_backend(const DeviceFlags& flags, std::shared_ptr<Communicator> group = nullptr);
 
 /// With --verbose: the table of plans, on standard error. To be called behind Backend::prepare.
 void report_plans(const DeviceFlags& flags, const Backend& backend);

@@ -13,13 +13,6 @@
 namespace convoy {
 namespace {
 
-bool is_finite(const StateDict& state) {
-  return std::ranges::all_of(state, [](const auto& entry) {
-    return std::ranges::all_of(entry.second.values,
-                               [](double value) { return std::isfinite(static_cast<float>(value)); });
-  });
-}
-
 bool is_finite(const TrainingSnapshot& snapshot) {
   return is_finite(snapshot.model) && is_finite(snapshot.optimizer) && is_finite(snapshot.average) &&
          std::isfinite(snapshot.metrics.loss_sum);
@@ -154,6 +147,13 @@ void StateKeeper::tell_failure() {
     say_note(fmt::format("a state of the training is not kept: {}; those before it are", failure_));
     told_ = true;
   }
+}
+
+bool is_finite(const StateDict& state) {
+  return std::ranges::all_of(state, [](const auto& entry) {
+    return std::ranges::all_of(entry.second.values,
+                               [](double value) { return std::isfinite(static_cast<float>(value)); });
+  });
 }
 
 std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options) {

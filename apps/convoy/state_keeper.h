@@ -98,6 +98,9 @@ class StateKeeper {
   std::thread thread_;
 };
 
+/// Whether every value is a finite float.
+bool is_finite(const StateDict& state);
+
 /// The bytes that a training's files may take on the disk at one time: the model, the states that stay, and
 /// one that is being written.
 std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options);

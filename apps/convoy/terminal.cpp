@@ -22,6 +22,9 @@ std::size_t terminal_columns() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUnknown;
 }
 
+std::string speaker;  // "rank 1: " of a process that is one of several
+bool muted = false;   // but for errors
+
 std::string coloured(const char* code, const std::string& text) {
   return fancy_output() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
 }
@@ -57,11 +60,20 @@ void say(const std::string& message) {
   std::fputs(line.c_str(), stderr);  // does not throw: a message that cannot be written is no failure
 }
 
-void say_note(const std::string& message) { say("note: " + message); }
+void speak_as_rank(int rank) {
+  speaker = fmt::format("rank {}: ", rank);
+  if (rank == 0) return;
+  muted = true;
+  if (std::freopen("/dev/null", "w", stdout) == nullptr) say_error("/dev/null cannot be opened");
+}
+
+void say_note(const std::string& message) {
+  if (!muted) say("note: " + message);
+}
 
 void say_error(std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  say("error: " + message);
+  say("error: " + speaker + message);
 }
 
 std::string Table::str() const {

@@ -28,6 +28,10 @@ void put(const std::string& text);
 /// that are not UTF-8 are replaced.
 void emit(const Json& object);
 
+/// For one of several processes that do the same: its errors begin with "rank RANK: ", and of all ranks but 0
+/// nothing else is heard.
+void speak_as_rank(int rank);
+
 /// Writes "convoy: MESSAGE" to standard error.
 void say(const std::string& message);
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "apps/convoy/commands.h"
+#include "apps/convoy/group_run.h"
 #include "apps/convoy/guarded_fit.h"
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/plan_table.h"
@@ -99,7 +100,7 @@ EpochReport train_and_write(const Run& run, Trainer& trainer, TrainReport& repor
   const InterruptGuard guard;
   std::optional<Validation> validation;
   if (run.data.validation) {
-    validation.emplace(trainer, *run.data.validation, run.folder, flags.keep_best);
+    validation.emplace(trainer, *run.data.validation, flags.keep_best ? &run.folder : nullptr);
     if (run.resumed) validation->restore(run.resumed->notes.value("best", Json()));
   }
   // The data may be large: while this is computed, plans are made.
@@ -120,15 +121,17 @@ EpochReport train_and_write(const Run& run, Trainer& trainer, TrainReport& repor
   };
   const std::string advice = fmt::format("try a smaller --lr than {}, or find the layer with --check-finite",
                                          flags.optimizer.learning_rate);
-  const FitResult result = guarded_fit({trainer, run.data.pair.train, report, keeper,
-                                        validation ? &*validation : nullptr, run.folder.path(), advice},
-                                       std::move(observer));
+  Communicator& group = run.device.backend->group();
+  const FitResult result =
+      guarded_fit({trainer, run.data.pair.train, report, keeper, validation ? &*validation : nullptr,
+                   run.folder.path(), advice, group},
+                  std::move(observer));
   run.folder.write_checkpoint("model.ckpt", result.state);  // first, so that nothing behind can lose it
   keeper.finish();
-  if (InterruptGuard::interrupted()) {
+  if (any_interrupted(group)) {
     throw Interrupted(fmt::format("{} after the training; its model is {}, which was not tested",
                                   InterruptGuard::in_words(), checkpoint_of(run.folder.path()).string()),
-                      InterruptGuard::signal());
+                      signal_of_group());
   }
   return result.last;
 }
@@ -152,27 +155,54 @@ Model model_of(const TrainFlags& flags, const TrainData& data, const std::option
   return model;
 }
 
-int run_train(CLI::App& command, TrainFlags& flags) {
+/// Rank 0 first, which may have to download: processes of one machine share the folder.
+TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>& earlier,
+                       Communicator& group) {
+  if (!group.leads()) group.barrier();
+  TrainData data = load_train_data(flags, earlier);
+  if (group.leads()) group.barrier();
+  return data;
+}
+
+/// Lets the trainer go on where the training stopped.
+void go_on(Trainer& trainer, const std::optional<Resumed>& resumed, std::int64_t epochs,
+           Communicator& group) {
+  if (resumed && resumed->state) trainer.restore(snapshot_for(*resumed, epochs, group.size()));
+}
+
+/// What all ranks but 0 do.
+int follow(Trainer& trainer, const TrainData& data, Communicator& group) {
+  std::optional<Validation> validation;
+  if (data.validation) validation.emplace(trainer, *data.validation, nullptr);
+  const InterruptGuard guard;
+  follow_fit(trainer, data.pair.train, validation ? &*validation : nullptr, group);
+  if (any_interrupted(group)) throw Interrupted("interrupted after the training", signal_of_group());
+  trainer.evaluate(data.pair.test);
+  return 0;
+}
+
+int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const auto program_start = std::chrono::steady_clock::now();
-  std::optional<RunFolder> folder;
+  std::optional<RunFolder> folder;  // rank 0's
   std::optional<Resumed> resumed;
   if (!flags.resume.empty()) {
     require_training(flags.resume);
-    folder.emplace(flags.resume);
+    if (launched->leads()) folder.emplace(flags.resume);
     resumed = read_resumed(command, flags.resume, flags.allow_changes);
     if (is_finished(*resumed, flags.allow_changes)) return 0;
   }
   flags.options.optimizer = optimizer_options(flags.optimizer);
   if (flags.keep_best && flags.validation == 0) throw UsageError("--keep-best needs --validation N");
-  if (flags.summary) {
-    const Model model = resolve_model(flags.model, image_format(flags.data.dataset));
-    fmt::print("{}", summary(model, flags.options.batch_size));
-    return 0;
-  }
-  const BackendChoice device = make_backend(flags.device);
+  const BackendChoice device = make_backend(flags.device, launched);
+  Communicator& group = device.backend->group();
   const TrainData data =
-      load_train_data(flags, resumed ? resumed->model.preparation : earlier_preparation(flags));
+      load_in_turn(flags, resumed ? resumed->model.preparation : earlier_preparation(flags), group);
   const Model model = model_of(flags, data, resumed);
+  if (!group.leads()) {
+    Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
+    go_on(trainer, resumed, flags.options.epochs, group);
+    return follow(trainer, data, group);
+  }
   Json record = describe(flags, given_flags(command), data, model, device);
   if (resumed) {
     check_resumed(*resumed, record, data, flags.allow_changes);
@@ -183,7 +213,7 @@ int run_train(CLI::App& command, TrainFlags& flags) {
   }
   folder->require_space(bytes_of_run(model, flags.save));
   Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
-  if (resumed && resumed->state) trainer.restore(snapshot_for(*resumed, record));
+  go_on(trainer, resumed, flags.options.epochs, group);
 
   RunLog log;
   const auto report = make_logged_report(flags.json ? make_json_report() : make_text_report(), log);
@@ -207,6 +237,16 @@ int run_train(CLI::App& command, TrainFlags& flags) {
   folder->finish();
   report->done(results);
   return 0;
+}
+
+int run_train(CLI::App& command, TrainFlags& flags) {
+  if (flags.summary) {
+    const Model model = resolve_model(flags.model, image_format(flags.data.dataset));
+    fmt::print("{}", summary(model, flags.options.batch_size));
+    return 0;
+  }
+  return run_in_group(
+      [&](const std::shared_ptr<Communicator>& group) { return train_in(command, flags, group); });
 }
 
 }  // namespace

@@ -133,7 +133,8 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--epochs", options.epochs, "Passes over the training images")
       ->check(at_least(1))
       ->capture_default_str();
-  command.add_option("--batch-size", options.batch_size, "Images a step")
+  command
+      .add_option("--batch-size", options.batch_size, "Images a step; of each process, where several train")
       ->check(at_least(1))
       ->capture_default_str();
   add_optimizer_flags(command, flags.optimizer);

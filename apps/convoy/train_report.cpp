@@ -22,6 +22,10 @@ class TextReport : public TrainReport {
                     text("data_found")));
     put(fmt::format("model   {}, {} parameters\n", text("model"), record["parameters"].get<std::int64_t>()));
     put(fmt::format("device  {} ({})\n", text("device_description"), text("device_reason")));
+    if (const auto processes = record["processes"].get<std::int64_t>(); processes > 1) {
+      put(fmt::format("group   {} processes ({}), {} images a step\n", processes, text("group"),
+                      processes * record["batch_size"].get<std::int64_t>()));
+    }
     std::fflush(stdout);
   }
 

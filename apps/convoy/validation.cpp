@@ -4,15 +4,15 @@
 
 namespace convoy {
 
-Validation::Validation(Trainer& trainer, const Dataset& held_out, const RunFolder& folder, bool keep_best)
-    : trainer_(trainer), held_out_(held_out), folder_(folder), keep_best_(keep_best) {}
+Validation::Validation(Trainer& trainer, const Dataset& held_out, const RunFolder* folder)
+    : trainer_(trainer), held_out_(held_out), folder_(folder) {}
 
 void Validation::prepare() { evaluator_ = trainer_.evaluator(held_out_); }
 
 Evaluation Validation::after_epoch(std::int64_t epoch) {
   const Evaluation evaluation = evaluator_->evaluate();
   if (!best_ || evaluation.accuracy > best_->accuracy) {
-    if (keep_best_) folder_.write_checkpoint("best.ckpt", trainer_.state());
+    if (folder_) folder_->write_checkpoint("best.ckpt", trainer_.state());
     best_ = {epoch, evaluation.accuracy};
   }
   return evaluation;

@@ -12,14 +12,14 @@ namespace convoy {
 
 class Validation {
  public:
-  /// With `keep_best`, best.ckpt is the model after the epoch with the best accuracy so far. All must outlive
-  /// this.
-  Validation(Trainer& trainer, const Dataset& held_out, const RunFolder& folder, bool keep_best);
+  /// With a folder, its best.ckpt is the model after the epoch with the best accuracy so far; null: nothing
+  /// is written. All must outlive this.
+  Validation(Trainer& trainer, const Dataset& held_out, const RunFolder* folder);
 
   /// Before the first step: compiles and uploads.
   void prepare();
 
-  /// Evaluates, and writes best.ckpt if it is the best. Throws Error.
+  /// Evaluates, in a group together, and writes best.ckpt if it is the best. Throws Error.
   Evaluation after_epoch(std::int64_t epoch);
 
   /// What to go on with: {"epoch": 3, "accuracy": 0.991}; null before the first epoch.
@@ -35,8 +35,7 @@ class Validation {
 
   Trainer& trainer_;
   const Dataset& held_out_;
-  const RunFolder& folder_;
-  bool keep_best_;
+  const RunFolder* folder_;
   std::unique_ptr<Evaluator> evaluator_;
   std::optional<Best> best_;
 };

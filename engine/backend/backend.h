@@ -20,6 +20,7 @@
 #include "convoy/shape.h"
 #include "engine/backend/step_state.h"
 #include "engine/core/philox.h"
+#include "engine/parallel/communicator.h"
 
 namespace convoy {
 
@@ -126,6 +127,18 @@ class FiniteCheck {
   virtual void reset() = 0;
 };
 
+/// Adds up the gradients of a group of processes, in place. Every process must start the same parameters in
+/// the same order.
+class GradientSum {
+ public:
+  virtual ~GradientSum() = default;
+  /// Begins to sum the gradients of the arena's parameters `first` to `last` (not included), behind the work
+  /// so far. It may go on while later work is done that does not touch them.
+  virtual void start(std::size_t first, std::size_t last) = 0;
+  /// What comes behind this finds the sums.
+  virtual void finish() = 0;
+};
+
 /// A point in the device's work, on the device's own clock.
 class TimeMark {
  public:
@@ -187,6 +200,9 @@ class Backend {
   /// The spacing of the numbers in which it computes: 2^-23 for fp32, 2^-52 for double.
   virtual double epsilon() const = 0;
 
+  /// The processes that train together; of one, if this trains alone.
+  virtual Communicator& group() const = 0;
+
   // Memory. `read` and `write` take elements in row-major order of the logical shape, and synchronise.
   /// Of float32 or int32. (`reference-double` stores every real number as double.) Throws UsageError for
   /// other types.
@@ -214,7 +230,10 @@ class Backend {
   // The rest of a training step.
   /// Mean softmax cross-entropy of logits [N, classes] against int32 labels [N].
   /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
-  virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) = 0;
+  /// Where the rows are a part of a batch that processes share, `mean_over` is the number of the whole
+  /// batch's, by which gradient and last loss are divided instead of by N: their sums are the whole's.
+  virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                          std::int64_t mean_over = 0) = 0;
   virtual std::unique_ptr<Metrics> make_metrics() = 0;
   /// Counts from 0. Only an optimizer needs a rule: step_rule() of its options. Throws UsageError for a
   /// schedule that cannot be.
@@ -228,6 +247,9 @@ class Backend {
   /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                     const OptimizerOptions& options) = 0;
+  /// Of a process without samples, `contributes` is false: its gradients count as 0.
+  virtual std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters,
+                                                         bool contributes = true) = 0;
   virtual std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) = 0;
   /// Allocates the room for its copies. Throws UsageError for what another backend made.
   virtual std::unique_ptr<Stager> make_stager(StagerSources sources) = 0;

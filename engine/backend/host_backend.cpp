@@ -22,8 +22,8 @@ void HostStager::stage() {
   for (const TensorPtr& tensor : sources_.tensors) staged_.tensors.push_back(backend_.read(*tensor));
 }
 
-void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples) {
-  reading_.last_loss = loss_sum / static_cast<double>(samples);
+void HostMetrics::count(double loss_sum, std::int64_t correct, std::int64_t samples, std::int64_t mean_over) {
+  reading_.last_loss = loss_sum / static_cast<double>(mean_over);
   reading_.loss_sum += loss_sum;
   reading_.correct += correct;
   reading_.samples += samples;

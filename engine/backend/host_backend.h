@@ -2,6 +2,7 @@
 // with its cursor, and how a step is run and watched.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,8 @@ class HostMetrics final : public Metrics {
   void write(const MetricsReading& reading) override { reading_ = reading; }
 
   /// Counts one batch of `samples` whose losses add up to `loss_sum`.
-  void count(double loss_sum, std::int64_t correct, std::int64_t samples);
+  /// The last loss is the sum over `mean_over`.
+  void count(double loss_sum, std::int64_t correct, std::int64_t samples, std::int64_t mean_over);
 
  private:
   MetricsReading reading_;
@@ -114,6 +116,10 @@ OperationPtr counted(OperationPtr batch, StepCounter* counter);
 /// A backend whose work is done when a call returns. Layers, memory and optimizers are for its heirs.
 class HostBackend : public Backend {
  public:
+  explicit HostBackend(std::shared_ptr<Communicator> group) : group_(group_or_alone(std::move(group))) {}
+
+  Communicator& group() const final { return *group_; }
+
   TensorPtr make_activation(const Shape& shape) override { return make_tensor(shape, DType::float32); }
 
   std::unique_ptr<Metrics> make_metrics() final { return std::make_unique<HostMetrics>(); }
@@ -139,6 +145,34 @@ class HostBackend : public Backend {
   }
   MemoryUse memory() const final { return {}; }
   std::vector<PlanRow> plans() const final { return {}; }
+
+ private:
+  std::shared_ptr<Communicator> group_;
+};
+
+/// Gradients that lie in the host's memory. They are summed at once: MPI makes progress only while it is
+/// called, so nothing would be gained by waiting for it later.
+template <typename T>
+class HostGradientSum final : public GradientSum {
+ public:
+  /// `parts` are the gradients of each parameter, one behind another in one memory with what may lie between
+  /// them. Not contributing, they are cleared first.
+  HostGradientSum(Communicator& group, std::vector<std::span<T>> parts, bool contributes)
+      : group_(group), parts_(std::move(parts)), contributes_(contributes) {}
+
+  void start(std::size_t first, std::size_t last) override {
+    if (first >= last) return;
+    T* const begin = parts_[first].data();
+    const std::span<T> all(begin, parts_[last - 1].data() + parts_[last - 1].size());
+    if (!contributes_) std::fill(all.begin(), all.end(), T{0});
+    group_.sum(all);
+  }
+  void finish() override {}
+
+ private:
+  Communicator& group_;
+  std::vector<std::span<T>> parts_;
+  bool contributes_;
 };
 
 }  // namespace convoy

@@ -35,6 +35,10 @@ std::vector<BackendStatus> backend_statuses() {
 }
 
 BackendChoice make_backend(const std::string& name, const DeviceOptions& options) {
+  if (options.group && options.group->size() > 1 && (name == "auto" || name == "cuda")) {
+    load_nccl();
+    cuda_module().take_device(options.group->place());
+  }
   if (name == "auto") {
     const std::string no_cuda = cuda_module().missing();
     if (no_cuda.empty()) return {cuda_module().make(options), "cuda, because there is a usable GPU"};

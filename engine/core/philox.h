@@ -48,10 +48,14 @@ HOST_DEVICE inline std::uint32_t word_at(const Philox4& draw, unsigned index) {
 struct RandomStream {
   std::uint64_t seed = 0;
   std::uint32_t stream = 0;
+  /// Which of the stream's numbers is the user's number 0: processes that share a batch draw what one with
+  /// the whole batch would.
+  std::uint64_t first = 0;
 };
 
 /// Number `index` of the uniform [0, 1) numbers that belong to (seed, stream, step). Used by dropout.
 HOST_DEVICE inline float uniform_at(RandomStream random, std::uint32_t step, std::uint64_t index) {
+  index += random.first;
   const std::uint64_t block = index / 4;
   const Philox4 draw = philox(random.seed, {{static_cast<std::uint32_t>(block),
                                              static_cast<std::uint32_t>(block >> 32), step, random.stream}});

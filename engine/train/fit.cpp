@@ -31,11 +31,11 @@ const LoopRanges& ranges() {
 Fit::Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps)
     : state_(state),
       options_(options),
-      count_(steps.count),
+      shares_(steps.shares),
       full_step_(steps.full),
       rest_step_(steps.rest),
-      full_steps_(count_ / options.batch_size),
-      steps_(full_steps_ + (rest_step_ ? 1 : 0)),
+      full_steps_(shares_.full_steps),
+      steps_(shares_.steps()),
       position_(state.position),
       begin_(done()),
       average_(options.settle_batches > 0 ? options.epochs * steps_ : 0) {
@@ -62,7 +62,7 @@ void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
   while (position_.epoch <= options_.epochs) {
     if (position_.step < steps_) {
       if (next_order_.empty()) next_order_ = order_of(position_.epoch);
-      resident.set_order(next_order_, position_.step * options_.batch_size);
+      resident.set_order(next_order_, position_.step * shares_.full.rows);
       next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);
@@ -71,7 +71,7 @@ void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
 }
 
 std::vector<std::uint32_t> Fit::order_of(std::int64_t epoch) const {
-  return shuffled_order(count_, options_.seed, static_cast<std::uint32_t>(epoch));
+  return shares_.order(shuffled_order(shares_.count, options_.seed, static_cast<std::uint32_t>(epoch)));
 }
 
 // What is left of the epoch. Before an observer is called everything is as a snapshot may find it.
@@ -84,21 +84,24 @@ void Fit::run_epoch(const TrainObserver& observer) {
     if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
       throw_if_not_finite();
       if (observer.step) {
-        const double loss = state_.metrics->read().last_loss;
+        const double loss = read_metrics(state_).last_loss;
         measure_speed();
         observer.step({progress(), loss});
       }
     }
     if (observer.progress) observer.progress(progress());
     // Behind the last step it is the epoch's end that is saved.
-    if (observer.save && position_.step < steps_ && save_is_due()) observer.save(progress());
+    if (position_.step < steps_ && save_is_due()) {
+      if (state_.backend.group().size() > 1) read_metrics(state_);  // all are here, one saves
+      if (observer.save) observer.save(progress());
+    }
   }
   // Before the device is waited for, which has up to a launch of steps to do.
   if (position_.epoch < options_.epochs) next_order_ = order_of(position_.epoch + 1);
   throw_if_not_finite();
   EpochReport report;
   if (observer.epoch) {
-    const MetricsReading reading = state_.metrics->read();
+    const MetricsReading reading = read_metrics(state_);
     const auto samples = static_cast<double>(reading.samples);
     measure_speed();
     report = {progress(), reading.loss_sum / samples, static_cast<double>(reading.correct) / samples};
@@ -114,7 +117,9 @@ void Fit::run_some(const TrainObserver& observer) {
   const bool first = ran() == 0;
   const bool profiled = profiles(ran() + 1);
   const std::int64_t times = steps_at_once();
-  Step& step = position_.step < full_steps_ ? full_step_ : *rest_step_;
+  const bool whole = position_.step < full_steps_;
+  Step& step = whole ? full_step_ : *rest_step_;
+  state_.idle = !whole && shares_.rest.rows == 0;
   if (profiled) {
     profile_one(step);
   } else {
@@ -173,8 +178,8 @@ void Fit::throw_if_not_finite() const {
 
 // Only where the device has just been waited for: what is launched may be far ahead of what is done.
 void Fit::measure_speed() {
-  const auto seen = [&](std::int64_t step) { return std::min(count_, step * options_.batch_size); };
-  const auto images = static_cast<double>(seen(position_.step) - seen(epoch_begin_));
+  const auto images =
+      static_cast<double>(shares_.samples_in(position_.step) - shares_.samples_in(epoch_begin_));
   images_per_second_ = images / seconds_since(epoch_start_);
 }
 

@@ -7,6 +7,7 @@
 
 #include "convoy/trainer.h"
 #include "engine/train/average_schedule.h"
+#include "engine/train/batch_share.h"
 #include "engine/train/profiler.h"
 #include "engine/train/step.h"
 
@@ -14,9 +15,9 @@ namespace convoy {
 
 /// What a training runs, and on how much.
 struct FitSteps {
-  std::int64_t count = 0;  // samples
-  Step& full;              // on a whole batch
-  Step* rest = nullptr;    // on what is left over of an epoch; null: nothing
+  EpochShares shares;
+  Step& full;            // on a whole batch
+  Step* rest = nullptr;  // on what is left over of an epoch; null: nothing
 };
 
 class Fit {
@@ -48,7 +49,7 @@ class Fit {
 
   TrainingState& state_;
   const TrainOptions& options_;
-  std::int64_t count_;
+  EpochShares shares_;
   Step& full_step_;
   Step* rest_step_;
   std::int64_t full_steps_;  // an epoch

@@ -147,7 +147,9 @@ class NetworkBuilder {
 
   Variable add(const Dropout& layer, const std::string& name, const Variable& x) {
     if (!dropout_.counter) throw Error(fmt::format("layer '{}': Dropout needs a step counter", name));
-    const RandomStream random{dropout_.seed, random_streams::kDropout + dropouts_++};
+    const Shape& shape = x.value->shape();
+    const auto elements_before = static_cast<std::uint64_t>(dropout_.first_row * (shape.count() / shape[0]));
+    const RandomStream random{dropout_.seed, random_streams::kDropout + dropouts_++, elements_before};
     return keep({name, "Dropout", backend_.make_dropout(layer, x, random, *dropout_.counter), {x}});
   }
 

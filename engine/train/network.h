@@ -43,6 +43,9 @@ class Parameters {
   /// be told of. The state must have passed check_state.
   void load(const StateDict& state, std::int64_t training_steps);
 
+  /// Gives all processes of the group rank 0's running statistics: those of the model.
+  void share_statistics();
+
  private:
   Backend& backend_;
   std::vector<TensorSpec> specs_;
@@ -65,6 +68,7 @@ struct NamedOperation {
 struct DropoutSource {
   std::uint64_t seed = 0;
   const StepCounter* counter = nullptr;  // needed only by a model with Dropout
+  std::int64_t first_row = 0;            // of the batch that the images are a part of
 };
 
 class Network {

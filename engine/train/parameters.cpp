@@ -76,6 +76,18 @@ void Parameters::load(const StateDict& state, std::int64_t training_steps) {
   }
 }
 
+void Parameters::share_statistics() {
+  Communicator& group = backend_.group();
+  if (group.size() == 1) return;
+  for (std::size_t i = 0; i < specs_.size(); ++i) {
+    const TensorRole role = specs_[i].role;
+    if (role != TensorRole::running_mean && role != TensorRole::running_var) continue;
+    std::vector<double> values = backend_.read(*variables_[i].value);
+    group.broadcast(std::as_writable_bytes(std::span(values)));
+    backend_.write(*variables_[i].value, values);
+  }
+}
+
 const Variable& Parameters::at(const std::string& name) const {
   for (std::size_t i = 0; i < specs_.size(); ++i) {
     if (specs_[i].name == name) return variables_[i];

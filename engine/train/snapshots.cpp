@@ -58,6 +58,12 @@ void check(const StateDict& values, const std::vector<NamedTensor>& tensors, con
                           tensors.size(), values.size()));
 }
 
+// Those of a group. A snapshot is taken by one process, so it must not ask the others.
+MetricsReading group_metrics(const TrainingState& state) {
+  if (state.group_metrics && state.group_metrics->first == state.position) return state.group_metrics->second;
+  throw Error("a snapshot within an epoch needs Trainer::metrics of all processes at that step");
+}
+
 void write(Backend& backend, const StateDict& values, const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& tensor : tensors) backend.write(*tensor.tensor, find(values, tensor.name)->values);
 }
@@ -79,6 +85,8 @@ std::function<TrainingSnapshot()> SnapshotTaker::begin() {
   // Given back when the last copy of the function is destroyed.
   const auto give_back = [](std::binary_semaphore* free) { free->release(); };
   std::shared_ptr<std::binary_semaphore> taken(&free_, give_back);
+  const bool of_group = state_.backend.group().size() > 1 && state_.position.step > 0;
+  const MetricsReading metrics = of_group ? group_metrics(state_) : MetricsReading{};
   stager_->stage();
   TrainingSnapshot begun{.model = {},
                          .parameters = {},
@@ -86,7 +94,7 @@ std::function<TrainingSnapshot()> SnapshotTaker::begin() {
                          .average_count = state_.average ? state_.average->count() : 0,
                          .average = {},
                          .position = state_.position,
-                         .metrics = {}};
+                         .metrics = metrics};
   return [this, taken = std::move(taken), begun = std::move(begun)] { return finish(begun); };
 }
 
@@ -109,7 +117,8 @@ TrainingSnapshot SnapshotTaker::finish(TrainingSnapshot snapshot) {
   }
   snapshot.optimizer = values_of(optimizer_tensors(state_));
   if (snapshot.average_count > 0) snapshot.average = values_of(average_tensors(state_));
-  if (snapshot.position.step > 0) snapshot.metrics = staged.metrics;
+  const bool alone = state_.backend.group().size() == 1;
+  if (alone && snapshot.position.step > 0) snapshot.metrics = staged.metrics;
   return snapshot;
 }
 
@@ -128,7 +137,7 @@ void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   state.counter->write(snapshot.counter);
   if (averaged) write(state.backend, snapshot.average, average_tensors(state));
   if (state.average) state.average->set_count(snapshot.average_count);
-  state.metrics->write(snapshot.metrics);
+  state.metrics->write(state.backend.group().leads() ? snapshot.metrics : MetricsReading{});
   state.position = snapshot.position;
 }
 

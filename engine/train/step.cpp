@@ -44,10 +44,35 @@ StepPart backward_of(const NamedOperation& named) {
   return part;
 }
 
+/// Behind the whole backward pass, if there is anybody to sum with.
+void add_gradient_sum(std::vector<StepPart>& parts, TrainingState& state, bool contributes) {
+  if (state.backend.group().size() == 1) return;
+  const std::shared_ptr<GradientSum> sum =
+      state.backend.make_gradient_sum(state.parameters.arena(), contributes);
+  std::vector<TensorPtr> gradients;
+  for (const Variable& parameter : state.parameters.arena().variables()) gradients.push_back(parameter.grad);
+  const std::size_t count = gradients.size();
+  parts.push_back({"all_reduce", "Sum", Pass::update,
+                   [sum, count] {
+                     sum->start(0, count);
+                     sum->finish();
+                   },
+                   std::move(gradients)});
+}
+
 std::string optimizer_type(const OptimizerOptions& options) {
   const auto* adam = std::get_if<AdamOptions>(&options);
   if (!adam) return "SGD";
   return adam->decoupled_weight_decay ? "AdamW" : "Adam";
+}
+
+StepPart update_part(TrainingState& state) {
+  std::vector<TensorPtr> parameters;
+  for (const Variable& parameter : state.parameters.arena().variables())
+    parameters.push_back(parameter.value);
+  return {"optimizer",           optimizer_type(state.options.optimizer),
+          Pass::update,          [&state] { state.optimizer->step(); },
+          std::move(parameters), optimizer_work(state.parameters.arena(), *state.optimizer)};
 }
 
 }  // namespace
@@ -123,14 +148,24 @@ TrainingState::TrainingState(Backend& device, const Model& model, const StateDic
   if (step.check_finite) convoy::check_finite(state, "the initial state");
 }
 
-BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed)
+MetricsReading read_metrics(TrainingState& state) {
+  MetricsReading reading = state.metrics->read();
+  if (state.idle) reading.last_loss = 0.0;  // no part of it is this process's
+  reading = sum_over(state.backend.group(), reading);
+  state.group_metrics = {state.position, reading};
+  return reading;
+}
+
+BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, const BatchShare& share,
+                           std::uint64_t seed)
     : backend_(state.backend),
-      images_(state.backend.make_activation(batch_shape(model, batch))),
-      labels_(state.backend.make_tensor({batch}, DType::int32)),
-      network_(state.backend, model, state.parameters, {images_, nullptr}, {seed, state.counter.get()}),
+      images_(state.backend.make_activation(batch_shape(model, share.rows))),
+      labels_(state.backend.make_tensor({share.rows}, DType::int32)),
+      network_(state.backend, model, state.parameters, {images_, nullptr},
+               {seed, state.counter.get(), share.first}),
       loss_{"loss",
             "CrossEntropy",
-            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics),
+            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics, share.of),
             {network_.output()}} {}
 
 StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
@@ -153,13 +188,14 @@ std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
   return std::make_unique<Step>(backend_, std::move(parts));
 }
 
-TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch)
-    : BatchNetwork(state, model, batch, state.options.seed), state_(state) {}
+TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, const BatchShare& share)
+    : BatchNetwork(state, model, share, state.options.seed), state_(state), first_row_(share.first) {}
 
 std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
-  const AugmentationSource augmentation{state_.options.augmentation,
-                                        {state_.options.seed, random_streams::kAugmentation},
-                                        state_.counter.get()};
+  const AugmentationSource augmentation{
+      state_.options.augmentation,
+      {state_.options.seed, random_streams::kAugmentation, static_cast<std::uint64_t>(first_row_)},
+      state_.counter.get()};
   std::vector<StepPart> parts;
   parts.push_back(batch_part(dataset, augmentation, Phase::training, state_.counter.get()));
   add_forward(parts, Phase::training);
@@ -169,13 +205,17 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
     parts.push_back(backward_of(*operation));
   }
-  std::vector<TensorPtr> parameters;
-  for (const Variable& parameter : state_.parameters.arena().variables())
-    parameters.push_back(parameter.value);
-  parts.push_back({"optimizer", optimizer_type(state_.options.optimizer), Pass::update,
-                   [this] { state_.optimizer->step(); }, std::move(parameters),
-                   optimizer_work(state_.parameters.arena(), *state_.optimizer)});
+  add_gradient_sum(parts, state_, /*contributes=*/true);
+  parts.push_back(update_part(state_));
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
+}
+
+std::unique_ptr<Step> idle_step(TrainingState& state) {
+  std::vector<StepPart> parts;
+  parts.push_back({"batch", "StepCounter", Pass::input, [&state] { state.counter->advance(); }, {}});
+  add_gradient_sum(parts, state, /*contributes=*/false);
+  parts.push_back(update_part(state));
+  return std::make_unique<Step>(state.backend, std::move(parts));
 }
 
 std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {

@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "convoy/profile.h"
 #include "convoy/snapshot.h"
 #include "engine/backend/backend.h"
 #include "engine/core/trace.h"
+#include "engine/train/batch_share.h"
 #include "engine/train/network.h"
 #include "engine/train/roofline.h"
 
@@ -19,7 +22,7 @@ namespace convoy {
 
 /// One part of a step.
 struct StepPart {
-  std::string name;  // of the layer, "layer1.0"; or "batch", "loss", "optimizer"
+  std::string name;  // of the layer, "layer1.0"; or "batch", "loss", "all_reduce", "optimizer"
   std::string type;  // "Conv2d", ...
   Pass pass = Pass::forward;
   std::function<void()> run;
@@ -86,15 +89,21 @@ struct TrainingState : NetworkState {
   std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
   std::unique_ptr<ParameterAverage> average;  // likewise
   TrainingPosition position;                  // Fit keeps it up to date
+  bool idle = false;                          // in the last step the others of the group had all the samples
+  /// The metrics of a group, and where they were read: what a process may keep without asking the others.
+  std::optional<std::pair<TrainingPosition, MetricsReading>> group_metrics;
 
   TrainingState(Backend& device, const Model& model, const StateDict& state, const StepOptions& step);
 };
 
+/// The metrics so far, of all processes of the group, which must all call this at the same step.
+MetricsReading read_metrics(TrainingState& state);
+
 /// A network of one batch size with its input, loss and labels, over shared parameters.
 class BatchNetwork {
  public:
-  /// `seed` is dropout's. Throws UsageError for shapes that do not fit.
-  BatchNetwork(NetworkState& state, const Model& model, std::int64_t batch, std::uint64_t seed = 0);
+  /// Of the share's rows. `seed` is dropout's. Throws UsageError for shapes that do not fit.
+  BatchNetwork(NetworkState& state, const Model& model, const BatchShare& share, std::uint64_t seed = 0);
   virtual ~BatchNetwork() = default;
   BatchNetwork(const BatchNetwork&) = delete;  // its steps know where it is
   BatchNetwork& operator=(const BatchNetwork&) = delete;
@@ -125,9 +134,10 @@ class BatchNetwork {
 /// The same with gradients.
 class TrainingNetwork final : public BatchNetwork {
  public:
-  TrainingNetwork(TrainingState& state, const Model& model, std::int64_t batch);
+  TrainingNetwork(TrainingState& state, const Model& model, const BatchShare& share);
 
-  /// A training step on the data set's next batch: batch, forward, loss, backward, update.
+  /// A training step on the data set's next batch: batch, forward, loss, backward, the sum of a group's
+  /// gradients, update.
   std::unique_ptr<Step> training_step(ResidentDataset& dataset);
 
   /// A pass of the next batch that only moves batch norm's running statistics, and the counter: nothing is
@@ -136,6 +146,10 @@ class TrainingNetwork final : public BatchNetwork {
 
  private:
   TrainingState& state_;
+  std::int64_t first_row_;  // of the whole batch
 };
+
+/// A process's training step where the others of its group have all the samples: it only updates, as they do.
+std::unique_ptr<Step> idle_step(TrainingState& state);
 
 }  // namespace convoy

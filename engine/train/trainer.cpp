@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 
@@ -41,6 +42,38 @@ bool has_batch_norm(const Model& model) {
                              [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
 }
 
+// All processes begin with the same bits, wherever each of them got its state from.
+StateDict of_rank_0(Communicator& group, StateDict state) {
+  if (group.size() == 1) return state;
+  for (auto& [name, tensor] : state) group.broadcast(std::as_writable_bytes(std::span(tensor.values)));
+  return state;
+}
+
+// Processes with other data or options than rank 0's would train something else, or wait for ever.
+void require_one_training(Communicator& group, const TrainOptions& options, const TrainingPosition& position,
+                          const Dataset& dataset) {
+  if (group.size() == 1) return;
+  const auto count = [](std::int64_t value) { return static_cast<double>(value); };
+  const std::array<double, 9> ours = {
+      count(dataset.count()),        count(options.batch_size),
+      count(options.epochs),         count(options.log_every),
+      count(options.settle_batches), count(static_cast<std::int64_t>(options.seed)),
+      count(options.save_every),     count(position.epoch),
+      count(position.step)};
+  constexpr std::array<const char*, 9> kNames = {
+      "images",          "of batch size",        "epochs",
+      "steps to a log",  "batches to settle on", "as seed",
+      "steps to a save", "as epoch to go on in", "as step to go on from"};
+  std::array<double, 9> rank_0 = ours;
+  group.broadcast(std::as_writable_bytes(std::span(rank_0)));
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    if (ours[i] == rank_0[i]) continue;
+    throw UsageError(
+        fmt::format("this process has {} {}, rank 0 has {}: start all with the same flags and data", ours[i],
+                    kNames[i], rank_0[i]));
+  }
+}
+
 }  // namespace
 
 class Trainer::Impl {
@@ -48,18 +81,19 @@ class Trainer::Impl {
   Impl(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options)
       : model_(model),
         options_(options),
-        state_(backend, model_, state,
+        state_(backend, model_, of_rank_0(backend.group(), state),
                {.optimizer = options.optimizer,
                 .schedule = options.schedule,
                 .augmentation = options.augmentation,
                 .seed = options.seed,
                 .check_finite = options.check_finite,
                 .average = options.settle_batches > 0}) {
-    network_of(options.batch_size);
+    network_of(shares_of(options.batch_size).full);
   }
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
   StateDict state() const { return state_.parameters.state(state_.counter->read()); }
+  MetricsReading metrics() { return read_metrics(state_); }
   std::function<TrainingSnapshot()> begin_snapshot() {
     if (!snapshots_) snapshots_ = std::make_unique<SnapshotTaker>(state_);
     return snapshots_->begin();
@@ -68,35 +102,50 @@ class Trainer::Impl {
 
   std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
     return make_evaluator({state_, model_, options_.batch_size,
-                           [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }},
+                           [this](std::int64_t rows) -> BatchNetwork& { return network_of_rows(rows); }},
                           dataset);
   }
 
  private:
+  EpochShares shares_of(std::int64_t samples) const {
+    return {samples, options_.batch_size, state_.backend.group().place()};
+  }
+
   // Made on first use, kept for good: a data set needs at most two sizes, the batch and the ragged rest.
-  TrainingNetwork& network_of(std::int64_t batch) {
-    auto& network = networks_[batch];
-    if (!network) network = std::make_unique<TrainingNetwork>(state_, model_, batch);
+  TrainingNetwork& network_of(const BatchShare& share) {
+    auto& network = networks_[share];
+    if (!network) network = std::make_unique<TrainingNetwork>(state_, model_, share);
     return *network;
   }
 
+  // To evaluate, whichever rows of a batch a network of that size was made for.
+  TrainingNetwork& network_of_rows(std::int64_t rows) {
+    for (const auto& [share, network] : networks_) {
+      if (share.rows == rows) return *network;
+    }
+    return network_of(rows);
+  }
+
   void settle(ResidentDataset& resident, std::int64_t count);
-  std::unique_ptr<Step> step_of_rest(ResidentDataset& resident, std::int64_t count, std::int64_t rest);
+  std::unique_ptr<Step> step_of_rest(ResidentDataset& resident, const EpochShares& shares);
 
   Model model_;
   TrainOptions options_;
   TrainingState state_;
-  std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;
+  std::map<BatchShare, std::unique_ptr<TrainingNetwork>> networks_;
   std::unique_ptr<SnapshotTaker> snapshots_;  // made on first use
   bool restored_ = false;                     // and not yet gone on from
 };
 
 void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   check_dataset_of(model_, dataset);
-  const std::int64_t batch = options_.batch_size;
-  if (batch > dataset.count()) {
-    throw UsageError(fmt::format("batch size {} is larger than the {} images of {}", batch, dataset.count(),
-                                 dataset.name));
+  Communicator& group = state_.backend.group();
+  require_one_training(group, options_, restored_ ? state_.position : TrainingPosition{}, dataset);
+  const EpochShares shares = shares_of(dataset.count());
+  if (shares.full_steps == 0) {
+    throw UsageError(fmt::format("batch size {}{} is larger than the {} images of {}", options_.batch_size,
+                                 group.size() > 1 ? fmt::format(" of {} processes", group.size()) : "",
+                                 dataset.count(), dataset.name));
   }
   TrainingPosition& position = state_.position;
   if (!restored_) {
@@ -108,14 +157,13 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
     return;
   }
 
-  const std::int64_t rest = dataset.count() % batch;
   const auto resident = state_.backend.upload(dataset);
-  const auto full_step = network_of(batch).training_step(*resident);
-  const auto rest_step = rest > 0 ? step_of_rest(*resident, dataset.count(), rest) : nullptr;
+  const auto full_step = network_of(shares.full).training_step(*resident);
+  const auto rest_step = shares.rest.of > 0 ? step_of_rest(*resident, shares) : nullptr;
   state_.backend.prepare();
   if (observer.prepared) observer.prepared();
   const FinishOnExit finish(state_.backend);
-  Fit fit(state_, options_, {dataset.count(), *full_step, rest_step.get()});
+  Fit fit(state_, options_, {shares, *full_step, rest_step.get()});
   restored_ = false;
   // A training that was finished and now goes on averages the weights of its new end.
   if (position.settled && state_.average) state_.average->set_count(0);
@@ -127,15 +175,16 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
 }
 
 // The last batch of an epoch. A batch norm may refuse one image where it takes a whole batch.
-std::unique_ptr<Step> Trainer::Impl::step_of_rest(ResidentDataset& resident, std::int64_t count,
-                                                  std::int64_t rest) {
+std::unique_ptr<Step> Trainer::Impl::step_of_rest(ResidentDataset& resident, const EpochShares& shares) {
+  const std::int64_t rest = shares.rest.rows;
+  if (rest == 0) return idle_step(state_);
   try {
-    return network_of(rest).training_step(resident);
+    return network_of(shares.rest).training_step(resident);
   } catch (const UsageError& error) {
     throw UsageError(
         fmt::format("the last batch of an epoch has {} image{}, what {} leave over in batches of {}: {}; "
                     "take another batch size, or another number of images",
-                    rest, rest == 1 ? "" : "s", count, options_.batch_size, error.what()));
+                    rest, rest == 1 ? "" : "s", shares.count, shares.full.of, error.what()));
   }
 }
 
@@ -145,11 +194,12 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
   if (position.epoch < 1 || position.step < 0) {
     throw Error(fmt::format("the snapshot is of step {} of epoch {}", position.step, position.epoch));
   }
-  const std::int64_t whole_batches = position.step * options_.batch_size;
+  const std::int64_t batch = options_.batch_size * state_.backend.group().size();
+  const std::int64_t whole_batches = position.step * batch;
   const std::int64_t samples = snapshot.metrics.samples;  // the last batch of an epoch may be smaller
-  if (samples > whole_batches || samples <= whole_batches - options_.batch_size) {
+  if (samples > whole_batches || samples <= whole_batches - batch) {
     throw Error(fmt::format("the snapshot has seen {} samples in {} steps, which were not batches of {}",
-                            samples, position.step, options_.batch_size));
+                            samples, position.step, batch));
   }
   restore_snapshot(state_, snapshot);
   restored_ = true;
@@ -157,11 +207,12 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
 
 void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
   if (state_.average && state_.average->count() > 0) state_.average->store();
-  const std::int64_t batches = std::min(options_.settle_batches, count / options_.batch_size);
+  const EpochShares shares = shares_of(count);
+  const std::int64_t batches = std::min(options_.settle_batches, shares.full_steps);
   if (batches == 0 || !has_batch_norm(model_)) return;
   const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
-  resident.set_order(shuffled_order(count, options_.seed, next_epoch));
-  const auto step = network_of(options_.batch_size).settling_step(resident);
+  resident.set_order(shares.order(shuffled_order(count, options_.seed, next_epoch)));
+  const auto step = network_of(shares.full).settling_step(resident);
   state_.backend.prepare();
   const FinishOnExit finish(state_.backend);
   const std::int64_t trained = state_.counter->read();
@@ -177,6 +228,8 @@ Trainer::Trainer(Backend& backend, const Model& model, const StateDict& state, c
 Trainer::~Trainer() = default;
 
 void Trainer::fit(const Dataset& dataset, const TrainObserver& observer) { impl_->fit(dataset, observer); }
+
+MetricsReading Trainer::metrics() const { return impl_->metrics(); }
 
 TrainingSnapshot Trainer::snapshot() const { return impl_->begin_snapshot()(); }
 

@@ -18,6 +18,8 @@ namespace convoy {
 /// or Inference, which compile a model for it.
 class Backend;
 
+class Communicator;  // convoy/process_group.h
+
 /// In which precision a device computes. The CPU has fp32 and, with instructions for it, bf16.
 enum class Precision {
   fp32,  ///< fp32 throughout, without the TF32 that cuDNN allows by default
@@ -38,7 +40,7 @@ constexpr const char* name_of(Precision precision) {
   return "fp32";
 }
 
-/// How a device works. All but the first two are CUDA's; other backends ignore them.
+/// How a device works. All but the first four are CUDA's; other backends ignore them.
 struct DeviceOptions {
   /// Of products, and of activations in memory. Empty: tf32 on a GPU that has it (sm_80 and newer), else
   /// fp32.
@@ -46,6 +48,11 @@ struct DeviceOptions {
   /// Make one operation of a batch norm with the ReLU and the max pool behind it, which keeps nothing of the
   /// size between them. Empty: on a CPU, and on a GPU where `autotune` finds it faster.
   std::optional<bool> fuse;
+  /// The processes that train together, as join_group makes it. Empty: this process trains alone.
+  std::shared_ptr<Communicator> group;
+  /// In a group, let a batch norm take its statistics over the batches of all its processes, as
+  /// torch.nn.SyncBatchNorm. Without it each process normalises by its own batch's.
+  bool sync_batch_norm = false;
   /// Take only algorithms that give the same bits in every run. As torch.use_deterministic_algorithms.
   bool deterministic = true;
   bool use_cuda_graphs = true;         ///< launch steps as CUDA graphs; false: kernel by kernel

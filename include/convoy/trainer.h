@@ -24,8 +24,8 @@ struct StepProfile;  // convoy/profile.h
 
 /// The choices of a Trainer.
 struct TrainOptions {
-  std::int64_t batch_size = 100;               ///< images in a step, at least 1
-  std::int64_t epochs = 5;                     ///< passes over the data set, at least 1
+  std::int64_t batch_size = 100;  ///< images in a step, at least 1; in a group each process has so many
+  std::int64_t epochs = 5;        ///< passes over the data set, at least 1
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
   Schedule schedule;                           ///< of the learning rate
   AugmentationOptions augmentation;            ///< of training images; evaluation takes them as they are
@@ -92,6 +92,15 @@ struct TrainObserver {
 };
 
 /// Trains a model, and evaluates it between and after. For a loop of one's own see BatchTrainer.
+///
+/// In a group (DeviceOptions::group) all processes make a Trainer with the same options and make the same
+/// calls with the same data. The meaning is that of PyTorch's DistributedDataParallel: every step sums the
+/// gradients of all processes, whose batches are together one of `batch_size` times so many images; dropout
+/// and augmentation are drawn as for that one. So without batch norm, or with DeviceOptions::sync_batch_norm,
+/// the losses are those of one process with the whole batch, within rounding. The running statistics of a
+/// batch norm are rank 0's. What is left over of an epoch is shared as evenly as it goes. Reports are those
+/// of all processes, and an evaluation is shared, too. One process that throws leaves the others waiting: end
+/// the group then (a Communicator that is destroyed without leave_group does).
 class Trainer {
  public:
   /// Compiles `model` for the options' batch size and starts from the weights in `state`, as initial_state or
@@ -108,8 +117,14 @@ class Trainer {
   /// TrainOptions::check_finite.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
 
-  /// Everything that is needed to go on with the training later. Waits for the device. Throws UsageError
-  /// while a function of begin_snapshot lives.
+  /// Loss and hits of the current epoch so far. In a group they are those of all processes, which must all
+  /// call this at the same step; so `fit` has done when it calls TrainObserver::step, epoch and save. Waits
+  /// for the device.
+  MetricsReading metrics() const;
+
+  /// Everything that is needed to go on with the training later. In a group one process can take it for all;
+  /// within an epoch, if metrics() was called at the same step, else it throws Error. Waits for the device.
+  /// Throws UsageError while a function of begin_snapshot lives.
   TrainingSnapshot snapshot() const;
 
   /// The same without waiting: enqueues a copy on the device, and returns a function that waits for that copy
@@ -132,7 +147,7 @@ class Trainer {
   /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
   std::vector<double> predict(const Dataset& dataset);
 
-  /// The model's current state dict. Waits for the device.
+  /// The model's current state dict, in a group rank 0's. Waits for the device.
   StateDict state() const;
 
  private:

@@ -63,6 +63,7 @@ class GraphCollector final : public NoLayers {
   /// The graphs that were asked for, operation by operation.
   std::vector<std::vector<OperationGraph>> take() { return std::move(operations_); }
 
+  Communicator& group() const override { return alone_; }
   std::string name() const override { return "collector"; }
   std::string description() const override { return "writes down graphs"; }
   double epsilon() const override { return 0; }
@@ -119,7 +120,9 @@ class GraphCollector final : public NoLayers {
   bool fuses(const MaxPool2d&) const override { return false; }  // what is fused has no graphs
 
   // A network asks for none of these.
-  OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&) override { return nullptr; }
+  OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&, std::int64_t) override {
+    return nullptr;
+  }
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
   std::unique_ptr<StepCounter> make_counter(const StepRule&) override { return nullptr; }
   std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
@@ -132,6 +135,7 @@ class GraphCollector final : public NoLayers {
     return nullptr;
   }
   void prepare() override {}
+  std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena&, bool) override { return nullptr; }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { return nullptr; }
   std::unique_ptr<Stager> make_stager(StagerSources) override { return nullptr; }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
@@ -159,6 +163,7 @@ class GraphCollector final : public NoLayers {
   }
 
   DType type_;
+  mutable Alone alone_;
   std::vector<std::vector<OperationGraph>> operations_;  // one entry an operation, as in the network
 };
 

@@ -20,8 +20,9 @@ double measure_bf16_peak();
 
 /// Binds each OpenMP thread to a processor of its own and bounds how long it spins, unless the environment
 /// sets any of that or the number of threads. OpenMP reads the environment when it is loaded, so this starts
-/// the program anew, once, with the same arguments; call it first in main. Where it cannot, or the build has
-/// no CPU backend, it does nothing. README.md has the measurements.
+/// the program anew, once, with the same arguments; call it first in main. Of several processes that a
+/// launcher started on this machine each gets its part of the processors, unbound. Where it cannot, or the
+/// build has no CPU backend, it does nothing. README.md has the measurements.
 void prepare_cpu_threads(char** argv);
 
 }  // namespace convoy

@@ -17,7 +17,8 @@ namespace convoy::cpu {
 class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const DeviceOptions& options = {})
-      : fuse_(options.fuse.value_or(true)),
+      : HostBackend(options.group),
+        fuse_(options.fuse.value_or(true)),
         activation_(options.precision == Precision::bf16 ? DType::bfloat16 : DType::float32) {}
 
   std::string name() const override { return "cpu"; }
@@ -38,11 +39,13 @@ class CpuBackend final : public HostBackend {
 #include "engine/backend/layer_operations.inc"
 #undef CONVOY_LAYER_OPERATION
 
-  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                  std::int64_t mean_over) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters, bool contributes) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:

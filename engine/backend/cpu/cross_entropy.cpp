@@ -24,10 +24,12 @@ std::size_t arg_max(std::span<const float> row) {
 
 class CrossEntropyOperation final : public Operation {
  public:
-  CrossEntropyOperation(Device& device, Bound logits, std::shared_ptr<CpuTensor> labels, HostMetrics& metrics)
+  CrossEntropyOperation(Device& device, Bound logits, std::shared_ptr<CpuTensor> labels, HostMetrics& metrics,
+                        std::int64_t mean_over)
       : logits_(std::move(logits)),
         labels_(std::move(labels)),
         metrics_(metrics),
+        mean_over_(mean_over > 0 ? mean_over : labels_->shape()[0]),
         classes_(static_cast<std::size_t>(cross_entropy_classes(logits_.shape(), labels_->shape()))),
         input_(Relaid::input(device, logits_.value->memory(), plain_layout(logits_.shape()))),
         probabilities_(labels_->integers().size() * classes_) {
@@ -48,14 +50,14 @@ class CrossEntropyOperation final : public Operation {
       correct += best == label;
       loss += softmax(row, row[best], probabilities_.data() + n * classes_) - double{row[label] - row[best]};
     }
-    metrics_.count(loss, correct, static_cast<std::int64_t>(labels.size()));
+    metrics_.count(loss, correct, static_cast<std::int64_t>(labels.size()), mean_over_);
   }
 
   void backward() override {
     if (!gradient_) return;
     auto* const gradient = static_cast<float*>(gradient_->memory().get_data_handle());
     const auto labels = labels_->integers();
-    const float scale = 1.0f / static_cast<float>(labels.size());
+    const float scale = 1.0f / static_cast<float>(mean_over_);
     for (std::size_t i = 0; i < probabilities_.size(); ++i) gradient[i] = probabilities_[i] * scale;
     for (std::size_t n = 0; n < labels.size(); ++n) {
       const std::size_t target = n * classes_ + static_cast<std::size_t>(labels[n]);
@@ -81,6 +83,7 @@ class CrossEntropyOperation final : public Operation {
   Bound logits_;
   std::shared_ptr<CpuTensor> labels_;
   HostMetrics& metrics_;
+  std::int64_t mean_over_;
   std::size_t classes_;
   Relaid input_;                    // the logits, row-major
   std::optional<Relaid> gradient_;  // theirs
@@ -89,10 +92,11 @@ class CrossEntropyOperation final : public Operation {
 
 }  // namespace
 
-OperationPtr CpuBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
-  return std::make_unique<CrossEntropyOperation>(device_, Bound("cross-entropy: logits", logits),
-                                                 as_integers("cross-entropy: labels", labels),
-                                                 own<HostMetrics>("cross-entropy: the metrics", metrics));
+OperationPtr CpuBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                            std::int64_t mean_over) {
+  return std::make_unique<CrossEntropyOperation>(
+      device_, Bound("cross-entropy: logits", logits), as_integers("cross-entropy: labels", labels),
+      own<HostMetrics>("cross-entropy: the metrics", metrics), mean_over);
 }
 
 }  // namespace convoy::cpu

@@ -111,6 +111,16 @@ std::unique_ptr<ParameterAverage> CpuBackend::make_average(ParameterArena& param
   return std::make_unique<Average>(own<CpuParameters>("average: the parameters", parameters));
 }
 
+std::unique_ptr<GradientSum> CpuBackend::make_gradient_sum(ParameterArena& parameters, bool contributes) {
+  auto& arena = own<CpuParameters>("the sum of gradients: the parameters", parameters);
+  if (arena.gradients().empty()) throw UsageError("the sum of gradients: the parameters were made without");
+  std::vector<std::span<float>> parts;
+  for (const Variable& variable : arena.variables()) {
+    parts.push_back(as_floats("the sum of gradients", variable.grad)->floats());
+  }
+  return std::make_unique<HostGradientSum<float>>(group(), std::move(parts), contributes);
+}
+
 std::unique_ptr<Optimizer> CpuBackend::make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                                       const OptimizerOptions& options) {
   check_optimizer(options);

@@ -20,6 +20,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/cpu/cpu.h"
+#include "engine/parallel/launch.h"
 
 namespace convoy {
 namespace cpu {
@@ -134,13 +135,29 @@ bool all_processors_are_ours() {
   return !quota || *quota >= omp_get_num_procs();
 }
 
+/// Of this machine, started together; this one, too.
+int local_processes() {
+  try {
+    return launch_of([](const char* name) { return std::getenv(name); }).place.local_size;
+  } catch (const Error&) {  // who joins the group tells of it
+    return 1;
+  }
+}
+
 }  // namespace
 
 void prepare_cpu_threads(char** argv) {
   if (std::ranges::any_of(kDecisions, [](const char* name) { return std::getenv(name) != nullptr; })) return;
+  if (const int processes = local_processes(); processes > 1) {
+    // Each its part, and no thread bound where another process's might be. A launcher that binds processes
+    // has left fewer than the machine's.
+    const long share = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN) / processes);
+    const int threads = std::min(omp_get_num_procs(), static_cast<int>(share));
+    if (setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1) != 0) return;
+  }
   // Longer than the gaps between the parallel loops of a step, far shorter than the default.
   if (setenv("GOMP_SPINCOUNT", "10000", 1) != 0) return;
-  if (all_processors_are_ours() && setenv("OMP_PROC_BIND", "true", 1) != 0) return;
+  if (local_processes() == 1 && all_processors_are_ours() && setenv("OMP_PROC_BIND", "true", 1) != 0) return;
   // By its own name, which is what ps and profilers show. Returns only if it failed; then the program goes on
   // unbound.
   std::error_code unknown;

@@ -16,6 +16,10 @@ inline constexpr int kOldestCudaArchitecture = 75;
 /// Empty if this build has CUDA and this machine a GPU that it can use, else why not and what to do.
 std::string cuda_backend_missing();
 
+/// Takes the GPU of a process of a group into use, before anything else does. Throws Error if this machine
+/// has fewer GPUs than processes; without any, the functions below say so.
+void take_cuda_device(const GroupPlace& place);
+
 /// Throws Error if there is none (with the text above), or if that GPU does not know the precision.
 std::unique_ptr<Backend> make_cuda_backend(const DeviceOptions& options);
 

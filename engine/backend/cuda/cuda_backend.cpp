@@ -57,8 +57,9 @@ std::string CudaBackend::description() const {
   major = properties.major;
   minor = properties.minor;
   const std::size_t version = cudnnGetVersion();
-  return fmt::format("{}, sm_{}{}, cuDNN {}.{}.{}, {}", properties.name, major, minor, version / 10000,
-                     version / 100 % 100, version % 100, in_words(context_.precision()));
+  const std::string group = context_.in_group() ? ", " + context_.devices().description() : "";
+  return fmt::format("{}, sm_{}{}, cuDNN {}.{}.{}, {}{}", properties.name, major, minor, version / 10000,
+                     version / 100 % 100, version % 100, in_words(context_.precision()), group);
 }
 
 // What products are rounded to: of tf32 and bf16 it is the mantissa of their factors.
@@ -82,7 +83,7 @@ std::unique_ptr<TimeMark> CudaBackend::mark() { return std::make_unique<EventMar
 
 void CudaBackend::prepare() { context_.prepare(); }
 
-void CudaBackend::synchronize() { CONVOY_CUDA(cudaStreamSynchronize(context_.stream())); }
+void CudaBackend::synchronize() { wait_for(context_.stream()); }
 
 MemoryUse CudaBackend::memory() const { return {allocated_bytes(), context_.workspace_bytes()}; }
 
@@ -110,9 +111,27 @@ std::string cuda_backend_missing() {
   }
 }
 
+void take_cuda_device(const GroupPlace& place) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();  // not sticky; cuda_backend_missing tells of it
+  // A launcher may have left each process one GPU to see.
+  if (status != cudaSuccess || count <= 1) return;
+  if (place.local_rank >= count) {
+    throw Error(fmt::format(
+        "rank {} is process {} of its machine, which has {} GPUs: start as many processes as there "
+        "are GPUs",
+        place.rank, place.local_rank + 1, count));
+  }
+  CONVOY_CUDA(cudaSetDevice(place.local_rank));
+}
+
 std::unique_ptr<Backend> make_cuda_backend(const DeviceOptions& options) {
   const std::string missing = cuda_backend_missing();
   if (!missing.empty()) throw Error(missing);
+  if (options.sync_batch_norm && options.group && options.group->size() > 1) {
+    throw UsageError("cuda: batch norm over all processes is not built for GPUs: leave sync_batch_norm out");
+  }
   return std::make_unique<cuda::CudaBackend>(options);
 }
 

@@ -18,6 +18,8 @@ class CudaBackend final : public Backend {
   explicit CudaBackend(const DeviceOptions& options) : context_(options) {}
   ~CudaBackend() override;
 
+  Communicator& group() const override { return context_.group(); }
+
   std::string name() const override { return "cuda"; }
   std::string description() const override;
   double epsilon() const override;
@@ -36,7 +38,8 @@ class CudaBackend final : public Backend {
 #include "engine/backend/layer_operations.inc"
 #undef CONVOY_LAYER_OPERATION
 
-  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                  std::int64_t mean_over) override;
   std::unique_ptr<Metrics> make_metrics() override;
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override;
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;
@@ -44,6 +47,7 @@ class CudaBackend final : public Backend {
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters, bool contributes) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
   std::unique_ptr<Stager> make_stager(StagerSources sources) override;
 

@@ -18,8 +18,9 @@ namespace convoy {
 
 /// What the module offers. It is not unloaded, so what comes from it lives as long as the process.
 struct CudaModule {
-  const char* version;       // of Convoy; another version's module is refused
-  std::string (*missing)();  // cuda_backend_missing
+  const char* version;                           // of Convoy; another version's module is refused
+  std::string (*missing)();                      // cuda_backend_missing
+  void (*take_device)(const GroupPlace& place);  // take_cuda_device
   std::unique_ptr<Backend> (*make)(const DeviceOptions& options);  // make_cuda_backend
   std::vector<Finding> (*findings)();                              // cuda_findings
   DevicePeak (*measure_peak)(std::optional<Precision> precision);  // measure_cuda_peak
@@ -39,6 +40,10 @@ struct CudaLibrary {
 /// The module, loaded by the first call with CUDA's libraries, wherever they were found. Without them its
 /// functions say what is missing. Thread-safe; does not throw.
 const CudaModule& cuda_module();
+
+/// Loads NCCL, wherever it is found, for a group of several processes; the module then takes it by its name
+/// and says what is wrong.
+void load_nccl();
 
 /// CUDA's libraries that cuda_module() looked for. Empty in a build without CUDA.
 const std::vector<CudaLibrary>& cuda_libraries();

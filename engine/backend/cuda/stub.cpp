@@ -8,6 +8,8 @@ namespace convoy {
 
 std::string cuda_backend_missing() { return "no CUDA in this build"; }
 
+void take_cuda_device(const GroupPlace&) {}
+
 std::unique_ptr<Backend> make_cuda_backend(const DeviceOptions&) { throw Error(cuda_backend_missing()); }
 
 DevicePeak measure_cuda_peak(std::optional<Precision>) { throw Error(cuda_backend_missing()); }

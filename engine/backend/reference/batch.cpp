@@ -19,8 +19,9 @@ struct Draw {
 /// What kernels/batch_math.h says in words, without its code.
 Draw draw_of(const AugmentationSource& augmentation, std::size_t row) {
   const auto step = static_cast<std::uint32_t>(augmentation.counter->read());
-  const Philox4 random = philox(augmentation.random.seed,
-                                {{static_cast<std::uint32_t>(row), 0, step, augmentation.random.stream}});
+  const Philox4 random = philox(
+      augmentation.random.seed,
+      {{static_cast<std::uint32_t>(augmentation.random.first + row), 0, step, augmentation.random.stream}});
   const std::int64_t most = augmentation.options.max_shift;
   const auto shift = [&](std::uint32_t word) {
     const std::uint64_t product = std::uint64_t{word} * static_cast<std::uint64_t>(2 * most + 1);

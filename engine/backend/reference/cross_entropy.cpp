@@ -44,11 +44,13 @@ std::size_t arg_max(std::span<const T> row) {
 template <typename T>
 class CrossEntropyOperation final : public Operation {
  public:
-  CrossEntropyOperation(Bound<T> logits, std::shared_ptr<LabelTensor> labels, HostMetrics& metrics)
+  CrossEntropyOperation(Bound<T> logits, std::shared_ptr<LabelTensor> labels, HostMetrics& metrics,
+                        std::int64_t mean_over)
       : classes_(static_cast<std::size_t>(cross_entropy_classes(logits.shape(), labels->shape()))),
         logits_(std::move(logits)),
         labels_(std::move(labels)),
         metrics_(metrics),
+        mean_over_(mean_over > 0 ? mean_over : labels_->shape()[0]),
         rows_(labels_->values().size()) {}
 
   void forward(Phase) override {
@@ -62,14 +64,14 @@ class CrossEntropyOperation final : public Operation {
       correct += arg_max(row(n)) == label;
     }
     const auto samples = static_cast<std::int64_t>(labels.size());
-    metrics_.count(loss, correct, samples);
+    metrics_.count(loss, correct, samples, mean_over_);
   }
 
   void backward() override {
     if (!logits_.wants_grad()) return;
     const auto labels = labels_->values();
     const auto gradient = logits_.grad();
-    const auto samples = static_cast<double>(labels.size());
+    const auto samples = static_cast<double>(mean_over_);
     for (std::size_t n = 0; n < labels.size(); ++n) {
       const std::size_t label = checked(labels[n]);
       for (std::size_t k = 0; k < classes_; ++k) {
@@ -91,6 +93,7 @@ class CrossEntropyOperation final : public Operation {
   Bound<T> logits_;
   std::shared_ptr<LabelTensor> labels_;
   HostMetrics& metrics_;
+  std::int64_t mean_over_;
   std::vector<Softmax> rows_;  // from forward
 };
 
@@ -98,13 +101,15 @@ class CrossEntropyOperation final : public Operation {
 
 template <typename T>
 OperationPtr ReferenceBackend<T>::make_cross_entropy(const Variable& logits, TensorPtr labels,
-                                                     Metrics& metrics) {
-  return std::make_unique<CrossEntropyOperation<T>>(Bound<T>("cross-entropy: logits", logits),
-                                                    as_labels("cross-entropy: labels", labels),
-                                                    own<HostMetrics>("cross-entropy: the metrics", metrics));
+                                                     Metrics& metrics, std::int64_t mean_over) {
+  return std::make_unique<CrossEntropyOperation<T>>(
+      Bound<T>("cross-entropy: logits", logits), as_labels("cross-entropy: labels", labels),
+      own<HostMetrics>("cross-entropy: the metrics", metrics), mean_over);
 }
 
-template OperationPtr ReferenceBackend<float>::make_cross_entropy(const Variable&, TensorPtr, Metrics&);
-template OperationPtr ReferenceBackend<double>::make_cross_entropy(const Variable&, TensorPtr, Metrics&);
+template OperationPtr ReferenceBackend<float>::make_cross_entropy(const Variable&, TensorPtr, Metrics&,
+                                                                  std::int64_t);
+template OperationPtr ReferenceBackend<double>::make_cross_entropy(const Variable&, TensorPtr, Metrics&,
+                                                                   std::int64_t);
 
 }  // namespace convoy::reference

@@ -138,6 +138,18 @@ std::unique_ptr<ParameterAverage> ReferenceBackend<T>::make_average(ParameterAre
 }
 
 template <typename T>
+std::unique_ptr<GradientSum> ReferenceBackend<T>::make_gradient_sum(ParameterArena& parameters,
+                                                                    bool contributes) {
+  auto& arena = own<Arena<T>>("the sum of gradients: the parameters", parameters);
+  if (!arena.with_gradients()) throw UsageError("the sum of gradients: the parameters were made without");
+  std::vector<std::span<T>> parts;
+  for (const Variable& variable : arena.variables()) {
+    parts.push_back(as_real<T>("the sum of gradients", variable.grad)->values());
+  }
+  return std::make_unique<HostGradientSum<T>>(group(), std::move(parts), contributes);
+}
+
+template <typename T>
 std::unique_ptr<Optimizer> ReferenceBackend<T>::make_optimizer(ParameterArena& parameters,
                                                                const StepCounter& counter,
                                                                const OptimizerOptions& options) {
@@ -152,6 +164,8 @@ std::unique_ptr<Optimizer> ReferenceBackend<T>::make_optimizer(ParameterArena& p
 
 template std::unique_ptr<ParameterAverage> ReferenceBackend<float>::make_average(ParameterArena&);
 template std::unique_ptr<ParameterAverage> ReferenceBackend<double>::make_average(ParameterArena&);
+template std::unique_ptr<GradientSum> ReferenceBackend<float>::make_gradient_sum(ParameterArena&, bool);
+template std::unique_ptr<GradientSum> ReferenceBackend<double>::make_gradient_sum(ParameterArena&, bool);
 template std::unique_ptr<Optimizer> ReferenceBackend<float>::make_optimizer(ParameterArena&,
                                                                             const StepCounter&,
                                                                             const OptimizerOptions&);

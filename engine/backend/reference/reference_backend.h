@@ -19,7 +19,8 @@ namespace convoy::reference {
 template <typename T>
 class ReferenceBackend final : public HostBackend {
  public:
-  explicit ReferenceBackend(const DeviceOptions& options = {}) : fuse_(options.fuse.value_or(false)) {}
+  explicit ReferenceBackend(const DeviceOptions& options = {})
+      : HostBackend(options.group), fuse_(options.fuse.value_or(false)) {}
 
   std::string name() const override { return kDouble ? "reference-double" : "reference"; }
   std::string description() const override;
@@ -37,11 +38,13 @@ class ReferenceBackend final : public HostBackend {
 #include "engine/backend/layer_operations.inc"
 #undef CONVOY_LAYER_OPERATION
 
-  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) override;
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                  std::int64_t mean_over) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options) override;
+  std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters, bool contributes) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
 
  private:

@@ -81,6 +81,17 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+// Says of pending work that it is not done, and has it done for the next time.
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  CUDART_WAITING_CALL();
+  StreamState* state = find_stream(stream);
+  if (!state) return remember(cudaErrorInvalidResourceHandle);
+  if (is_capturing()) return refuse_in_capture();
+  if (state->queue.empty()) return cudaSuccess;
+  drain(*state);
+  return cudaErrorNotReady;
+}
+
 cudaError_t cudaDeviceSynchronize() {
   CUDART_WAITING_CALL();
   if (is_capturing()) return refuse_in_capture();

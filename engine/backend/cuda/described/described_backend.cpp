@@ -30,6 +30,7 @@ class PlanningBackend final : public DescribedBackend {
 
   std::vector<PlanRow> take_executed() override { return std::exchange(executed_, {}); }
 
+  Communicator& group() const override { return alone_; }
   std::string name() const override { return "described"; }
   std::string description() const override { return fmt::format("{}, described", device_.name); }
   double epsilon() const override { return 0; }
@@ -66,7 +67,7 @@ class PlanningBackend final : public DescribedBackend {
   OperationPtr make_add(const Variable& a, const Variable& b) override;
   std::unique_ptr<Fork> make_fork(const Variable& x) override;
 
-  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr, Metrics&) override {
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr, Metrics&, std::int64_t) override {
     return operation({{own_kernel("cross-entropy and its gradient", logits.value->shape())}, {}}, {});
   }
   std::unique_ptr<Metrics> make_metrics() override { return std::make_unique<NoMetrics>(); }
@@ -83,6 +84,7 @@ class PlanningBackend final : public DescribedBackend {
                                             const OptimizerOptions& options) override {
     return std::make_unique<SayingOptimizer>(parameters, options, sayer());
   }
+  std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena&, bool) override { refuse("other GPUs"); }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { refuse("weights to average"); }
   std::unique_ptr<Stager> make_stager(StagerSources) override { refuse("values"); }
 
@@ -145,6 +147,7 @@ class PlanningBackend final : public DescribedBackend {
   const DescribedDevice& device_;
   DeviceOptions options_;
   PlanStore store_;
+  mutable Alone alone_;
   std::map<std::string, std::size_t> rows_;  // by signature: the store's rows, in order of request
   std::vector<std::shared_ptr<dnn::BoundGraph>> bound_;  // the store forgets what nobody holds
   std::vector<PlanRow> executed_;

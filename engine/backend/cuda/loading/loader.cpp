@@ -120,6 +120,8 @@ const Loader& loader() {
 
 std::string problem() { return loader().problem(); }
 
+void take_none(const GroupPlace&) {}
+
 std::unique_ptr<Backend> refuse(const DeviceOptions&) { throw Error(problem()); }
 
 DevicePeak refuse_peak(std::optional<Precision>) { throw Error(problem()); }
@@ -134,9 +136,16 @@ std::vector<Finding> nothing_loaded() { return {{"CUDA module", "not loaded", pr
 }  // namespace
 
 const CudaModule& cuda_module() {
-  static constexpr CudaModule absent = {CONVOY_MODULE_VERSION, problem,     refuse,
+  static constexpr CudaModule absent = {CONVOY_MODULE_VERSION, problem,     take_none,       refuse,
                                         nothing_loaded,        refuse_peak, refuse_described};
   return loader().module() != nullptr ? *loader().module() : absent;
+}
+
+void load_nccl() {
+  CudaLibrary nccl{"libnccl.so.2", "NCCL 2 (libnccl2, or pip install nvidia-nccl-cu13)"};
+  const std::string file = find_library(nccl.soname, named_library_folders(environment));
+  if (!file.empty()) return load_file(nccl, file);
+  load(nccl, library_patterns(environment));
 }
 
 const std::vector<CudaLibrary>& cuda_libraries() { return loader().libraries(); }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/backend/cuda/group/device_communicator.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
@@ -65,9 +66,18 @@ int device_architecture() {
 Context::Context(const DeviceOptions& options)
     : options_(with_precision(options)),
       stream_(make_stream()),
+      group_(group_or_alone(options.group)),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
-      plan_store_(dnn::describe_device(cudnn_.get()), options_) {}
+      plan_store_(dnn::describe_device(cudnn_.get()), options_) {
+  if (group_->size() == 1) return;
+  devices_ = join_devices(*group_);
+  watch_ = std::make_unique<WaitWatch>([this](auto waited) { devices_->check(waited); });
+  if (!group_->place().meeting.empty()) {
+    launched_ =
+        std::exchange(group_, std::make_shared<DeviceCommunicator>(group_->place(), *devices_, stream()));
+  }
+}
 
 std::shared_ptr<DeviceTensor> Context::make_tensor(const Shape& shape, DType storage) const {
   const auto bytes = static_cast<std::size_t>(shape.count()) * bytes_of(storage);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cuda/group/device_group.h"
 #include "engine/backend/cuda/runtime/memory.h"
 #include "engine/backend/cuda/runtime/plan_store.h"
 #include "engine/backend/cuda/runtime/tensor.h"
@@ -50,6 +51,12 @@ class Context {
   cudnnHandle_t cudnn() const { return cudnn_.get(); }
   cublasLtHandle_t cublas() const { return cublas_.get(); }
 
+  /// The processes that train together.
+  Communicator& group() const { return *group_; }
+  bool in_group() const { return devices_ != nullptr; }
+  /// Their GPUs; only in a group of several.
+  DeviceGroup& devices() const { return *devices_; }
+
   /// How activations are stored.
   DType activation() const { return precision() == Precision::bf16 ? DType::bfloat16 : DType::float32; }
 
@@ -84,6 +91,10 @@ class Context {
  private:
   DeviceOptions options_;  // with a precision
   Stream stream_;
+  std::shared_ptr<Communicator> launched_;  // where only the GPUs are connected: what group_ was made of
+  std::shared_ptr<Communicator> group_;
+  std::unique_ptr<DeviceGroup> devices_;  // null for a process alone
+  std::unique_ptr<WaitWatch> watch_;      // likewise
   CudnnHandle cudnn_;
   CublasHandle cublas_;
   PlanStore plan_store_;

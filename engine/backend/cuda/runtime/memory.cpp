@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <thread>
 
 #include "kernels/cuda_error.h"
 
@@ -10,6 +11,11 @@ namespace convoy::cuda {
 namespace {
 
 std::atomic<std::int64_t> allocated = 0;
+
+WaitWatch* watching = nullptr;  // the newest; the host waits on one thread
+
+constexpr std::chrono::microseconds kBetweenLooks(20);
+constexpr std::chrono::milliseconds kBetweenChecks(50);
 
 }  // namespace
 
@@ -40,14 +46,41 @@ Buffer::Buffer(std::size_t bytes) {
   CONVOY_CUDA(cudaDeviceSynchronize());  // cudaMemset may return before it is done
 }
 
+WaitWatch::WaitWatch(Check check) : check_(std::move(check)), before_(std::exchange(watching, this)) {}
+
+WaitWatch::~WaitWatch() { watching = before_; }
+
+void wait_for(cudaStream_t stream) {
+  if (watching != nullptr) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    auto next = begin + kBetweenChecks;
+    for (;;) {
+      const cudaError_t status = cudaStreamQuery(stream);
+      if (status != cudaErrorNotReady) {
+        check_cuda(status, "cudaStreamQuery");
+        break;
+      }
+      const auto now = Clock::now();
+      if (now > next) {
+        watching->check()(now - begin);
+        next = now + kBetweenChecks;
+      }
+      std::this_thread::sleep_for(kBetweenLooks);
+    }
+  }
+  CONVOY_CUDA(cudaStreamSynchronize(stream));
+  if (watching != nullptr) watching->check()({});
+}
+
 void copy_to_device(void* device, const void* host, std::size_t bytes, cudaStream_t stream) {
   CONVOY_CUDA(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream));
-  CONVOY_CUDA(cudaStreamSynchronize(stream));
+  wait_for(stream);
 }
 
 void copy_to_host(void* host, const void* device, std::size_t bytes, cudaStream_t stream) {
   CONVOY_CUDA(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream));
-  CONVOY_CUDA(cudaStreamSynchronize(stream));
+  wait_for(stream);
 }
 
 }  // namespace convoy::cuda

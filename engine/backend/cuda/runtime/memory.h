@@ -3,8 +3,10 @@
 
 #include <cuda_runtime_api.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 #include "engine/core/owner.h"
@@ -49,6 +51,26 @@ class Buffer {
  private:
   Owner<void*, cudaFree> memory_;
   CountedBytes bytes_;
+};
+
+/// Returns when `stream` has done what it was given. Throws CudaError, and what a WaitWatch throws.
+void wait_for(cudaStream_t stream);
+
+/// While it lives, `check` is called with the time that has passed while the host waits for the device, and
+/// when it has waited. For work that may wait for somebody who does not come.
+class WaitWatch {
+ public:
+  using Check = std::function<void(std::chrono::steady_clock::duration waited)>;
+  explicit WaitWatch(Check check);
+  ~WaitWatch();
+  WaitWatch(const WaitWatch&) = delete;  // wait_for knows where it is
+  WaitWatch& operator=(const WaitWatch&) = delete;
+
+  const Check& check() const { return check_; }
+
+ private:
+  Check check_;
+  WaitWatch* before_;
 };
 
 /// Blocking copies on `stream`: they return when the copy and all that was enqueued before it is done.

@@ -11,8 +11,8 @@ namespace {
 class CrossEntropyOperation final : public Operation {
  public:
   CrossEntropyOperation(Context& context, const Variable& logits, const TensorPtr& labels,
-                        kernels::LossMetrics* metrics)
-      : context_(context), logits_(logits), labels_(labels), metrics_(metrics) {
+                        kernels::LossMetrics* metrics, std::int64_t mean_over)
+      : context_(context), logits_(logits), labels_(labels), metrics_(metrics), mean_over_(mean_over) {
     classes_ = cross_entropy_classes(logits.value->shape(), labels->shape());
     rows_ = logits;
     if (!device(logits.value).order().row_major()) {  // a model that ends with the Flatten of a plane
@@ -33,6 +33,7 @@ class CrossEntropyOperation final : public Operation {
                             .results = results_.as<kernels::RowResult>(),
                             .rows = rows(),
                             .classes = classes_,
+                            .mean_over = mean_over_,
                             .metrics = metrics_},
                            context_.stream());
     if (gradient && rows_.grad != logits_.grad) {
@@ -50,16 +51,19 @@ class CrossEntropyOperation final : public Operation {
   Variable rows_;  // the logits, row-major
   TensorPtr labels_;
   kernels::LossMetrics* metrics_;
+  std::int64_t mean_over_;
   std::int64_t classes_ = 0;
   Buffer results_;
 };
 
 }  // namespace
 
-OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics) {
+OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
+                                             std::int64_t mean_over) {
   require_own("cross-entropy: logits", logits, context_.activation());
   require_own("cross-entropy: labels", labels, DType::int32);
-  return std::make_unique<CrossEntropyOperation>(context_, logits, labels, device_metrics(metrics));
+  return std::make_unique<CrossEntropyOperation>(context_, logits, labels, device_metrics(metrics),
+                                                 mean_over);
 }
 
 }  // namespace convoy::cuda
