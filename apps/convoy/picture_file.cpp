@@ -4,35 +4,30 @@
 #include <stb_image.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "apps/convoy/exif.h"
 #include "convoy/error.h"
+#include "engine/core/file.h"
 
 namespace convoy {
 namespace {
 
 constexpr std::int64_t kMostPixels = 64 << 20;
 
-using Bytes = std::vector<unsigned char>;
+using Bytes = std::span<const unsigned char>;
 
-Bytes read_bytes(const std::filesystem::path& file) {
-  std::error_code ignored;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(file, ignored)) {
-    throw Error(fmt::format("{}: the picture cannot be opened", file.string()));
+std::string read_bytes(const std::filesystem::path& file) {
+  constexpr std::int64_t kMostBytes = std::numeric_limits<int>::max();
+  InputFile input(file);
+  if (input.bytes() == 0 || input.bytes() > kMostBytes) {
+    throw Error(fmt::format("{}: a picture of {} bytes cannot be read", file.string(), input.bytes()));
   }
-  Bytes bytes{std::istreambuf_iterator<char>(stream), {}};
-  if (bytes.empty() || bytes.size() > std::numeric_limits<int>::max()) {
-    throw Error(fmt::format("{}: a picture of {} bytes cannot be read", file.string(), bytes.size()));
-  }
-  return bytes;
+  return input.read_text(kMostBytes);
 }
 
 /// A format that stb_image does not read, by the bytes at an offset.
@@ -59,7 +54,7 @@ constexpr Foreign kForeign[] = {{8, "WEBP", "WebP"},
                                 {0, {"\0\0\0\x0cjP  ", 8}, "JPEG 2000"},
                                 {0, {"\0\0\1\0", 4}, "an icon (ICO)"}};
 
-[[noreturn]] void refuse(const std::filesystem::path& file, const Bytes& bytes) {
+[[noreturn]] void refuse(const std::filesystem::path& file, Bytes bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   for (const auto& [offset, magic, name] : kForeign) {
     if (text.size() < offset || !text.substr(offset).starts_with(magic)) continue;
@@ -80,7 +75,7 @@ struct Samples {
 };
 
 template <typename Sample>
-Samples<Sample> decode(const std::filesystem::path& file, const Bytes& bytes) {
+Samples<Sample> decode(const std::filesystem::path& file, Bytes bytes) {
   int width = 0, height = 0, found = 0;
   const auto size = static_cast<int>(bytes.size());
   Samples<Sample> samples;
@@ -175,7 +170,8 @@ Picture on_ground(const Picture& rgba, float ground) {
 }  // namespace
 
 Picture read_picture(const std::filesystem::path& file) {
-  const Bytes bytes = read_bytes(file);
+  const std::string content = read_bytes(file);
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(content.data()), content.size());
   const auto size = static_cast<int>(bytes.size());
   int width = 0, height = 0, found = 0;
   if (stbi_info_from_memory(bytes.data(), size, &width, &height, &found) == 0) refuse(file, bytes);

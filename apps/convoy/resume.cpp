@@ -27,7 +27,7 @@ void require_training(const fs::path& folder) {
 }
 
 Resumed read_resumed(CLI::App& command, const fs::path& folder, bool changes_allowed) {
-  Resumed resumed{.folder = folder, .record = record_in(folder), .model = {}, .state = {}};
+  Resumed resumed{.folder = folder, .record = record_in(folder / "run.json"), .model = {}, .state = {}};
   if (!resumed.record.is_object() || !resumed.record.contains("flags") ||
       !resumed.record["flags"].is_object()) {
     throw UsageError(

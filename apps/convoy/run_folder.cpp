@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 #include "apps/convoy/state_files.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
 #include "engine/core/atomic_file.h"
-#include "engine/model/preparation_json.h"
 
 namespace convoy {
 namespace {
@@ -57,11 +55,6 @@ fs::path run_of(const fs::path& checkpoint) {
 }
 
 }  // namespace
-
-Json record_in(const fs::path& folder) {
-  std::ifstream stream(folder / "run.json");
-  return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
-}
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;
@@ -158,7 +151,7 @@ void RunFolder::write_profile(const std::string& trace) const {
 void refuse_to_replace(const fs::path& folder, const Json& record) {
   std::error_code ignored;
   const bool finished = fs::exists(checkpoint_of(folder), ignored);
-  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder), record)) return;
+  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder / "run.json"), record)) return;
   if (finished) {
     throw UsageError(
         fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
@@ -183,14 +176,7 @@ std::optional<RunRecord> record_of_run(const fs::path& checkpoint) {
   const fs::path file = run_of(checkpoint) / "run.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
-  const Json record = record_in(file.parent_path());
-  if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string())
-    return RunRecord{};
-  RunRecord result{record["dataset"].get<std::string>(), std::nullopt};
-  if (record.contains("preparation")) {
-    result.preparation = preparation_of_json(record["preparation"], file.string() + ": 'preparation'");
-  }
-  return result;
+  return run_record_of(record_in(file), file.string());
 }
 
 std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/convoy/folder_lock.h"
+#include "apps/convoy/run_record.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
@@ -61,20 +62,11 @@ std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 /// run.json says the same as `record`, but for the device and the program.
 void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 
-/// The run.json in a folder; not an object if there is none, or if it is not JSON.
-Json record_in(const std::filesystem::path& folder);
-
 /// The model.json beside a checkpoint, or beside the folder of a state, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
 
-/// What the run.json there tells of the data.
-struct RunRecord {
-  std::string dataset;
-  std::optional<Preparation> preparation;
-};
-
 /// Reads the run.json there, if that file exists. Its data set is empty if it names none.
-/// Throws UsageError if its preparation is malformed.
+/// Throws Error if it cannot be read, UsageError if its preparation is malformed.
 std::optional<RunRecord> record_of_run(const std::filesystem::path& checkpoint);
 
 /// The name of a run's folder, made of model, data set and seed: "convnet-mnist-1". Of a model file only the

@@ -98,7 +98,9 @@ Model resolve_model(const std::string& model, const ImageFormat& format) {
   if (is_known(builtin_model_names(), model)) return builtin_model(model, format.image, format.classes);
   const std::filesystem::path file = model;
   std::error_code ignored;  // a text that cannot be a path is not a file
-  if (file.extension() == ".json" || std::filesystem::is_regular_file(file, ignored)) return load_model(file);
+  const bool is_there =
+      std::filesystem::exists(file, ignored) && !std::filesystem::is_directory(file, ignored);
+  if (file.extension() == ".json" || is_there) return load_model(file);
   throw UsageError(fmt::format("unknown model '{}': known are {}, or a FILE.json", model,
                                fmt::join(builtin_model_names(), ", ")));
 }

@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <string>
 #include <system_error>
-#include <utility>
 
 #include "convoy/error.h"
+#include "engine/core/file.h"
 
 namespace convoy {
 namespace {
@@ -22,24 +22,6 @@ namespace fs = std::filesystem;
   throw Error(
       fmt::format("cannot write {}: {}: {}", file.string(), what, std::generic_category().message(code)));
 }
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (descriptor_ >= 0) static_cast<void>(close());
-  }
-
-  int get() const { return descriptor_; }
-
-  /// As close(2): returns 0, or -1 and sets errno. A network file system may report a failed write only here.
-  int close() { return ::close(std::exchange(descriptor_, -1)); }
-
- private:
-  int descriptor_;
-};
 
 /// A new, empty file in `folder`. The destructor deletes it, unless it was renamed.
 class TemporaryFile {
@@ -73,7 +55,7 @@ class TemporaryFile {
 
 /// Flushes a file or folder to the disk, so that its content survives a power cut.
 void sync(const fs::path& path, int flags, const fs::path& target) {
-  FileDescriptor file(::open(path.c_str(), flags | O_RDONLY | O_CLOEXEC));
+  Descriptor file(::open(path.c_str(), flags | O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) fail(target, "open for fsync", errno);
   // Some file systems cannot sync a folder and answer EINVAL. Nothing more can be done on them.
   if (::fsync(file.get()) != 0 && !(errno == EINVAL && (flags & O_DIRECTORY) != 0))
@@ -82,7 +64,7 @@ void sync(const fs::path& path, int flags, const fs::path& target) {
 }
 
 void write_all(const fs::path& path, std::string_view content, const fs::path& target) {
-  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   if (file.get() < 0) fail(target, "open", errno);
   while (!content.empty()) {
     const ssize_t written = ::write(file.get(), content.data(), content.size());

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "convoy/error.h"
-#include "engine/data/file.h"
+#include "engine/data/part_file.h"
 
 namespace convoy {
 namespace {
@@ -20,11 +20,11 @@ using Reader = std::unique_ptr<archive, decltype([](archive* handle) { archive_r
 /// An archive that is open for reading.
 class TarGz {
  public:
-  explicit TarGz(const std::filesystem::path& path) : path_(path), reader_(archive_read_new()) {
+  explicit TarGz(const std::filesystem::path& path) : file_(path), reader_(archive_read_new()) {
     if (!reader_) fail("libarchive cannot start");
     check(archive_read_support_filter_gzip(reader_.get()));
     check(archive_read_support_format_tar(reader_.get()));
-    check(archive_read_open_filename(reader_.get(), path.c_str(), 1 << 16));
+    check(archive_read_open_fd(reader_.get(), file_.descriptor().get(), 1 << 16));
   }
 
   /// The next entry, or nullptr at the end.
@@ -44,7 +44,7 @@ class TarGz {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(fmt::format("{}: {}", path_.string(), what));
+    throw Error(fmt::format("{}: {}", file_.path().string(), what));
   }
 
  private:
@@ -54,7 +54,7 @@ class TarGz {
     fail(fmt::format("not a whole tar.gz archive ({})", reason ? reason : "no reason given"));
   }
 
-  std::filesystem::path path_;
+  InputFile file_;
   Reader reader_;
 };
 

@@ -20,11 +20,6 @@ bool begins_like_gzip(std::span<const std::uint8_t> bytes) {
   return bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
 
-bool is_gzip(const std::filesystem::path& path) {
-  std::array<std::uint8_t, 2> magic{};
-  return InputFile(path).read(magic) == 2 && begins_like_gzip(magic);
-}
-
 }  // namespace
 
 void ByteReader::InflateEnd::operator()(z_stream_s* stream) const {
@@ -33,7 +28,10 @@ void ByteReader::InflateEnd::operator()(z_stream_s* stream) const {
 }
 
 ByteReader::ByteReader(const std::filesystem::path& path) : file_(path) {
-  if (!is_gzip(path)) return;
+  std::array<std::uint8_t, 2> magic{};
+  const bool is_gzip = file_.read(magic) == magic.size() && begins_like_gzip(magic);
+  file_.rewind();
+  if (!is_gzip) return;
   auto stream = std::make_unique<z_stream>();
   if (inflateInit2(stream.get(), 16 + MAX_WBITS) != Z_OK) fail("zlib cannot start: out of memory");
   stream_.reset(stream.release());
@@ -99,8 +97,8 @@ std::vector<std::uint8_t> ByteReader::read_exactly(std::int64_t bytes) {
   if (bytes > kMaxContentBytes) {
     fail(fmt::format("announces {} bytes; more than {} are refused", bytes, kMaxContentBytes));
   }
-  const std::int64_t possible = stream_ ? file_.bytes() * kMaxDeflateRatio : file_.bytes();
-  if (bytes > possible) {
+  const std::int64_t least_file = stream_ ? bytes / kMaxDeflateRatio : bytes;  // the product could overflow
+  if (least_file > file_.bytes()) {
     fail(fmt::format("truncated: announces {} bytes, a file of {} bytes cannot hold them", bytes,
                      file_.bytes()));
   }

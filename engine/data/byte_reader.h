@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/data/file.h"
+#include "engine/core/file.h"
 
 struct z_stream_s;  // zlib's z_stream
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "convoy/fetch.h"
-#include "engine/data/file.h"
+#include "engine/data/part_file.h"
 
 namespace convoy {
 

@@ -10,7 +10,7 @@
 #include "convoy/error.h"
 #include "engine/data/archive.h"
 #include "engine/data/download.h"
-#include "engine/data/file.h"
+#include "engine/data/part_file.h"
 
 namespace convoy {
 namespace {

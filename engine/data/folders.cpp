@@ -27,9 +27,10 @@ struct KnownIdx {
 constexpr KnownIdx kKnown[] = {{"mnist", {7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5}},
                                {"fashion-mnist", {9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4, 5, 7, 3, 4, 1}}};
 
+/// Whether there is something of that name but no folder. A FIFO counts: reading says what is wrong with it.
 bool is_file(const fs::path& path) {
   std::error_code code;
-  return fs::is_regular_file(path, code);
+  return fs::exists(path, code) && !fs::is_directory(path, code);
 }
 
 /// Why a folder cannot be read; empty if it can.

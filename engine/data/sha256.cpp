@@ -5,7 +5,7 @@
 
 #include "convoy/error.h"
 #include "convoy/fetch.h"
-#include "engine/data/file.h"
+#include "engine/core/file.h"
 
 namespace convoy {
 

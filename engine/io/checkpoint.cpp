@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cerrno>
-#include <fstream>
 #include <new>
-#include <system_error>
 
 #include "convoy/error.h"
 #include "engine/core/atomic_file.h"
+#include "engine/core/file.h"
 #include "engine/io/quote.h"
 #include "engine/io/state_pickle.h"
 #include "engine/io/torch_archive.h"
@@ -25,7 +23,7 @@ struct OtherFormat {
   std::string_view magic;
   const char* advice;
 };
-constexpr std::size_t kLongestMagic = 40;
+constexpr std::int64_t kLongestMagic = 40;
 constexpr auto kOtherFormats = std::to_array<OtherFormat>({
     // Before PyTorch 1.6 a file was a sequence of pickles. The first is the number 0x1950a86a20f9469cfc6c.
     {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
@@ -66,23 +64,6 @@ void check_start(std::string_view start) {
   throw Error("it is not a file that torch.save wrote");
 }
 
-/// Throws unless `file` is a regular file that begins as the zip archives of torch.save do.
-void check_kind(const std::filesystem::path& file) {
-  std::error_code failure;
-  const std::filesystem::file_status status = std::filesystem::status(file, failure);
-  if (status.type() == std::filesystem::file_type::not_found) throw Error("there is no such file");
-  if (status.type() == std::filesystem::file_type::directory) throw Error("it is a folder, not a file");
-  if (failure) throw Error(failure.message());
-  if (status.type() != std::filesystem::file_type::regular) throw Error("it is not a regular file");
-
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw Error(std::generic_category().message(errno));
-  std::array<char, kLongestMagic> head{};
-  in.read(head.data(), head.size());
-  if (in.bad()) throw Error(std::generic_category().message(errno));
-  check_start({head.data(), static_cast<std::size_t>(in.gcount())});
-}
-
 /// Throws unless this reader understands the archive's format version and byte order.
 void check_marks(const TorchArchive& archive) {
   const std::string version = archive.read("version");
@@ -104,9 +85,10 @@ template <typename Read>
 auto load(const char* what, const std::filesystem::path& file, Read read) {
   // An element takes two bytes or more, so this limit lets at least 16 tensors share one storage.
   constexpr std::uint64_t kElementsPerByte = 8;
+  InputFile input(file);
   try {
-    check_kind(file);
-    const TorchArchive archive(file);
+    check_start(input.read_text(kLongestMagic));
+    const TorchArchive archive(input);
     check_marks(archive);
     const StorageReader storage = [&archive](std::string_view key) {
       return archive.read(fmt::format("data/{}", key));
@@ -117,8 +99,6 @@ auto load(const char* what, const std::filesystem::path& file, Read read) {
     throw Error(fmt::format("cannot load {} {}: {}", what, file.string(), error.what()));
   } catch (const std::bad_alloc&) {  // a sparse file can claim any size
     throw Error(fmt::format("cannot load {} {}: not enough memory", what, file.string()));
-  } catch (const std::filesystem::filesystem_error& error) {
-    throw Error(fmt::format("cannot load {} {}: {}", what, file.string(), error.code().message()));
   }
 }
 

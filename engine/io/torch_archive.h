@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/core/file.h"
 #include "engine/io/zip_handles.h"
 
 namespace convoy {
@@ -26,7 +26,7 @@ class TorchArchive {
  public:
   /// Throws Error unless `file` is a zip archive of stored entries that lie in one folder, have distinct
   /// names, and together are no larger than the file.
-  explicit TorchArchive(const std::filesystem::path& file);
+  explicit TorchArchive(InputFile& file);
 
   /// The size of the whole file.
   std::uint64_t file_bytes() const { return file_bytes_; }

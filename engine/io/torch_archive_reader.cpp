@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "convoy/error.h"
@@ -6,11 +7,14 @@
 
 namespace convoy {
 
-TorchArchive::TorchArchive(const std::filesystem::path& file)
-    : file_bytes_(std::filesystem::file_size(file)) {
+TorchArchive::TorchArchive(InputFile& file) : file_bytes_(static_cast<std::uint64_t>(file.bytes())) {
+  file.rewind();
   int code = 0;
-  archive_.reset(zip_open(file.c_str(), ZIP_RDONLY, &code));
-  if (!archive_) {
+  Descriptor own(::fcntl(file.descriptor().get(), F_DUPFD_CLOEXEC, 0));  // zip_fdopen closes it
+  archive_.reset(zip_fdopen(own.get(), 0, &code));
+  if (archive_) {
+    own.release();
+  } else {
     throw Error(fmt::format("it is a truncated or damaged zip archive ({})", ZipError(code).text()));
   }
   const zip_int64_t count = zip_get_num_entries(archive_.get(), 0);

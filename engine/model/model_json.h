@@ -1,14 +1,12 @@
 // Converts models to and from parsed JSON. Shapes are not checked here.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "convoy/model.h"
+#include "engine/model/json_text.h"
 
 namespace convoy {
-
-using Json = nlohmann::ordered_json;  // keeps keys in the order in which they were written
 
 /// Throws UsageError for an unknown layer type or key, and for a missing value or one of the wrong type. The
 /// message names `source`, the layer and the key. Recurses as deep as the JSON is nested.

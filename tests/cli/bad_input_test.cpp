@@ -1,6 +1,7 @@
 // Whatever is wrong: one line on standard error, the right exit code, and not a file more than before.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -238,11 +239,65 @@ TEST_F(BadInputTest, Pictures) {
       {folder_.path()});
   EXPECT_EQ(mixed.code, kFailed);
   EXPECT_EQ(lines(mixed.err).size(), 2u) << mixed.err;
-  EXPECT_THAT(mixed.err, AllOf(HasSubstr("convoy: error: text.png"), HasSubstr("convoy: error: gone.png")));
+  EXPECT_THAT(mixed.err,
+              AllOf(HasSubstr("convoy: error: text.png"), HasSubstr("convoy: error: cannot read gone.png")));
   const auto predictions = json_lines(mixed.out);
   ASSERT_EQ(predictions.size(), 2u);
   EXPECT_EQ(predictions[0]["file"], "bar.png");
   EXPECT_EQ(predictions[0], predictions[1]);
+}
+
+// Whatever the program reads may turn out to be a FIFO that nobody writes to, a device without an end, or a
+// folder. It says so and does not wait; a program that waits runs into the test's time limit.
+TEST_F(BadInputTest, WhatIsNoFileIsNotWaitedFor) {
+  ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--out", "run"},
+                {folder_.path()})
+                .code,
+            0);
+  ASSERT_EQ(mkfifo((folder_ / "fifo").c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo((folder_ / "fifo.json").c_str(), 0600), 0);
+  const std::string fifo = "it is a FIFO, not a regular file";
+  const std::vector<std::pair<std::string, std::string>> others = {
+      {"fifo", fifo},
+      {"digits", "it is a folder, not a regular file"},
+      {"/dev/zero", "it is a device, not a regular file"}};
+  for (const auto& [path, reason] : others) {
+    const std::string line = "cannot read " + path + ": " + reason;
+    expect_refused({"predict", "--checkpoint", "run/model.ckpt", path}, kFailed, line);
+    expect_refused({"predict", "--checkpoint", path, "x.png"}, kFailed, line);
+    expect_refused({"eval", "--checkpoint", path, "--data", "digits"}, kFailed, line);
+    expect_train_refused({"--init", path}, kFailed, line);
+  }
+  expect_train_refused({"--model", "fifo"}, kFailed, "cannot read fifo: " + fifo);
+  expect_train_refused({"--model", "fifo.json"}, kFailed, "cannot read fifo.json: " + fifo);
+
+  const auto in_place_of = [&](const std::filesystem::path& file) {
+    std::filesystem::rename(file, folder_ / "aside");
+    ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  };
+  const auto back = [&](const std::filesystem::path& file) {
+    std::filesystem::rename(folder_ / "aside", file);
+  };
+  const std::vector<std::string> eval = {"eval", "--checkpoint", "run/model.ckpt", "--data", "digits"};
+  for (const char* name : {"model.json", "run.json"}) {
+    in_place_of(folder_ / "run" / name);
+    expect_refused(eval, kFailed, std::string("cannot read run/") + name + ": " + fifo);
+    back(folder_ / "run" / name);
+  }
+  for (const auto& file : {train_images(), train_labels()}) {
+    in_place_of(file);
+    expect_train_refused({}, kFailed, file.filename().string() + ": " + fifo);
+    back(file);
+  }
+  in_place_of(train_images());
+  std::filesystem::rename(train_images(), train_images().string() + ".gz");
+  expect_train_refused({}, kFailed, train_images().filename().string() + ".gz: " + fifo);
+  std::filesystem::create_directory(folder_ / "cifar");
+  for (const char* name :
+       {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"}) {
+    ASSERT_EQ(mkfifo((folder_ / ("cifar/" + std::string(name) + ".bin")).c_str(), 0600), 0);
+  }
+  expect_refused({"train", "--dataset", "cifar10", "--data", "cifar"}, kFailed, "data_batch_1.bin: " + fifo);
 }
 
 TEST_F(BadInputTest, AFullDiskIsNoSuccess) {

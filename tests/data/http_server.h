@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/data/file.h"
+#include "engine/core/file.h"
 
 namespace convoy {
 

@@ -154,12 +154,14 @@ TEST_F(Checkpoint, ABadStateLeavesTheOldFile) {
 }
 
 TEST_F(Checkpoint, RefusesWhatIsNoFile) {
-  EXPECT_THAT(error_of_file(), HasSubstr("there is no such file"));
-  EXPECT_THAT(error_of([&] { load_checkpoint(folder_.path()); }), HasSubstr("it is a folder"));
+  const auto error_of_path = [](const std::filesystem::path& path) {
+    return error_of([&] { load_checkpoint(path); });
+  };
+  EXPECT_EQ(error_of_path(file_), "cannot read " + file_.string() + ": No such file or directory");
+  EXPECT_THAT(error_of_path(folder_.path()), HasSubstr("it is a folder, not a regular file"));
   ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
-  EXPECT_THAT(error_of_file(), HasSubstr("it is not a regular file"));  // and does not wait for a writer
-  EXPECT_THAT(error_of([&] { load_checkpoint(folder_ / "no/such/folder"); }),
-              HasSubstr("there is no such file"));
+  EXPECT_THAT(error_of_path(file_), HasSubstr("it is a FIFO, not a regular file"));  // and does not wait
+  EXPECT_THAT(error_of_path(folder_ / "no/such/folder"), HasSubstr("No such file or directory"));
 }
 
 TEST_F(Checkpoint, RefusesOtherFormats) {

@@ -262,9 +262,9 @@ TEST_F(ModelFileOnDisk, Loads) {
 TEST_F(ModelFileOnDisk, CannotBeRead) {
   const std::string missing = (folder_ / "none.json").string();
   EXPECT_THAT([&] { load_model(missing); },
-              ThrowsMessage<Error>(missing + ": cannot be opened: No such file or directory"));
+              ThrowsMessage<Error>("cannot read " + missing + ": No such file or directory"));
   EXPECT_THAT([&] { load_model(folder_); },
-              ThrowsMessage<Error>(folder_.string() + ": is a folder, not a model file"));
+              ThrowsMessage<Error>("cannot read " + folder_.string() + ": it is a folder, not a regular file"));
 }
 
 TEST_F(ModelFileOnDisk, TooLarge) {

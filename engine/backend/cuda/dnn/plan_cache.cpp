@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "convoy/error.h"
 #include "engine/core/atomic_file.h"
+#include "engine/core/file.h"
 
 namespace convoy::cuda::dnn {
 namespace {
@@ -25,6 +25,15 @@ std::uint64_t digest(const std::string& text) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   return hash;
+}
+
+/// The content of a file; empty if it cannot be read.
+std::string text_of(const std::filesystem::path& file) {
+  try {
+    return InputFile(file).read_text(std::numeric_limits<std::int64_t>::max());
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 constexpr const char* kExtension = ".plan.json";
@@ -62,11 +71,7 @@ std::filesystem::path PlanCache::file_of(const PlanKey& key) const {
 
 std::optional<Plan> PlanCache::find(const PlanKey& key) const {
   if (folder_.empty()) return std::nullopt;
-  std::ifstream file(file_of(key), std::ios::binary);
-  if (!file) return std::nullopt;
-  std::ostringstream text;
-  text << file.rdbuf();  // sets a flag where the file turns out to be a folder, an iterator would throw
-  const Json entry = Json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  const Json entry = Json::parse(text_of(file_of(key)), nullptr, /*allow_exceptions=*/false);
   try {
     const auto plan_json = entry.at("plan").get<std::string>();
     const Json& info = entry.at("info");

@@ -1,4 +1,4 @@
-#include "engine/data/file.h"
+#include "engine/data/part_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -27,41 +27,6 @@ struct stat status_of(const Descriptor& descriptor, const std::filesystem::path&
 
 }  // namespace
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(value_, other.value_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (value_ >= 0) static_cast<void>(close(value_));  // data that must be durable was synced before
-}
-
-InputFile::InputFile(std::filesystem::path path)
-    : path_(std::move(path)),
-      // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-      descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-  if (descriptor_.get() < 0) fail("read", path_, errno);
-  const struct stat status = status_of(descriptor_, path_);
-  if (!S_ISREG(status.st_mode)) {
-    throw Error(fmt::format("cannot read {}: it is not a regular file", path_.string()));
-  }
-  bytes_ = status.st_size;
-}
-
-std::size_t InputFile::read(std::span<std::uint8_t> out) {
-  std::size_t filled = 0;
-  while (filled < out.size()) {
-    const ssize_t got = ::read(descriptor_.get(), out.data() + filled, out.size() - filled);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail("read", path_, errno);
-    if (got == 0) break;
-    filled += static_cast<std::size_t>(got);
-  }
-  return filled;
-}
-
 PartFile::PartFile(std::filesystem::path target) : target_(std::move(target)), path_(target_) {
   path_ += ".part";
   open();
@@ -72,8 +37,10 @@ PartFile::PartFile(std::filesystem::path target) : target_(std::move(target)), p
 
 void PartFile::open() {
   for (;;) {
-    descriptor_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // a FIFO would wait
+    descriptor_ = Descriptor(::open(path_.c_str(), kFlags, 0666));
     if (descriptor_.get() < 0) fail("write", path_, errno);
+    static_cast<void>(require_regular(descriptor_, "write", path_));
     // On a file system without locks this protection is missing. The checksum still finds wrong content.
     if (flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       throw Error(

@@ -1,0 +1,46 @@
+#include "apps/convoy/run_record.h"
+
+#include <fmt/format.h>
+
+#include "convoy/error.h"
+#include "engine/core/file.h"
+#include "engine/model/preparation_json.h"
+
+namespace convoy {
+namespace {
+
+// Convoy writes some kilobytes.
+constexpr std::int64_t kMostBytes = 1 << 20;
+constexpr std::size_t kMostKeys = 256;
+
+}  // namespace
+
+Json record_of_text(const std::string& text) {
+  try {
+    Json record = parse_json(text, "run.json", kMostKeys);
+    return record.is_object() ? record : Json();
+  } catch (const UsageError&) {
+    return {};
+  }
+}
+
+Json record_in(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  InputFile input(file);
+  if (input.bytes() > kMostBytes) {
+    throw Error(fmt::format("{}: is larger than {} bytes, so it is no run.json", file.string(), kMostBytes));
+  }
+  return record_of_text(input.read_text(kMostBytes));
+}
+
+RunRecord run_record_of(const Json& record, const std::string& where) {
+  if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) return {};
+  RunRecord result{record["dataset"].get<std::string>(), std::nullopt};
+  if (record.contains("preparation")) {
+    result.preparation = preparation_of_json(record["preparation"], where + ": 'preparation'");
+  }
+  return result;
+}
+
+}  // namespace convoy
