@@ -49,7 +49,7 @@ class Ground {
     std::size_t most = 0;
     for (const auto& [inner, outer] : {std::pair{0.6f, 1.0f}, {0.6f, 0.9f}, {kBorder, 1.0f}}) {
       Ground ground;
-      ground.fit(grey, [&](float y, float x, float) {
+      ground.fit(grey, [inner = inner, outer = outer](float y, float x, float) {
         const float at = std::max(std::abs(y), std::abs(x));  // 1 at the border
         return at >= inner && at <= outer;
       });

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "apps/convoy/exif.h"
+#include "apps/convoy/picture_claim.h"
 #include "convoy/error.h"
 #include "engine/core/file.h"
 
@@ -54,24 +55,28 @@ constexpr Foreign kForeign[] = {{8, "WEBP", "WebP"},
                                 {0, {"\0\0\0\x0cjP  ", 8}, "JPEG 2000"},
                                 {0, {"\0\0\1\0", 4}, "an icon (ICO)"}};
 
-[[noreturn]] void refuse(const std::filesystem::path& file, Bytes bytes) {
+[[noreturn]] void refuse(Bytes bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   for (const auto& [offset, magic, name] : kForeign) {
     if (text.size() < offset || !text.substr(offset).starts_with(magic)) continue;
     throw Error(
-        fmt::format("{}: the content is {}, which is not read, whatever the file's name; save it as PNG",
-                    file.string(), name));
+        fmt::format("the content is {}, which is not read, whatever the file's name; save it as PNG", name));
   }
-  throw Error(fmt::format("{}: not a picture that can be read: {}", file.string(), stbi_failure_reason()));
+  throw Error(fmt::format("not a picture that can be read: {}", stbi_failure_reason()));
 }
 
-/// The samples of a file, four a pixel, as they came out of the decoder.
+/// The samples of a file as they came out of the decoder, which is not asked to add channels: for PNM of 16
+/// bits it would read behind them (stb_image 2.27).
 template <typename Sample>
 struct Samples {
   std::unique_ptr<Sample, decltype(&stbi_image_free)> values{nullptr, &stbi_image_free};
   std::size_t height = 0;
   std::size_t width = 0;
+  std::size_t channels = 0;  // grey, grey and opacity, red, green and blue, or those and opacity
   float largest = std::numeric_limits<Sample>::max();  // which becomes 1
+
+  bool has_opacity() const { return channels % 2 == 0; }
+  std::size_t colours() const { return channels - (has_opacity() ? 1 : 0); }
 };
 
 template <typename Sample>
@@ -80,15 +85,16 @@ Samples<Sample> decode(const std::filesystem::path& file, Bytes bytes) {
   const auto size = static_cast<int>(bytes.size());
   Samples<Sample> samples;
   if constexpr (sizeof(Sample) == 2) {
-    samples.values.reset(stbi_load_16_from_memory(bytes.data(), size, &width, &height, &found, 4));
+    samples.values.reset(stbi_load_16_from_memory(bytes.data(), size, &width, &height, &found, 0));
   } else {
-    samples.values.reset(stbi_load_from_memory(bytes.data(), size, &width, &height, &found, 4));
+    samples.values.reset(stbi_load_from_memory(bytes.data(), size, &width, &height, &found, 0));
   }
   if (!samples.values) {
     throw Error(fmt::format("{}: the picture is broken: {}", file.string(), stbi_failure_reason()));
   }
   samples.height = static_cast<std::size_t>(height);
   samples.width = static_cast<std::size_t>(width);
+  samples.channels = static_cast<std::size_t>(found);
   return samples;
 }
 
@@ -98,8 +104,8 @@ float meant_largest(const Samples<stbi_us>& samples) {
   unsigned largest = 0;
   bool widened = true;
   for (std::size_t i = 0; i < samples.height * samples.width; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      const unsigned value = samples.values.get()[4 * i + c];
+    for (std::size_t c = 0; c < samples.colours(); ++c) {
+      const unsigned value = samples.values.get()[samples.channels * i + c];
       largest = std::max(largest, value);
       widened = widened && value % 257 == 0;
     }
@@ -120,10 +126,13 @@ Picture averaged(const Samples<Sample>& samples) {
   Picture picture(4, samples.height / rows, samples.width / columns);
   for (std::size_t y = 0; y < picture.height * rows; ++y) {
     for (std::size_t x = 0; x < picture.width * columns; ++x) {
-      const Sample* rgba = samples.values.get() + 4 * (y * samples.width + x);
-      const float opacity = static_cast<float>(rgba[3]) / std::numeric_limits<Sample>::max();
+      const Sample* pixel = samples.values.get() + samples.channels * (y * samples.width + x);
+      const auto alpha =
+          samples.has_opacity() ? pixel[samples.channels - 1] : std::numeric_limits<Sample>::max();
+      const float opacity = static_cast<float>(alpha) / std::numeric_limits<Sample>::max();
       for (std::size_t c = 0; c < 3; ++c) {
-        picture.at(c, y / rows, x / columns) += opacity * (static_cast<float>(rgba[c]) / samples.largest);
+        const Sample colour = pixel[std::min(c, samples.colours() - 1)];  // grey is all three
+        picture.at(c, y / rows, x / columns) += opacity * (static_cast<float>(colour) / samples.largest);
       }
       picture.at(3, y / rows, x / columns) += opacity;
     }
@@ -174,13 +183,22 @@ Picture read_picture(const std::filesystem::path& file) {
   const Bytes bytes(reinterpret_cast<const unsigned char*>(content.data()), content.size());
   const auto size = static_cast<int>(bytes.size());
   int width = 0, height = 0, found = 0;
-  if (stbi_info_from_memory(bytes.data(), size, &width, &height, &found) == 0) refuse(file, bytes);
-  if (std::int64_t{width} * height > kMostPixels) {
-    throw Error(fmt::format("{}: {} x {} pixels are too many; scale it down", file.string(), width, height));
+  try {
+    require_sound(bytes);
+    if (stbi_info_from_memory(bytes.data(), size, &width, &height, &found) == 0) refuse(bytes);
+    if (std::int64_t{width} * height > kMostPixels) {
+      throw Error(fmt::format("{} x {} pixels are too many; scale it down", width, height));
+    }
+    require_plausible(bytes, width, height);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()));
   }
   const int orientation = exif_orientation(bytes);
   if (stbi_is_16_bit_from_memory(bytes.data(), size) == 0) {
     return upright(averaged(decode<stbi_uc>(file, bytes)), orientation);
+  }
+  if (bytes[0] == 'P') {  // stb_image takes its samples for little-endian
+    throw Error(fmt::format("{}: a PNM of 16 bits is not read; save it as PNG", file.string()));
   }
   auto samples = decode<stbi_us>(file, bytes);
   samples.largest = meant_largest(samples);

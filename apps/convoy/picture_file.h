@@ -11,10 +11,11 @@ namespace convoy {
 /// Pictures with a side of twice this and more are averaged down on reading, to a longer side above this.
 constexpr std::size_t kLongestSide = 1000;
 
-/// Reads PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM into four channels: red, green and blue, each times
-/// the opacity, and the opacity. The picture is upright: its EXIF orientation is applied. 10, 12 or 14 bits
-/// in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it cannot be read, is
-/// broken, or has more than 64 megapixels; for a known format that is not read the message names that.
+/// Reads PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM of 8 bits into four channels: red, green and blue, each
+/// times the opacity, and the opacity. The picture is upright: its EXIF orientation is applied. 10, 12 or 14
+/// bits in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it cannot be
+/// read, is broken, claims more pixels than its bytes can hold, or more than 64 megapixels; for a known
+/// format that is not read the message names that.
 Picture read_picture(const std::filesystem::path& file);
 
 /// The largest less the smallest value.

@@ -300,6 +300,29 @@ TEST_F(BadInputTest, WhatIsNoFileIsNotWaitedFor) {
   expect_refused({"train", "--dataset", "cifar10", "--data", "cifar"}, kFailed, "data_batch_1.bin: " + fifo);
 }
 
+// A header may claim what its file cannot hold. Nothing is allocated for it.
+TEST_F(BadInputTest, PicturesThatClaimMoreThanTheyHold) {
+  ASSERT_EQ(run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--out", "run"},
+                {folder_.path()})
+                .code,
+            0);
+  write_png(folder_ / "whole.png", {64, 64, 1, std::vector<std::uint8_t>(64 * 64, 9)});
+  const std::string png = read_file(folder_ / "whole.png");
+  // Dimensions at bytes 16 to 23, and the length of the first IDAT chunk at 33 to 36.
+  write_file(folder_ / "wide.png", png.substr(0, 16) + big_endian(8000) + big_endian(8000) + png.substr(24));
+  write_file(folder_ / "long.png", png.substr(0, 33) + big_endian(1 << 30) + png.substr(37));
+  const auto expect_picture_refused = [&](const std::string& file, const std::string& reason) {
+    expect_refused({"predict", "--checkpoint", "run/model.ckpt", file}, kFailed, file + ": " + reason);
+  };
+  expect_picture_refused(
+      "wide.png", std::to_string(png.size()) + " bytes cannot hold 8000 x 8000 pixels; get the file again");
+  expect_picture_refused("long.png", "a chunk ends behind the file; get the file again");
+  // stb_image would make four channels of these samples by a function for 8 bits, which reads behind them.
+  write_file(folder_ / "wide.ppm", "P6 64 64 65535\n" + std::string(64 * 64 * 6, '\x40'));
+  expect_refused({"predict", "--checkpoint", "run/model.ckpt", "wide.ppm"}, kFailed,
+                 "wide.ppm: a PNM of 16 bits is not read; save it as PNG");
+}
+
 TEST_F(BadInputTest, AFullDiskIsNoSuccess) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   const std::vector<std::string> train = {"train", "--data",   "digits", "--dataset",
