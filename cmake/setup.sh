@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that building Convoy needs and that are not there yet; with `test` also those
-# for testing, with `coverage` for the coverage report, too, with `format` the formatter. Without the right to do so it
-# prints the one command to run. The CUDA toolkit and cuDNN come from NVIDIA's package source, which is for the user to
-# configure; where it is, and a GPU's driver, they are installed like the others.
+# for testing, with `coverage` for the coverage report, too, with `format` the formatter, with `fuzz` clang and libFuzzer.
+# Without the right to do so it prints the one command to run. The CUDA toolkit and cuDNN come from NVIDIA's package
+# source, which is for the user to configure; where it is, and a GPU's driver, they are installed like the others.
 set -euo pipefail
 
 needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libcurl4-openssl-dev
@@ -10,7 +10,8 @@ needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-jso
 # Their absence costs a feature, not the build: the fast CPU backend, training in several processes, the data set that
 # stands in for MNIST, CUDA.
 wanted=(libdnnl-dev libhwy-dev libopenmpi-dev dataset-fashion-mnist python3)
-case "${1:-}" in
+purpose=${1:-}
+case "$purpose" in
   test | coverage)
     needed+=(libgtest-dev libgmock-dev)
     wanted+=(python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
@@ -22,12 +23,23 @@ case "${1:-}" in
     ;;&
   coverage) needed+=(gcovr) ;;
   format) needed+=(clang-format) ;;
+  fuzz) needed+=(clang) ;;  # and its compiler-rt, see below
 esac
 
 missing_of() {
   for package in "$@"; do
     [[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" == installed ]] || echo "$package"
   done
+}
+
+# What libFuzzer and the sanitizers are in, if clang is here without them. Debian and Ubuntu name the package by clang's
+# version, so clang has to be installed first.
+compiler_rt() {
+  local version
+  version=$(clang++ -dumpversion 2>/dev/null) || return 0
+  clang++ -x c++ -fsanitize=fuzzer,address,undefined -o /dev/null - 2>/dev/null \
+    <<<'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' ||
+    echo "libclang-rt-${version%%.*}-dev"
 }
 
 has_driver() { [[ -e /proc/driver/nvidia/version ]] || nvidia-smi -L >/dev/null 2>&1; }
@@ -47,6 +59,12 @@ cuda_packages() {
   has_cudnn || apt-cache pkgnames libcudnn9-dev-cuda-13 | grep -x libcudnn9-dev-cuda-13 || true
 }
 
+missing_wanted_packages() {
+  missing_of "${wanted[@]}"
+  cuda_packages
+  [[ $purpose != fuzz ]] || compiler_rt
+}
+
 say_without_cuda() {
   has_toolkit && has_cudnn && return
   echo "setup: going on without CUDA; for GPUs install the CUDA toolkit 13 and cuDNN 9.11 or newer" \
@@ -59,7 +77,7 @@ if ! command -v dpkg-query >/dev/null; then
   exit 0
 fi
 mapfile -t missing < <(missing_of "${needed[@]}")
-mapfile -t missing_wanted < <(missing_of "${wanted[@]}"; cuda_packages)
+mapfile -t missing_wanted < <(missing_wanted_packages)
 if [[ ${#missing[@]} -eq 0 && ${#missing_wanted[@]} -eq 0 ]]; then
   say_without_cuda
   exit 0
@@ -83,8 +101,8 @@ install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -
 echo "setup: installing" "${missing[@]}" "${missing_wanted[@]}"
 "${as_root[@]}" apt-get update || echo "setup: apt-get update failed; going on with the package lists that are here" >&2
 [[ ${#missing[@]} -eq 0 ]] || install "${missing[@]}"
-# Only fresh lists may know CUDA.
-mapfile -t missing_wanted < <(missing_of "${wanted[@]}"; cuda_packages)
+# Only fresh lists may know CUDA, and only clang the name of its compiler-rt.
+mapfile -t missing_wanted < <(missing_wanted_packages)
 for package in "${missing_wanted[@]}"; do
   install "$package" || echo "setup: $package cannot be installed; going on without it" >&2
 done

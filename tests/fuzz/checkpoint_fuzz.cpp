@@ -1,0 +1,54 @@
+// A checkpoint: the zip archive, its marks, and all that is within. Checksums keep most mutations out of the
+// pickle, which has a target of its own.
+#include "convoy/checkpoint.h"
+
+#include <stdlib.h>
+
+#include "tests/fuzz/state_checks.h"
+
+using namespace convoy;
+
+namespace {
+
+/// A folder that goes with the process.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "convoy-fuzz-XXXXXX").string();
+    fuzz::require(mkdtemp(name.data()) != nullptr, "a folder can be made");
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path operator/(const char* name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+StateDict saved_and_read(const StateDict& state) {
+  static const Folder folder;
+  save_checkpoint(state, folder / "model.ckpt");
+  return load_checkpoint(folder / "model.ckpt");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const fuzz::MemoryFile file(fuzz::Input(data, size).rest());
+  StateDict state;
+  if (!fuzz::accepts(size, fuzz::kStateBound, [&] { state = load_checkpoint(file.path()); })) return 0;
+  fuzz::require_sound(state);
+  StateDict again;
+  try {
+    again = saved_and_read(state);
+  } catch (const Error&) {
+    return 0;  // a double that no float32 can hold
+  }
+  fuzz::require_same(again, saved_and_read(again));  // not `state`, whose doubles were rounded
+  return 0;
+}

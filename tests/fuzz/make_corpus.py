@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Writes the sound files of corpus/ anew: one small file of each kind that a parser knows. What fuzzers found lies
+beside them and is left alone."""
+
+import gzip
+import json
+import struct
+import zlib
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def write(target: str, name: str, content: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+def packed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+# IDX
+
+
+def idx(element_type: int, dimensions: list[int], elements: bytes) -> bytes:
+    return struct.pack(">HBB", 0, element_type, len(dimensions)) + struct.pack(f">{len(dimensions)}I", *dimensions) + elements
+
+
+def idx_pair(labels: bytes, images: bytes, classes: int = 3) -> bytes:
+    return struct.pack("<BH", classes - 1, len(labels)) + labels + images
+
+
+def write_idx() -> None:
+    labels = idx(8, [2], bytes([2, 0]))
+    images = idx(8, [2, 2, 3], bytes(range(12)))
+    write("idx", "bytes", idx_pair(labels, images))
+    write("idx", "gzip", idx_pair(packed(labels), packed(images)))
+    write("idx", "channels", idx_pair(labels, idx(8, [2, 3, 1, 2], bytes(range(12)))))
+    write("idx", "columns", idx_pair(idx(12, [2, 3], struct.pack(">6i", 1, 9, 9, 2, 9, 9)), images))
+    write("idx", "shorts", idx_pair(idx(11, [1], struct.pack(">h", 1)), idx(11, [1, 1, 2], struct.pack(">2h", 0, 255))))
+    write("idx", "signed", idx_pair(idx(9, [1], b"\x01"), idx(9, [1, 1, 2], b"\x00\x7f")))
+    write("idx", "floats", idx_pair(idx(13, [1], struct.pack(">f", 1)), idx(13, [1, 1, 2], struct.pack(">2f", 0.5, 1))))
+    write("idx", "doubles", idx_pair(idx(14, [1], struct.pack(">d", 1)), idx(14, [1, 1, 2], struct.pack(">2d", 0, 255))))
+    write("idx", "claims-more", idx_pair(labels, idx(8, [2, 30000, 30000], bytes(8))))
+    write("idx", "claims-more-gzip", idx_pair(labels, packed(idx(8, [2, 30000, 30000], bytes(8)))))
+
+    write("gzip", "plain", b"plain")
+    write("gzip", "one-member", packed(b"compressed"))
+    write("gzip", "two-members", packed(b"one") + packed(b"two"))
+    write("gzip", "zeros-behind", packed(b"tape") + bytes(10))
+    write("gzip", "named", b"\x1f\x8b\x08\x08" + bytes(4) + b"\x00\x03name\x00" + packed(b"named")[10:])
+    write("gzip", "bomb", packed(bytes(100000)))
+    write("gzip", "truncated", packed(b"truncated")[:-5])
+
+    write("cifar", "one-record", bytes([9]) + bytes(3072))
+    write("cifar", "two-records", bytes([1]) + bytes(3072) + bytes([8]) + bytes(3072))
+    write("cifar", "label-beyond", bytes([10]) + bytes(3072))
+    write("cifar", "not-whole", bytes(100))
+
+
+# Checkpoints
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def numbers(values: list[int]) -> bytes:
+    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+
+def tensor(storage: str, count: int, shape: list[int], strides: list[int], key: str = "0", parameter: bool = False) -> bytes:
+    identity = b"(" + text("storage") + f"ctorch\n{storage}\n".encode() + text(key) + text("cpu") + b"J" + struct.pack("<i", count) + b"tQ"
+    ordered = b"ccollections\nOrderedDict\n)R"
+    made = b"ctorch._utils\n_rebuild_tensor_v2\n(" + identity + b"K\0" + numbers(shape) + numbers(strides) + b"\x89" + ordered + b"tR"
+    return b"ctorch._utils\n_rebuild_parameter\n(" + made + b"\x88" + ordered + b"tR" if parameter else made
+
+
+def state(entries: dict[str, bytes]) -> bytes:
+    """The opcodes that leave an OrderedDict on the stack."""
+    return b"ccollections\nOrderedDict\n)Rq\x01(" + b"".join(text(name) + value for name, value in entries.items()) + b"u"
+
+
+def pickled(opcodes: bytes) -> bytes:
+    return b"\x80\x02" + opcodes + b"."
+
+
+def archive(entries: dict[str, bytes]) -> bytes:
+    """A zip archive of stored entries, as torch.save makes one."""
+    content, directory = b"", b""
+    for name, data in entries.items():
+        path = ("archive/" + name).encode()
+        common = struct.pack("<HHHHIIIHH", 0, 0, 0, 0x21, zlib.crc32(data), len(data), len(data), len(path), 0)
+        directory += b"PK\1\2" + struct.pack("<HH", 0, 0) + common + struct.pack("<HHHII", 0, 0, 0, 0, len(content)) + path
+        content += b"PK\3\4" + struct.pack("<H", 0) + common + path + data
+    end = struct.pack("<HHHHIIH", 0, 0, len(entries), len(entries), len(directory), len(content), 0)
+    return content + directory + b"PK\5\6" + end
+
+
+def write_checkpoints() -> None:
+    floats = struct.pack("<6f", 1, -2, 0.5, float("inf"), float("nan"), 0)
+    pickles = {
+        "float": (state({"w": tensor("FloatStorage", 6, [2, 3], [3, 1])}), floats),
+        "transposed": (state({"w": tensor("FloatStorage", 6, [3, 2], [1, 3])}), floats),
+        "shared": (state({"a": tensor("FloatStorage", 6, [6], [1]), "b": tensor("FloatStorage", 6, [2], [2])}), floats),
+        "parameter": (state({"w": tensor("FloatStorage", 6, [6], [1], parameter=True)}), floats),
+        "double": (state({"w": tensor("DoubleStorage", 3, [3], [1])}), struct.pack("<3d", 1, 0.1, -3)),
+        "half": (state({"w": tensor("HalfStorage", 4, [4], [1])}), struct.pack("<4e", 1, 0.1, float("nan"), 6e-8)),
+        "bfloat16": (state({"w": tensor("BFloat16Storage", 2, [2], [1])}), b"\x80\x3f\xc0\x7f"),
+        "int": (state({"w": tensor("IntStorage", 2, [2], [1])}), struct.pack("<2i", 7, -7)),
+        "long": (state({"n": tensor("LongStorage", 1, [], [])}), struct.pack("<q", 1 << 40)),
+        "empty": (state({"w": tensor("FloatStorage", 0, [0, 3], [3, 1])}), b""),
+        "training": (b"}(" + text("epoch") + b"K\x05" + text("lr") + b"G" + struct.pack(">d", 0.1)
+                     + text("model") + state({"w": tensor("FloatStorage", 6, [6], [1])}) + text("big") + b"\x8a\x05\0\0\0\0\1" + b"u", floats),
+        "metadata": (state({"w": tensor("FloatStorage", 6, [6], [1])}) + b"}" + text("_metadata") + b"}sb", floats),
+        "module": (b"c__main__\nNet\n)\x81}" + text("training") + b"\x88sb", b""),
+        "expanded": (state({"w": tensor("FloatStorage", 1, [1000, 1000], [0, 0])}), bytes(4)),
+    }
+    for name, (opcodes, storage) in pickles.items():
+        content = pickled(opcodes)
+        write("pickle", name, struct.pack("<H", len(content)) + content + storage)
+        write("checkpoint", name, archive({"data.pkl": content, "byteorder": b"little", "data/0": storage, "version": b"3\n"}))
+    write("checkpoint", "bare-pickle", pickled(b"}"))
+    write("checkpoint", "safetensors", struct.pack("<Q", 2) + b"{}")
+    write("checkpoint", "torchscript", archive({"constants.pkl": pickled(b")"), "code/x.py": b""}))
+
+
+# JSON
+
+
+def write_json() -> None:
+    preparation = {"dataset": "mnist", "mean": [0.1307], "std": [0.3081], "framing": "mnist", "background": "dark",
+                   "transposed": False, "left_transposed": False}
+    conv = {"name": "conv", "type": "Conv2d", "in_channels": 1, "out_channels": 4, "kernel_size": [3, 3], "padding": 1, "stride": 2, "bias": False}
+    layers = [
+        conv,
+        {"name": "bn", "type": "BatchNorm2d", "num_features": 4, "eps": 1e-5, "momentum": 0.1},
+        {"name": "act", "type": "ReLU", "inplace": True},
+        {"name": "res", "type": "Residual", "body": [{"name": "c", "type": "Conv2d", "in_channels": 4, "out_channels": 4, "kernel_size": 1}],
+         "shortcut": []},
+        {"name": "gn", "type": "GroupNorm", "num_groups": 2, "num_channels": 4},
+        {"name": "pool", "type": "MaxPool2d", "kernel_size": 2},
+        {"name": "avg", "type": "AvgPool2d", "kernel_size": 2},
+        {"name": "gap", "type": "GlobalAvgPool2d"},
+        {"name": "drop", "type": "Dropout", "p": 0.5},
+        {"name": "flat", "type": "Flatten"},
+        {"name": "fc", "type": "Linear", "in_features": 4, "out_features": 10},
+    ]
+    for name, model in {
+        "linear": {"name": "m", "input": [1, 2, 2], "layers": [{"name": "f", "type": "Flatten"}, {"name": "l", "type": "Linear", "in_features": 4, "out_features": 2}]},
+        "all-layers": {"name": "m", "input": [1, 8, 8], "layers": layers},
+        "prepared": {"name": "m", "input": [1, 2, 2], "preparation": preparation, "layers": [{"name": "f", "type": "Flatten"}]},
+        "misspelt": {"name": "m", "input": [1, 8, 8], "layers": [{"name": "a", "type": "Conv2D"}, conv | {"paddings": 1}]},
+    }.items():
+        write("model_json", name, json.dumps(model).encode())
+    write("model_json", "key-twice", b'{"name": "a", "name": "b"}')
+    write("model_json", "huge-numbers", b'{"name": "m", "input": [1, 9223372036854775807, 1e400], "layers": []}')
+    write("model_json", "nested", b"[" * 100)
+
+    record = {"event": "run", "dataset": "mnist", "model": "convnet", "limit_train": 0, "preparation": preparation}
+    write("run_record", "run", json.dumps(record).encode())
+    write("run_record", "no-preparation", b'{"dataset": "cifar10"}')
+    write("run_record", "three-channels", json.dumps(record | {"preparation": {"mean": [0.1, 0.2, 0.3], "std": 0.5, "background": "mixed"}}).encode())
+    write("run_record", "no-object", b"[1, 2]")
+    # nlohmann's copies recurse: without a limit to nesting the stack overflows.
+    write("run_record", "nested-mean", b'{"dataset": "d", "preparation": {"mean": ' + b"[" * 3000 + b"]" * 3000 + b"}}")
+
+
+# Pictures
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def tiff(orientation: int, big: bool) -> bytes:
+    order = ">" if big else "<"
+    return (b"MM" if big else b"II") + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes, more: bytes = b"") -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def jpeg(frame: int, scan_end: bytes, data: bytes, app: bytes = b"") -> bytes:
+    """A grey picture of 8 x 8. Both Huffman tables have one code of one bit, for 0."""
+    table = bytes([1] + [0] * 15) + b"\0"
+    return (b"\xff\xd8" + app + segment(0xDB, b"\0" + bytes([1] * 64)) + segment(frame, struct.pack(">BHHBBBB", 8, 8, 8, 1, 1, 0x11, 0))
+            + segment(0xC4, b"\x00" + table) + segment(0xC4, b"\x10" + table) + segment(0xDA, b"\x01\x01\x00" + scan_end) + data + b"\xff\xd9")
+
+
+def write_pictures() -> None:
+    drawing = bytearray(b"\xff" * 144)  # a bar on white, 12 x 12
+    for row in range(2, 10):
+        drawing[12 * row + 5] = drawing[12 * row + 6] = 0
+    rows = b"".join(b"\0" + bytes(drawing[12 * y:12 * y + 12]) for y in range(12))
+    rgba = b"".join(b"\0" + b"".join(bytes([v, v, 0, 255]) for v in drawing[12 * y:12 * y + 12]) for y in range(12))
+    wide = b"".join(b"\0" + b"".join(bytes([v, v]) for v in drawing[12 * y:12 * y + 12]) for y in range(12))
+    bits = b"".join(b"\0" + (b"\xff\xf0" if y in (0, 1, 10, 11) else b"\xf9\xf0") for y in range(12))
+    palette = chunk(b"PLTE", bytes([0, 0, 0, 255, 255, 255])) + chunk(b"tRNS", b"\xff\x80")
+    pictures = {
+        "grey.png": png(12, 12, 8, 0, rows),
+        "rgba.png": png(12, 12, 8, 6, rgba),
+        "16-bits.png": png(12, 12, 16, 0, wide),
+        "1-bit.png": png(12, 12, 1, 0, bits),
+        "palette.png": png(12, 12, 1, 3, bits, palette),
+        "turned.png": png(12, 12, 8, 0, rows, chunk(b"eXIf", tiff(6, True))),
+        "claims-more.png": png(8000, 8000, 8, 0, rows),
+        "baseline.jpg": jpeg(0xC0, b"\x00\x3f\x00", b"\x3f"),
+        "progressive.jpg": jpeg(0xC2, b"\x00\x00\x00", b"\x7f"),
+        "turned.jpg": jpeg(0xC0, b"\x00\x3f\x00", b"\x3f", segment(0xE1, b"Exif\0\0" + tiff(3, False))),
+        "grey.bmp": b"BM" + struct.pack("<IHHI", 54 + 192, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 24, 0, 192, 0, 0, 0, 0)
+                    + b"".join(bytes([v, v, v]) for v in drawing[:64]),
+        "frame.gif": b"GIF89a" + struct.pack("<HHBBB", 2, 2, 0x80, 0, 0) + bytes([0, 0, 0, 255, 255, 255]) + b"," + struct.pack("<HHHHB", 0, 0, 2, 2, 0)
+                     + b"\x02\x03\x04\x02\x05\x00;",
+        "runs.tga": struct.pack("<BBBHHBHHHHBB", 0, 0, 11, 0, 0, 0, 0, 0, 12, 12, 8, 0) + b"\xff\x00\x8f\xff",
+        "plain.psd": b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 4, 4, 8, 3) + bytes(12) + b"\0\0" + bytes(drawing[:48]),
+        "packed.psd": b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, 4, 4, 8, 3) + bytes(12) + b"\0\1" + struct.pack(">4H", 2, 2, 2, 2) + b"\xfd\x80" * 4,
+        "light.hdr": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n" + bytes([128, 64, 32, 128] * 4),
+        "runs.hdr": b"#?RGBE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 8\n" + b"\x02\x02\x00\x08" + b"\x88\x40" * 4,
+        "grey.pgm": b"P5\n12 12\n255\n" + bytes(drawing),
+        "wide.ppm": b"P6 1 2 65535\n" + bytes(range(12)),
+        "empty-of-ink.pgm": b"P5 4 4 255\n" + bytes(16),
+        "webp": b"RIFF\0\0\0\0WEBPVP8 ",
+    }
+    for name, content in pictures.items():
+        write("picture", name, content)
+    for name in ("turned.png", "turned.jpg", "grey.png", "baseline.jpg"):
+        write("exif", name, pictures[name])
+    write("exif", "long.jpg", b"\xff\xd8\xff" + segment(0xE1, b"Exif\0\0" + b"II" + struct.pack("<HIHHHII", 42, 8, 1, 0x0112, 4, 1, 8)))
+    write("exif", "directory-beyond.jpg", b"\xff\xd8" + segment(0xE1, b"Exif\0\0" + b"MM" + struct.pack(">HI", 42, 0xFFFFFFFF)))
+
+
+if __name__ == "__main__":
+    write_idx()
+    write_checkpoints()
+    write_json()
+    write_pictures()

@@ -1,0 +1,37 @@
+// What must hold of a state dict that was read from a file.
+#pragma once
+
+#include <bit>
+
+#include "convoy/host_tensor.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace convoy::fuzz {
+
+/// A state dict takes 8 bytes a value, and a file of n bytes 8 n values at most. Beside it, a pickle's
+/// objects take 70 bytes for a byte, and a storage is held while it is read.
+constexpr Bound kStateBound{.per_byte = 200, .constant = 1 << 20};
+
+inline void require_sound(const StateDict& state) {
+  for (const auto& [name, tensor] : state) {
+    require(std::ssize(tensor.values) == tensor.shape.count(),
+            "a tensor has as many values as its shape says");
+  }
+}
+
+/// Equal to the bit; a NaN equals itself.
+inline void require_same(const StateDict& a, const StateDict& b) {
+  require(a.size() == b.size(), "as many tensors");
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const auto& [name, tensor] = a[i];
+    const auto& [other_name, other] = b[i];
+    require(name == other_name && tensor.shape == other.shape && tensor.dtype == other.dtype,
+            "the same tensors in the same order");
+    for (std::size_t k = 0; k < tensor.values.size(); ++k) {
+      require(std::bit_cast<std::uint64_t>(tensor.values[k]) == std::bit_cast<std::uint64_t>(other.values[k]),
+              "the same values");
+    }
+  }
+}
+
+}  // namespace convoy::fuzz
