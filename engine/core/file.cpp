@@ -49,25 +49,25 @@ int Descriptor::release() noexcept { return std::exchange(value_, -1); }
 
 int Descriptor::close() noexcept { return ::close(release()); }
 
-std::int64_t require_regular(const Descriptor& descriptor, const char* verb,
-                             const std::filesystem::path& path) {
+Descriptor open_regular(const std::filesystem::path& path, int flags, const char* verb) {
+  // Without O_NONBLOCK, opening a FIFO would wait for its other end.
+  Descriptor descriptor(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));
+  const int code = errno;
   struct stat status {};
+  if (descriptor.get() < 0) {
+    // A socket, and a FIFO that nobody reads, cannot be opened, and the system's word for that says nothing.
+    if (code == ENXIO && stat(path.c_str(), &status) == 0) fail_as(status.st_mode, verb, path);
+    fail(verb, path, reason_of(code));
+  }
   if (fstat(descriptor.get(), &status) != 0) fail(verb, path, reason_of(errno));
   if (!S_ISREG(status.st_mode)) fail_as(status.st_mode, verb, path);
-  return status.st_size;
+  return descriptor;
 }
 
 InputFile::InputFile(std::filesystem::path path)
-    : path_(std::move(path)),
-      // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-      descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {
-  if (descriptor_.get() < 0) {
-    const int code = errno;
-    struct stat status {};  // a socket cannot be opened, and the system's word for that says nothing
-    if (code == ENXIO && stat(path_.c_str(), &status) == 0) fail_as(status.st_mode, "read", path_);
-    fail("read", path_, reason_of(code));
-  }
-  bytes_ = require_regular(descriptor_, "read", path_);
+    : path_(std::move(path)), descriptor_(open_regular(path_, O_RDONLY, "read")) {
+  bytes_ = lseek(descriptor_.get(), 0, SEEK_END);
+  rewind();
 }
 
 std::size_t InputFile::read(std::span<std::uint8_t> out) {

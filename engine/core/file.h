@@ -1,5 +1,5 @@
-// Files that are read. A file that is none is refused at once: opening a FIFO would wait for a writer, and a
-// device may have no end.
+// Files that are opened at a user's wish. What is no regular file is refused at once: opening a FIFO would
+// wait for its other end, and a device may have no end.
 #pragma once
 
 #include <cstddef>
@@ -30,16 +30,15 @@ class Descriptor {
   int value_;
 };
 
-/// Throws Error, "cannot `verb` PATH: it is a FIFO, not a regular file", unless that is what the descriptor
-/// refers to. Asking the descriptor leaves no time in which the path could come to name something else.
-/// Returns the file's size in bytes.
-std::int64_t require_regular(const Descriptor& descriptor, const char* verb,
-                             const std::filesystem::path& path);
+/// Opens a regular file with `flags` as open(2) has them. Throws Error if it cannot be opened, and "cannot
+/// VERB PATH: it is a FIFO, not a regular file" for a folder, FIFO, socket or device. That is asked of the
+/// descriptor, so the path cannot come to name something else in between.
+Descriptor open_regular(const std::filesystem::path& path, int flags, const char* verb);
 
-/// A regular file, read from its beginning. Whatever the program reads at a user's wish is opened here.
+/// A regular file, read from its beginning. Whatever the program reads at a user's wish is opened by it.
 class InputFile {
  public:
-  /// Throws Error if the file cannot be opened, or is a folder, FIFO, socket or device.
+  /// Throws Error as open_regular, with "read" for the verb.
   explicit InputFile(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }

@@ -37,10 +37,7 @@ PartFile::PartFile(std::filesystem::path target) : target_(std::move(target)), p
 
 void PartFile::open() {
   for (;;) {
-    constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // a FIFO would wait
-    descriptor_ = Descriptor(::open(path_.c_str(), kFlags, 0666));
-    if (descriptor_.get() < 0) fail("write", path_, errno);
-    static_cast<void>(require_regular(descriptor_, "write", path_));
+    descriptor_ = open_regular(path_, O_WRONLY | O_CREAT | O_NOFOLLOW, "write");
     // On a file system without locks this protection is missing. The checksum still finds wrong content.
     if (flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       throw Error(

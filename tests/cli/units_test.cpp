@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <limits>
-#include <tuple>
 
 #include "apps/convoy/classification.h"
 #include "apps/convoy/flags.h"
@@ -12,9 +11,7 @@
 #include "apps/convoy/ink.h"
 #include "apps/convoy/parts.h"
 #include "apps/convoy/picture.h"
-#include "apps/convoy/picture_claim.h"
 #include "apps/convoy/run_folder.h"
-#include "apps/convoy/run_record.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/state_keeper.h"
 #include "apps/convoy/step_timing.h"
@@ -82,92 +79,6 @@ TEST(ProgressLine, NarrowsTheBarBeforeItCutsTheNote) {
   EXPECT_EQ(progress_line(0.5, "note", 10), " 50 %  no");
   EXPECT_EQ(progress_line(1.0, "note", 0), "100 %");
   EXPECT_EQ(progress_line(7.0, "note", 21), "[######] 100 %  note");
-}
-
-// A copy of nested JSON recurses, so nesting without a limit would overflow the stack.
-TEST(RunRecord, IsNoneIfItIsNestedDeeply) {
-  const std::string deep(200'000, '['), end(200'000, ']');
-  const Json record = record_of_text(R"({"dataset": "mnist", "preparation": {"mean": )" + deep + end + "}}");
-  EXPECT_TRUE(record.is_null());
-  EXPECT_EQ(run_record_of(record, "run.json").dataset, "");
-}
-
-TEST(RunRecord, TellsDataAndPreparation) {
-  const RunRecord record = run_record_of(
-      record_of_text(
-          R"({"dataset": "mnist", "preparation": {"mean": 0.5, "std": [0.25], "transposed": true}})"),
-      "run.json");
-  EXPECT_EQ(record.dataset, "mnist");
-  ASSERT_TRUE(record.preparation);
-  EXPECT_THAT(record.preparation->normalization.mean, ElementsAre(0.5f));
-  EXPECT_TRUE(record.preparation->transposed);
-  const Json malformed = record_of_text(R"({"dataset": "mnist", "preparation": {"std": 0}})");
-  EXPECT_THAT(error_of([&] { run_record_of(malformed, "run.json"); }),
-              testing::StartsWith("run.json: 'preparation': 'std' must be above 0"));
-}
-
-TEST(PictureClaim, IsWhatTheFormatCanHold) {
-  const auto refused = [](std::string file, std::size_t bytes, std::int64_t width, std::int64_t height) {
-    file.resize(bytes, '\0');
-    const std::span<const unsigned char> content(reinterpret_cast<const unsigned char*>(file.data()), bytes);
-    return !error_of([&] { require_plausible(content, width, height); }).empty();
-  };
-  // For each format the widest row that 1000 bytes may hold, and one that is wider by more than is rounded
-  // off.
-  const std::tuple<std::string, std::int64_t> most[] = {
-      {"GIF89a", 2731 * 1000}, {"BM", 8 * 1000}, {"8BPS", 64 * 1000},
-      {"#?RGBE", 16 * 1000},   {"P5", 1000},     {"P6", 1000},
-      {"", 64 * 1000}};
-  for (const auto& [magic, pixels] : most) {
-    EXPECT_FALSE(refused(magic, 1000, pixels, 1)) << magic;
-    EXPECT_TRUE(refused(magic, 1000, pixels + 3000, 1)) << magic;
-  }
-  EXPECT_FALSE(refused("\xff\xd8\xff", 100, 160, 320));  // 800 blocks of a bit each
-  EXPECT_TRUE(refused("\xff\xd8\xff", 100, 161, 320));
-  EXPECT_FALSE(refused("\xff\xd8\xff", 100, 6400, 1));
-}
-
-TEST(PictureClaim, AJpegsTablesHaveACodeForEachByteAtMost) {
-  const auto error = [](const std::string& file) {
-    return error_of([&] {
-      require_sound({reinterpret_cast<const unsigned char*>(file.data()), file.size()});
-    });
-  };
-  // A table of so many codes of 8 bits and as many of 9, with a length that says so.
-  const auto table = [](int codes) {
-    const std::size_t length = 2 + 17 + 2 * static_cast<std::size_t>(codes);
-    std::string segment = {'\xff', '\xc4', static_cast<char>(length >> 8), static_cast<char>(length), '\x10'};
-    for (int bits = 1; bits <= 16; ++bits) segment += static_cast<char>(bits == 8 || bits == 9 ? codes : 0);
-    return segment + std::string(2 * static_cast<std::size_t>(codes), '\1');
-  };
-  const std::string start = "\xff\xd8", scan("\xff\xda\0\2data\xff\0data", 14), app = "\xff\xe1";
-  EXPECT_EQ(error(start + table(128)), "");
-  EXPECT_EQ(error(start + table(129)), "a table of 258 Huffman codes; get the file again");
-  EXPECT_EQ(error(start + table(128) + scan + table(129)),
-            "a table of 258 Huffman codes; get the file again");
-  EXPECT_EQ(error(start + table(129).substr(0, 16)), "a table of 258 Huffman codes; get the file again");
-  // What looks like one within another segment, as a camera's notes, is none.
-  const std::string notes = table(129);
-  const auto length = static_cast<char>(notes.size() % 256 + 2);
-  ASSERT_EQ(notes.size() / 256, 1u);
-  EXPECT_EQ(error(start + app + '\1' + length + notes + table(128)), "");
-}
-
-TEST(PictureClaim, APnmsHeaderHasNumbersThatAreInts) {
-  const auto error = [](const std::string& file) {
-    return error_of([&] {
-      require_sound({reinterpret_cast<const unsigned char*>(file.data()), file.size()});
-    });
-  };
-  EXPECT_EQ(error("P5 4 4 255\n1234567890123456"), "");
-  EXPECT_EQ(error("P6\n# 12345678901\n4 4 255\n"), "");
-  EXPECT_EQ(error("P5 12345678901 4 255\n"), "a number of more than 9 digits in the header");
-}
-
-TEST(PictureClaim, APictureHasPixels) {
-  const unsigned char file[] = {'P', '5'};
-  EXPECT_EQ(error_of([&] { require_plausible(file, 0, 7); }), "it has 0 x 7 pixels");
-  EXPECT_EQ(error_of([&] { require_plausible(file, 7, 0); }), "it has 7 x 0 pixels");
 }
 
 TEST(RunFolder, AsksForRoomBeforeItIsNeeded) {

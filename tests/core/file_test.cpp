@@ -1,5 +1,6 @@
 #include "engine/core/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -50,6 +51,13 @@ TEST_F(InputFileTest, RefusesWhatIsNoRegularFile) {
   EXPECT_EQ(refusal(folder_ / "link"),
             "cannot read " + (folder_ / "link").string() + ": it is a FIFO, not a regular file");
   EXPECT_EQ(refusal("/dev/zero"), "cannot read /dev/zero: it is a device, not a regular file");
+}
+
+TEST_F(InputFileTest, RefusesToWriteToAFifoThatNobodyReads) {
+  const std::string fifo = folder_ / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_EQ(error_of([&] { open_regular(fifo, O_WRONLY | O_CREAT, "write"); }),
+            "cannot write " + fifo + ": it is a FIFO, not a regular file");
 }
 
 TEST_F(InputFileTest, RefusesASocket) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -105,6 +106,15 @@ TEST_F(PlanCacheTest, EveryPartOfTheKeyCounts) {
   others[6].autotuned = true;
   ++others[7].planning_version;
   for (const PlanKey& other : others) EXPECT_FALSE(cache_.find(other)) << other.text();
+}
+
+// Whoever can write to the cache must not be able to make the program wait.
+TEST_F(PlanCacheTest, DoesNotWaitForAFifo) {
+  cache_.store(key(), plan());
+  const auto file = std::filesystem::directory_iterator(folder_.path())->path();
+  std::filesystem::remove(file);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  EXPECT_FALSE(cache_.find(key()));
 }
 
 // As if two keys shared a file name, or somebody had renamed a file.
