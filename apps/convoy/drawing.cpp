@@ -220,8 +220,9 @@ Picture without_shadows(const Picture& strength, std::size_t radius, float least
 }
 
 /// The rectangle of what is left of `strength` on the areas of the kept parts, scaled so that the core of the
-/// ink becomes 1.
-Picture cut(const Picture& strength, const Parts& found, const std::vector<bool>& kept, float least) {
+/// ink becomes 1. Empty if nothing is left: what was seen was hardly darker than a shadow about it.
+std::optional<Picture> cut(const Picture& strength, const Parts& found, const std::vector<bool>& kept,
+                           float least) {
   Picture ink = strength;
   std::vector<float> core;
   Part all{.top = ink.height, .left = ink.width};
@@ -235,6 +236,7 @@ Picture cut(const Picture& strength, const Parts& found, const std::vector<bool>
       all.left = std::min(all.left, x), all.right = std::max(all.right, x);
     }
   }
+  if (core.empty()) return std::nullopt;
   const auto full = core.begin() + static_cast<std::ptrdiff_t>(kCore * static_cast<float>(core.size() - 1));
   std::nth_element(core.begin(), full, core.end());
   Picture part(1, all.height(), all.width());
@@ -268,8 +270,10 @@ std::optional<Drawing> look(const Ink& ink, bool for_unusual, std::string& gone)
       const auto kept = selection.with_friends(*main);
       // Strokes are narrower than a third of the drawing, and what is wider is ink if it is as strong.
       const std::size_t radius = std::max<std::size_t>(2, found.parts[*main].longer_side() / 6);
-      return Drawing{cut(without_shadows(strength, radius, least), found, kept, least),
-                     and_words(selection.left_out(kept)), for_unusual ? selection.why_unusual(*main) : ""};
+      if (auto part = cut(without_shadows(strength, radius, least), found, kept, least)) {
+        return Drawing{*std::move(part), and_words(selection.left_out(kept)),
+                       for_unusual ? selection.why_unusual(*main) : ""};
+      }
     }
     gone = and_words(selection.left_out(std::vector<bool>(found.parts.size(), false)));
     for (std::size_t i = 0; i < found.labels.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "apps/convoy/classification.h"
+#include "apps/convoy/drawing.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/fma_peak.h"
 #include "apps/convoy/ink.h"
@@ -79,6 +80,20 @@ TEST(ProgressLine, NarrowsTheBarBeforeItCutsTheNote) {
   EXPECT_EQ(progress_line(0.5, "note", 10), " 50 %  no");
   EXPECT_EQ(progress_line(1.0, "note", 0), "100 %");
   EXPECT_EQ(progress_line(7.0, "note", 21), "[######] 100 %  note");
+}
+
+// A bar that is 0.15 darker than the stripe of shadow it lies in, where the paper's grain is 0.1.
+TEST(CutOut, FindsNothingInWhatIsHardlyDarkerThanItsShadow) {
+  Ink ink{.strength = Picture(1, 40, 40), .noise = 0.1f, .dark = true};
+  for (std::size_t y = 5; y < 35; ++y) {
+    for (std::size_t x = 5; x < 35; ++x) ink.strength.at(0, y, x) = 0.45f;
+  }
+  for (std::size_t y = 10; y < 30; ++y) {
+    for (std::size_t x = 18; x < 22; ++x) ink.strength.at(0, y, x) = 0.6f;
+  }
+  EXPECT_THAT(error_of([&] { cut_out(ink); }), testing::StartsWith("no digit to be seen"));
+  ink.noise = 0.0f;
+  EXPECT_EQ(cut_out(ink).ink.height, 30u);
 }
 
 TEST(RunFolder, AsksForRoomBeforeItIsNeeded) {
