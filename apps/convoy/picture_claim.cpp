@@ -26,11 +26,13 @@ struct Packing {
   std::int64_t pixels_per_byte;
 };
 constexpr Packing kPackings[] = {
-    {"GIF8", 2731},                       // LZW: a code of 12 bits stands for 4096 pixels at most
-    {"BM", 8},                            // a bit a pixel
-    {"8BPS", 64},                         // PackBits: 128 bytes of a channel in 2
-    {"#?", 16},                           // HDR: 127 bytes of each of four components in 2
-    {"P5", 1},      {"P6", 1}, {"", 64},  // TGA, which has no magic: 128 pixels in 2 bytes
+    {"GIF8", 2731},  // LZW: a code of 12 bits stands for 4096 pixels at most
+    {"BM", 8},       // a bit a pixel
+    {"8BPS", 64},    // PackBits: 128 bytes of a channel in 2
+    {"#?", 16},      // HDR: 127 bytes of each of four components in 2
+    {"P5", 1},       // a byte a pixel
+    {"P6", 1},       // three bytes a pixel
+    {"", 64},        // TGA, which has no magic: 128 pixels in 2 bytes
 };
 
 bool begins(Bytes bytes, std::string_view with) {
@@ -90,18 +92,18 @@ void check_codes(Bytes segment) {
   }
 }
 
-/// Looks at all tables of a JPEG: up to the first scan by the lengths of segments, whose content may look
-/// like a marker, and then at whatever may be a marker.
+/// Looks at all tables of a JPEG up to its end; a phone may have put a film behind that. What looks like a
+/// marker within a segment is none, and a scan's data have none but restarts.
 void check_jpeg(Bytes file) {
-  constexpr unsigned char kHuffman = 0xc4, kScan = 0xda, kImage = 0xd8;
-  bool in_scans = false;
+  constexpr unsigned char kHuffman = 0xc4, kRestart = 0xd0, kStart = 0xd8, kEnd = 0xd9;
   for (std::size_t at = 0; at + 1 < file.size(); ++at) {
     const unsigned char marker = file[at + 1];
-    if (file[at] != 0xff || marker == 0 || marker == 0xff) continue;
+    if (file[at] != 0xff || marker == 0 || marker == 0xff || (marker >= kRestart && marker <= kStart))
+      continue;
+    if (marker == kEnd) return;
     const Bytes segment = file.subspan(at + 2);
     if (marker == kHuffman) check_codes(segment);
-    in_scans = in_scans || marker == kScan;
-    if (!in_scans && marker != kImage) at += 1 + number(segment, 0);
+    at += 1 + number(segment, 0);
   }
 }
 

@@ -151,7 +151,8 @@ void RunFolder::write_profile(const std::string& trace) const {
 void refuse_to_replace(const fs::path& folder, const Json& record) {
   std::error_code ignored;
   const bool finished = fs::exists(checkpoint_of(folder), ignored);
-  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder / "run.json"), record)) return;
+  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder / "run.json"), record))
+    return;
   if (finished) {
     throw UsageError(
         fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",

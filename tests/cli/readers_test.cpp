@@ -85,6 +85,10 @@ TEST(PictureClaim, AJpegsTablesHaveACodeForEachByteAtMost) {
   const auto length = static_cast<char>(notes.size() % 256 + 2);
   ASSERT_EQ(notes.size() / 256, 1u);
   EXPECT_EQ(unsound(start + app + '\1' + length + notes + table(128)), "");
+  // Behind the picture's end may be anything; but what looks like the end within a segment is none.
+  const std::string end = "\xff\xd9", comment("\xff\xfe\0\4", 4);
+  EXPECT_EQ(unsound(start + scan + end + table(129)), "");
+  EXPECT_NE(unsound(start + scan + comment + end + table(129)), "");
 }
 
 TEST(PictureClaim, APnmsHeaderHasNumbersThatAreInts) {

@@ -263,8 +263,8 @@ TEST_F(ModelFileOnDisk, CannotBeRead) {
   const std::string missing = (folder_ / "none.json").string();
   EXPECT_THAT([&] { load_model(missing); },
               ThrowsMessage<Error>("cannot read " + missing + ": No such file or directory"));
-  EXPECT_THAT([&] { load_model(folder_); },
-              ThrowsMessage<Error>("cannot read " + folder_.string() + ": it is a folder, not a regular file"));
+  EXPECT_THAT([&] { load_model(folder_); }, ThrowsMessage<Error>("cannot read " + folder_.string() +
+                                                                 ": it is a folder, not a regular file"));
 }
 
 TEST_F(ModelFileOnDisk, TooLarge) {
