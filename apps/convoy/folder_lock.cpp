@@ -45,7 +45,8 @@ FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / ".l
   };
   for (;;) {
     descriptor_ = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (descriptor_ < 0) fail("its lock cannot be made: " + std::generic_category().message(errno));
+    if (descriptor_ < 0)
+      fail("the output folder cannot be written: " + std::generic_category().message(errno));
     if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
       if (is_still(file_, descriptor_)) break;
       close(descriptor_);
@@ -62,7 +63,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / ".l
       return;
     }
     const std::string holder = content_of(descriptor_);
-    fail(fmt::format("another training writes to this folder{}; wait for it, or name another with --out",
+    fail(fmt::format("another training writes to this folder{}; wait until it ends",
                      holder.empty() ? "" : ": " + holder));
   }
   const std::string line = fmt::format("process {} on {}\n", getpid(), host());

@@ -37,9 +37,8 @@ void stop_if_diverged(const Progress& at, double loss, const std::string& advice
 /// What rank 0 has found: its state is the model's.
 bool any_not_finite(Communicator& group, bool found) { return sum_of(group, found ? 1.0 : 0.0) > 0.0; }
 
-FitResult fit(const GuardedFit& what, TrainObserver observer) {
-  auto& [trainer, dataset, report, keeper, validation, folder, advice, group] = what;
-  FitResult result;
+StateDict fit(const GuardedFit& what, TrainObserver observer) {
+  auto& [trainer, dataset, report, keeper, validation, last, folder, advice, group] = what;
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
     stop_if_interrupted(trainer, group, progress);
@@ -51,7 +50,7 @@ FitResult fit(const GuardedFit& what, TrainObserver observer) {
   };
   // A GPU's steps are enqueued long before this waits for them, and that is when most interrupts arrive.
   observer.epoch = [&](const EpochReport& epoch) {
-    report.epoch(result.last = epoch);
+    report.epoch(last = epoch);
     stop_if_diverged(epoch, epoch.loss, advice);
     if (validation) report.validated(epoch, validation->after_epoch(epoch.epoch));
     stop_if_interrupted(trainer, group, epoch);
@@ -59,40 +58,55 @@ FitResult fit(const GuardedFit& what, TrainObserver observer) {
   };
   observer.save = [&](const Progress&) { keeper.after_steps(); };
   trainer.fit(dataset, observer);
-  stop_if_interrupted(trainer, group, result.last);
-  result.state = trainer.state();
-  if (any_not_finite(group, !is_finite(result.state))) {  // the last steps, whose loss nobody saw
+  stop_if_interrupted(trainer, group, last);
+  StateDict state = trainer.state();
+  if (any_not_finite(group, !is_finite(state))) {  // the last steps, whose loss nobody saw
     throw Diverged(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
   }
-  return result;
+  return state;
 }
 
-std::string of_last_finite(const GuardedFit& what) {
-  const auto file = what.keeper.save_last_finite();
-  if (!file) return "no state since the start is known to be finite, and none is kept";
-  return fmt::format("the last state known to be finite is {}; go on from it with --resume {}",
-                     file->string(), what.folder.string());
+std::string how_to_go_on(const GuardedFit& what) {
+  return fmt::format("go on with --resume {}", what.folder.string());
+}
+
+/// Saves the state of now.
+std::string save_now(const GuardedFit& what) {
+  try {
+    return fmt::format("its state is {}: {}", what.keeper.save_now().string(), how_to_go_on(what));
+  } catch (const Error& error) {
+    return fmt::format("its state is not kept: {}; from one before it {}", error.what(), how_to_go_on(what));
+  }
+}
+
+/// Saves the last state that was finite.
+std::string save_last_finite(const GuardedFit& what) {
+  try {
+    const auto file = what.keeper.save_last_finite();
+    if (!file) return "no state since the start is known to be finite, and none is kept";
+    return fmt::format("the last state known to be finite is {}: {}", file->string(), how_to_go_on(what));
+  } catch (const Error& error) {
+    return fmt::format("the last state known to be finite is not kept: {}", error.what());
+  }
 }
 
 }  // namespace
 
-FitResult guarded_fit(const GuardedFit& what, TrainObserver observer) {
+StateDict guarded_fit(const GuardedFit& what, TrainObserver observer) {
   try {
     return fit(what, std::move(observer));
   } catch (const Interrupted& interrupted) {
-    const auto file = what.keeper.save_now();
+    const std::string kept = save_now(what);
     what.group.barrier();
-    throw Interrupted(fmt::format("{}; its state is {}: go on with --resume {}", interrupted.what(),
-                                  file.string(), what.folder.string()),
-                      interrupted.signal());
+    throw Interrupted(fmt::format("{}; {}", interrupted.what(), kept), interrupted.signal());
   } catch (const Diverged& error) {
-    const std::string kept = of_last_finite(what);
+    const std::string kept = save_last_finite(what);
     what.group.barrier();
     throw CommonError(fmt::format("{}; {}", error.what(), kept));
   } catch (const UsageError&) {
     throw;  // before the first step
   } catch (const Error& error) {
-    throw Error(fmt::format("{}; {}", error.what(), of_last_finite(what)), error.remedy());
+    throw Error(fmt::format("{}; {}", error.what(), save_last_finite(what)), error.remedy());
   }
 }
 

@@ -18,22 +18,18 @@ struct GuardedFit {
   TrainReport& report;
   StateKeeper& keeper;
   Validation* validation;        // null: no images are held out
+  EpochReport& last;             // the last epoch that was done, kept up to date
   std::filesystem::path folder;  // to go on with
   std::string advice;            // what to try against divergence
   Communicator& group;
 };
 
-struct FitResult {
-  EpochReport last;
-  StateDict state;
-};
-
-/// Trains, and returns the last epoch's report and the trained state. `observer` has the functions that are
-/// called once. An InterruptGuard must live. Throws Interrupted after a signal; Error at the first line whose
-/// loss is not finite, if the trained state is not, and if the device fails. In each case the keeper saves
-/// what was reached, and the message says where. In a group this is rank 0's part: a signal to any process
-/// stops all at the same step, and all end when the state is saved.
-FitResult guarded_fit(const GuardedFit& what, TrainObserver observer);
+/// Trains, and returns the trained state. `observer` has the functions that are called once. An
+/// InterruptGuard must live. Throws Interrupted after a signal; Error at the first line whose loss is not
+/// finite, if the trained state is not, and if the device fails. In each case the keeper saves what was
+/// reached, and the message says where. In a group this is rank 0's part: a signal to any process stops all
+/// at the same step, and all end when the state is saved.
+StateDict guarded_fit(const GuardedFit& what, TrainObserver observer);
 
 /// The other ranks' part, which report and write nothing. Throws Interrupted or CommonError where rank 0's
 /// does.

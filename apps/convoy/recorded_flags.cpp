@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -17,11 +16,17 @@ namespace convoy {
 namespace {
 
 // Of one call of the program, not of the training.
-constexpr std::array<std::string_view, 8> kOfTheCall = {
-    "--help", "--resume", "--allow-changes", "--overwrite", "--out", "--json", "--verbose", "--summary"};
+constexpr auto kOfTheCall =
+    std::to_array<std::string_view>({"--help", "--resume", "--allow-changes", "--overwrite", "--out",
+                                     "--json", "--verbose", "--summary", "--profile"});
 // They change what is told and kept, or where the same data lie: a checksum shows whether they are the same.
-constexpr std::array<std::string_view, 7> kOfNoBit = {
-    "--log-every", "--save-every", "--keep", "--profile", "--check-finite", "--data", "--plan-cache"};
+constexpr auto kOfNoBit = std::to_array<std::string_view>(
+    {"--log-every", "--save-every", "--keep", "--check-finite", "--data", "--plan-cache", "--no-plan-cache"});
+// What the saved state belongs to.
+constexpr auto kOfTheState = std::to_array<std::string_view>({"--model"});
+// They belong to one optimizer, and are not taken over by another.
+constexpr auto kOfTheOptimizer =
+    std::to_array<std::string_view>({"--momentum", "--nesterov", "--weight-decay"});
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -32,28 +37,36 @@ std::string name_of(const CLI::Option& option) { return option.get_name(); }
 std::vector<std::string> values_of(const CLI::Option& option) {
   const std::string name = name_of(option);
   std::vector<std::string> values = option.reduced_results();
-  const bool is_path = name == "--data" || name == "--init" ||
+  const bool is_path = name == "--data" || name == "--init" || name == "--plan-cache" ||
                        (name == "--model" && std::filesystem::path(values.back()).extension() == ".json");
   if (is_path) values = {std::filesystem::absolute(values.back()).lexically_normal().string()};
   return values;
 }
 
-/// Numbers are compared as such: 1e-3 is 0.001.
+/// Fractions are compared as numbers: 1e-3 is 0.001.
 bool same_value(const std::string& a, const std::string& b) {
-  char *end_a = nullptr, *end_b = nullptr;
-  const double x = std::strtod(a.c_str(), &end_a), y = std::strtod(b.c_str(), &end_b);
-  const bool numbers = !a.empty() && !b.empty() && *end_a == '\0' && *end_b == '\0';
-  return a == b || (numbers && x == y);
+  const auto is_fraction = [](const std::string& text) {
+    return text.find_first_of(".eE") != std::string::npos;
+  };
+  if (a == b || (!is_fraction(a) && !is_fraction(b))) return a == b;
+  double x = 0.0, y = 0.0;
+  return CLI::detail::lexical_cast(a, x) && CLI::detail::lexical_cast(b, y) && x == y;
 }
 
 bool same_values(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   return std::ranges::equal(a, b, same_value);
 }
 
-std::string in_words(const std::string& name, const std::vector<std::string>& values) {
-  if (values.empty()) return "without " + name;
-  if (values == std::vector<std::string>{"true"}) return "with " + name;
-  return fmt::format("with {} {}", name, fmt::join(values, " "));
+std::string in_words(const std::vector<std::string>& values) {
+  if (values.empty() || values == std::vector<std::string>{"false"}) return "not given";
+  if (values == std::vector<std::string>{"true"}) return "given";
+  return fmt::format("{}", fmt::join(values, " "));
+}
+
+/// Whether the command line has a flag that excludes this one: --no-transpose for --transpose.
+bool is_ruled_out(const CLI::Option& option) {
+  return std::ranges::any_of(option.get_excludes(),
+                             [](const CLI::Option* other) { return other->count() > 0; });
 }
 
 /// The flags of a run.json. Throws UsageError if they are not what given_flags wrote.
@@ -80,31 +93,43 @@ Json given_flags(const CLI::App& command) {
 }
 
 void take_over_flags(CLI::App& command, const Json& recorded, const std::string& run, bool changes_allowed) {
+  const CLI::Option* const optimizer = command.get_option("--optimizer");
+  const bool other_optimizer =
+      optimizer->count() > 0 && values_of(*optimizer) != recorded_values(recorded, "--optimizer", run);
+  std::vector<CLI::Option*> taken;
   std::vector<std::string> differences;
   for (CLI::Option* option : command.get_options()) {
     const std::string name = name_of(*option);
     if (contains(kOfTheCall, name)) continue;
-    const std::vector<std::string> before = recorded_values(recorded, name, run);
+    std::vector<std::string> before = recorded_values(recorded, name, run);
     if (option->count() == 0) {
-      if (before.empty()) continue;
+      if (before.empty() || is_ruled_out(*option)) continue;
+      if (other_optimizer && contains(kOfTheOptimizer, name)) continue;
       option->add_result(before);
-      option->run_callback();
+      taken.push_back(option);
       continue;
     }
     if (contains(kOfNoBit, name)) continue;
     const std::vector<std::string> now = values_of(*option);
-    const std::string otherwise = option->get_default_str();
-    const std::vector<std::string> was =
-        before.empty() && !otherwise.empty() ? std::vector{otherwise} : before;
-    if (!same_values(was, now)) {
-      differences.push_back(fmt::format("{}, not {}", in_words(name, was), in_words(name, now)));
+    if (before.empty() && !option->get_default_str().empty()) before = {option->get_default_str()};
+    if (same_values(before, now) || in_words(before) == in_words(now)) continue;
+    differences.push_back(fmt::format("{} was {}, is {}", name, in_words(before), in_words(now)));
+    if (contains(kOfTheState, name)) {
+      throw UsageError(fmt::format("{}: {}; it cannot change: begin a training of its own with --init", run,
+                                   differences.back()));
     }
   }
-  if (differences.empty() || changes_allowed) return;
-  throw UsageError(
-      fmt::format("{} was begun {}: leave out what differs, or go on with --allow-changes, which gives other "
-                  "bits than a training that was never interrupted",
-                  run, fmt::join(differences, "; ")));
+  if (!differences.empty() && !changes_allowed) {
+    throw UsageError(
+        fmt::format("{}: {}: leave out what differs, or go on with --allow-changes, which gives other bits "
+                    "than a training that was never interrupted",
+                    run, fmt::join(differences, "; ")));
+  }
+  try {
+    for (CLI::Option* option : taken) option->run_callback();
+  } catch (const CLI::Error& error) {
+    throw UsageError(fmt::format("{}/run.json is damaged: {}", run, error.what()));
+  }
 }
 
 }  // namespace convoy

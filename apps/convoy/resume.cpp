@@ -8,15 +8,51 @@
 #include "convoy/model_file.h"
 
 namespace convoy {
+namespace {
 
 namespace fs = std::filesystem;
 
-std::uint64_t Resumed::log_bytes() const {
-  const auto bytes = notes.find("log_bytes");
-  return bytes != notes.end() && bytes->is_number_unsigned() ? bytes->get<std::uint64_t>() : 0;
+/// Whether the record has a member of that type.
+bool has(const Json& record, const char* key, bool (Json::*is_type)() const noexcept) {
+  return record.contains(key) && (record[key].*is_type)();
 }
 
-void require_training(const fs::path& folder) {
+/// Where and by which program a training was computed.
+std::string computed_by(const Json& record) {
+  const auto processes = record["processes"].get<std::int64_t>();
+  return fmt::format("{} process{} on {}, convoy {} of {}", processes, processes == 1 ? "" : "es",
+                     record["device_description"].get<std::string>(), record["versions"].value("convoy", "?"),
+                     record["versions"].value("compiler", "?"));
+}
+
+}  // namespace
+
+std::string StateNotes::text() const {
+  return Json{
+      {"log_bytes", log_bytes},
+      {"last",
+       {{"loss", last.loss}, {"accuracy", last.accuracy}, {"images_per_second", last.images_per_second}}},
+      {"best", best}}
+      .dump();
+}
+
+StateNotes StateNotes::of_text(const std::string& text, const fs::path& file) {
+  try {
+    const Json json = Json::parse(text);
+    StateNotes notes;
+    json.at("log_bytes").get_to(notes.log_bytes);
+    const Json& last = json.at("last");
+    last.at("loss").get_to(notes.last.loss);
+    last.at("accuracy").get_to(notes.last.accuracy);
+    last.at("images_per_second").get_to(notes.last.images_per_second);
+    notes.best = json.at("best");
+    return notes;
+  } catch (const Json::exception&) {
+    throw Error(fmt::format("{}: its notes are not those that convoy train writes", file.string()));
+  }
+}
+
+Json record_to_resume(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
     throw UsageError(fmt::format("--resume {}: there is no such folder", folder.string()));
@@ -24,68 +60,86 @@ void require_training(const fs::path& folder) {
   if (!fs::exists(folder / "run.json", ignored)) {
     throw UsageError(fmt::format("--resume {}: it holds no training: there is no run.json", folder.string()));
   }
+  Json record = record_in(folder / "run.json");
+  const bool whole =
+      has(record, "flags", &Json::is_object) && has(record, "versions", &Json::is_object) &&
+      has(record, "epochs", &Json::is_number_integer) && has(record, "processes", &Json::is_number_integer) &&
+      has(record, "dataset", &Json::is_string) && has(record, "device_description", &Json::is_string) &&
+      has(record, "data_crc32", &Json::is_number_unsigned) &&
+      (!record.contains("results") || record["results"].is_object());
+  if (whole) return record;
+  throw UsageError(
+      fmt::format("{}/run.json: it lacks what it takes to go on: it is damaged, or of an older Convoy; start "
+                  "from a checkpoint with --init",
+                  folder.string()));
 }
 
-Resumed read_resumed(CLI::App& command, const fs::path& folder, bool changes_allowed) {
-  Resumed resumed{.folder = folder, .record = record_in(folder / "run.json"), .model = {}, .state = {}};
-  if (!resumed.record.is_object() || !resumed.record.contains("flags") ||
-      !resumed.record["flags"].is_object()) {
-    throw UsageError(
-        fmt::format("{}/run.json: it has no flags to go on with: it is damaged, or of an older Convoy; start "
-                    "from its checkpoint with --init",
-                    folder.string()));
-  }
-  take_over_flags(command, resumed.record["flags"], folder.string(), changes_allowed);
+bool tell_if_finished(const Json& record, const fs::path& folder) {
+  std::error_code ignored;
+  if (!record.contains("results") || !fs::exists(checkpoint_of(folder), ignored)) return false;
+  const Json& results = record["results"];
+  const double accuracy =
+      has(results, "accuracy", &Json::is_number) ? results["accuracy"].get<double>() : 0.0;
+  say_note(
+      fmt::format("{} has finished, with a test accuracy of {:.2f} %: nothing is left to do; more epochs "
+                  "take --epochs N --allow-changes",
+                  folder.string(), 100.0 * accuracy));
+  return true;
+}
+
+Resumed read_resumed(CLI::App& command, const fs::path& folder, const Json& record, bool changes_allowed) {
+  Resumed resumed{.folder = folder, .record = record, .model = {}, .state = {}, .notes = {}};
+  take_over_flags(command, record["flags"], folder.string(), changes_allowed);
   resumed.model = load_model(folder / "model.json");
   resumed.state = newest_state(folder);
   if (resumed.state) {
-    resumed.notes = Json::parse(resumed.state->training.notes, nullptr, /*allow_exceptions=*/false);
-    if (!resumed.notes.is_object()) {
-      throw Error(fmt::format("{}: its notes are not Convoy's: another program wrote it",
-                              resumed.state->file.string()));
-    }
+    resumed.notes = StateNotes::of_text(resumed.state->training.notes, resumed.state->file);
   }
   return resumed;
 }
 
-void check_resumed(const Resumed& resumed, const Json& record, const TrainData& data, bool changes_allowed) {
-  if (!resumed.state) return;
+Json checksums_of(const TrainData& data) {
+  return {{"data_crc32", checksum(data.pair.train)},
+          {"validation_crc32", data.validation ? Json(checksum(*data.validation)) : Json()}};
+}
+
+void check_resumed(const Resumed& resumed, const Json& record, bool changes_allowed) {
   const std::string folder = resumed.folder.string();
-  const TrainingPosition& position = resumed.state->training.snapshot.position;
-  if (const auto epochs = record["epochs"].get<std::int64_t>(); position.epoch - 1 > epochs) {
-    throw UsageError(
-        fmt::format("{} has done {} epochs already, --epochs is {}", folder, position.epoch - 1, epochs));
-  }
-  const auto known = resumed.notes.find("data_crc32");
-  if (known != resumed.notes.end() && *known != checksum(data.pair.train) && !changes_allowed) {
+  const auto differs = [&](const char* key) {
+    return resumed.record.contains(key) && resumed.record[key] != record[key];
+  };
+  if (!changes_allowed && (differs("data_crc32") || differs("validation_crc32"))) {
     throw UsageError(
         fmt::format("the training images of {} are not those of {}: their checksum is another; name the "
                     "folder of the right ones with --data, or go on with --allow-changes",
-                    data.location.folder.string(), folder));
+                    record["data"].get<std::string>(), folder));
   }
-  const auto where = [](const Json& from) {
-    const auto processes = from.value("processes", std::int64_t{1});
-    return fmt::format("{} process{} on {}", processes, processes == 1 ? "" : "es",
-                       from.value("device_description", ""));
-  };
-  if (where(resumed.record) != where(record)) {
+  if (resumed.state) {
+    const TrainingPosition& position = resumed.state->training.snapshot.position;
+    const std::int64_t begun = position.epoch - (position.step > 0 ? 0 : 1);
+    if (const auto epochs = record["epochs"].get<std::int64_t>(); begun > epochs) {
+      throw UsageError(fmt::format("{} is in epoch {} already, --epochs is {}", folder, begun, epochs));
+    }
+  }
+  if (computed_by(resumed.record) != computed_by(record)) {
     say_note(
-        fmt::format("{} was begun by {}, and goes on by {}: its bits may differ from those of an "
+        fmt::format("{} was computed by {}, and goes on by {}: its bits may differ from those of an "
                     "undisturbed training",
-                    folder, where(resumed.record), where(record)));
+                    folder, computed_by(resumed.record), computed_by(record)));
+  } else if (resumed.record["flags"].contains("--autotune")) {
+    say_note(
+        fmt::format("{} has --autotune: its bits are those of an undisturbed training only with the same "
+                    "plan cache",
+                    folder));
   }
 }
 
-TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t epochs, std::int64_t processes) {
+TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t batch) {
   TrainingSnapshot snapshot = resumed.state->training.snapshot;
-  const bool same_batches = resumed.record.value("processes", std::int64_t{1}) == processes;
-  if (!same_batches) {
+  // As the trainer sees it: so many samples make so many steps.
+  if (snapshot.position.step != (snapshot.metrics.samples + batch - 1) / batch) {
     snapshot.position.step = 0;
     snapshot.metrics = {};
-  }
-  if (!same_batches || resumed.record.value("epochs", std::int64_t{0}) != epochs) {
-    snapshot.average_count = 0;
-    snapshot.average.clear();
   }
   return snapshot;
 }

@@ -9,8 +9,20 @@
 #include "apps/convoy/terminal.h"
 #include "apps/convoy/train_data.h"
 #include "convoy/model.h"
+#include "convoy/trainer.h"
 
 namespace convoy {
+
+/// What a state's file keeps beside the training itself.
+struct StateNotes {
+  std::uint64_t log_bytes = 0;  // of log.jsonl when it was taken
+  EpochReport last;             // the last epoch that was done: loss, accuracy, speed
+  Json best;                    // see Validation::best
+
+  std::string text() const;
+  /// Throws Error that names the file if `text` is something else.
+  static StateNotes of_text(const std::string& text, const std::filesystem::path& file);
+};
 
 /// A training that did not end.
 struct Resumed {
@@ -18,24 +30,29 @@ struct Resumed {
   Json record;                      // its run.json
   Model model;                      // its model.json
   std::optional<FoundState> state;  // the newest; nothing if it ended before the first was saved
-  Json notes = Json::object();      // of that state
-
-  std::uint64_t log_bytes() const;
+  StateNotes notes;                 // of that state
 };
 
-/// Throws UsageError unless the folder holds a training.
-void require_training(const std::filesystem::path& folder);
+/// The run.json of a folder that is gone on with. Throws UsageError if there is none, or if it is damaged.
+Json record_to_resume(const std::filesystem::path& folder);
 
-/// Reads the folder and gives `command` its flags (see take_over_flags). Throws UsageError or Error that says
-/// what is missing or damaged there.
-Resumed read_resumed(CLI::App& command, const std::filesystem::path& folder, bool changes_allowed);
+/// Says how a training went that has finished. True if that is all there is to do.
+bool tell_if_finished(const Json& record, const std::filesystem::path& folder);
+
+/// Reads the rest of the folder and gives `command` its flags (see take_over_flags). Throws UsageError or
+/// Error that says what is missing or damaged there.
+Resumed read_resumed(CLI::App& command, const std::filesystem::path& folder, const Json& record,
+                     bool changes_allowed);
+
+/// The checksums of the images as members of run.json.
+Json checksums_of(const TrainData& data);
 
 /// Throws UsageError if the data or the number of epochs do not let the training go on, and notes what gives
-/// it other bits: another device.
-void check_resumed(const Resumed& resumed, const Json& record, const TrainData& data, bool changes_allowed);
+/// it other bits: another device, another build.
+void check_resumed(const Resumed& resumed, const Json& record, bool changes_allowed);
 
-/// The state to restore. The average of weights is left out if the training has another length now: it is
-/// taken from the end. Another number of processes cuts an epoch into other batches: its epoch begins anew.
-TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t epochs, std::int64_t processes);
+/// The state to restore into a training with batches of so many images, of all processes. If they were others
+/// before, the epoch begins anew.
+TrainingSnapshot snapshot_for(const Resumed& resumed, std::int64_t batch);
 
 }  // namespace convoy

@@ -16,8 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where a finished model waits until the one that replaces it is done.
+// Where what was there waits until what replaces it is done. While it is brought there it has the second
+// name.
 constexpr const char* kPrevious = "previous";
+constexpr const char* kMoving = ".previous";
 
 void remove_empty(const std::vector<fs::path>& folders) {
   std::error_code ignored;  // removing a folder that is not empty fails, as intended
@@ -48,6 +50,31 @@ void remove_half_written(const fs::path& folder) {
   }
 }
 
+bool holds_any(const fs::path& folder) {
+  std::error_code ignored;
+  return std::ranges::any_of(kFiles, [&](const char* name) { return fs::exists(folder / name, ignored); });
+}
+
+/// Moves all that a training wrote, as far as it is there.
+void move_run(const fs::path& from, const fs::path& to) {
+  for (const char* name : kFiles) {
+    if (fs::exists(from / name)) fs::rename(from / name, to / name);
+  }
+}
+
+/// Brings back what was put aside.
+void give_back(const fs::path& run, const char* aside) {
+  move_run(run / aside, run);
+  fs::remove(run / aside);
+}
+
+/// Undoes what a process that was killed had begun: between putting a run aside and having another in its
+/// place.
+void mend_replacement(const fs::path& run) {
+  if (fs::exists(run / kMoving)) give_back(run, kMoving);
+  if (fs::exists(run / kPrevious) && !fs::exists(run / "run.json")) give_back(run, kPrevious);
+}
+
 /// The folder of the run that a checkpoint belongs to: a state lies in a subfolder of it.
 fs::path run_of(const fs::path& checkpoint) {
   const fs::path folder = checkpoint.parent_path();
@@ -70,48 +97,54 @@ RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
                             error ? error.message() : "there is a file of that name"));
   }
   try {
+    lock_.emplace(folder_);
+    remove_half_written(folder_);
+    remove_half_written(folder_ / kStatesFolder);
+    mend_replacement(folder_);
+  } catch (const fs::filesystem_error& failure) {
+    throw Error(fmt::format("{}: what was put aside there cannot be brought back: {}", folder_.string(),
+                            failure.code().message()));
+  } catch (const Error&) {
+    remove_empty(created_);
+    throw;
+  }
+  try {
     const fs::path probe = folder_ / ".convoy-probe";
     write_atomically(probe, "");
     fs::remove(probe);
   } catch (const std::exception& failure) {
+    lock_.reset();
     remove_empty(created_);
     throw Error(fmt::format("{}: the output folder cannot be written: {}", folder_.string(), failure.what()));
   }
-  lock_.emplace(folder_);
-  remove_half_written(folder_);
-  remove_half_written(folder_ / kStatesFolder);
 }
 
 RunFolder::~RunFolder() {
-  std::error_code ignored;
-  const bool left_something = fs::exists(checkpoint_of(folder_), ignored) || !state_files(folder_).empty();
-  if (begun_ && !left_something) {
-    for (const char* name : kFiles) {
-      fs::remove_all(folder_ / name, ignored);
-      fs::rename(folder_ / kPrevious / name, folder_ / name, ignored);
+  try {
+    const bool left_something = fs::exists(checkpoint_of(folder_)) || fs::exists(folder_ / "best.ckpt") ||
+                                !state_files(folder_).empty();
+    if (begun_ && !left_something) {
+      for (const char* name : kFiles) fs::remove_all(folder_ / name);
+      if (fs::exists(folder_ / kPrevious)) give_back(folder_, kPrevious);
     }
-    fs::remove(folder_ / kPrevious, ignored);
+  } catch (const fs::filesystem_error&) {
+    // The next process that comes here tries again.
   }
   lock_.reset();
   remove_empty(created_);
 }
 
 void RunFolder::begin(const Model& model, const Json& record) {
-  const fs::path aside = folder_ / kPrevious;
   begun_ = true;
   try {
     const bool finished = fs::exists(checkpoint_of(folder_));
-    if (finished) {
-      fs::remove_all(aside);
-      fs::create_directory(aside);
-    }
-    for (const char* name : kFiles) {
-      const fs::path file = folder_ / name;
-      if (!finished) {
-        fs::remove_all(file);
-      } else if (fs::exists(file)) {
-        fs::rename(file, aside / name);
-      }
+    if (fs::exists(folder_ / kPrevious) && !finished) {  // a finished model waits there already
+      for (const char* name : kFiles) fs::remove_all(folder_ / name);
+    } else if (holds_any(folder_)) {
+      fs::remove_all(folder_ / kPrevious);
+      fs::create_directory(folder_ / kMoving);
+      move_run(folder_, folder_ / kMoving);
+      fs::rename(folder_ / kMoving, folder_ / kPrevious);
     }
   } catch (const fs::filesystem_error& error) {
     throw Error(fmt::format("{}: what an earlier training left cannot be put aside: {}", folder_.string(),
@@ -131,9 +164,8 @@ void RunFolder::require_space(std::uint64_t bytes) const {
   const fs::space_info space = fs::space(folder_, unknown);
   if (unknown || space.capacity == 0 || space.available >= bytes) return;  // some file systems do not tell
   throw Error(fmt::format(
-      "{}: {:.1f} MB are free there, and the training may write {:.1f} MB; make room, or name a folder "
-      "elsewhere with --out",
-      folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(bytes) / 1e6));
+      "{}: {:.1f} MB are free there, and the training may write {:.1f} MB; make room there", folder_.string(),
+      static_cast<double>(space.available) / 1e6, static_cast<double>(bytes) / 1e6));
 }
 
 void RunFolder::write_checkpoint(const char* name, const StateDict& state) const {
@@ -150,19 +182,17 @@ void RunFolder::write_profile(const std::string& trace) const {
 
 void refuse_to_replace(const fs::path& folder, const Json& record) {
   std::error_code ignored;
-  const bool finished = fs::exists(checkpoint_of(folder), ignored);
-  if ((!finished && state_files(folder).empty()) || is_trial_again(record_in(folder / "run.json"), record))
-    return;
-  if (finished) {
+  if (!holds_any(folder)) return;
+  if (!fs::exists(checkpoint_of(folder), ignored)) {
     throw UsageError(
-        fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
-                    checkpoint_of(folder).string()));
+        fmt::format("{} holds a training that did not end; go on with it by --resume {}, name another folder "
+                    "with --out, or begin anew with --overwrite",
+                    folder.string(), folder.string()));
   }
+  if (is_trial_again(record_in(folder / "run.json"), record)) return;
   throw UsageError(
-      fmt::format("{} holds a training that did not end; go on with it by --resume {}, name another folder "
-                  "with --out, or "
-                  "begin anew with --overwrite",
-                  folder.string(), folder.string()));
+      fmt::format("{} is a finished model; name another folder with --out, or replace it with --overwrite",
+                  checkpoint_of(folder).string()));
 }
 
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }

@@ -23,7 +23,7 @@ constexpr const char* kProfileFile = "profile.json";
 class RunFolder {
  public:
   /// Creates the folder if it is missing, locks it, and writes a test file into it. Throws Error if one of
-  /// these fails. Removes what a process that was killed had half written.
+  /// these fails. Undoes what a process that was killed had half done.
   explicit RunFolder(std::filesystem::path folder);
   /// A training that was begun and leaves nothing gives back what was there before it.
   ~RunFolder();
@@ -35,8 +35,8 @@ class RunFolder {
   /// Throws Error unless the folder's file system has that much room.
   void require_space(std::uint64_t bytes) const;
 
-  /// Begins a training: puts a finished model aside, into the subfolder `previous`, removes what is left of
-  /// an unfinished one, and writes model.json and run.json. Throws Error.
+  /// Begins a training: puts what is there aside, into the subfolder `previous`, and writes model.json and
+  /// run.json. If a finished model waits there already, an unfinished training is removed. Throws Error.
   void begin(const Model& model, const Json& record);
 
   /// Each of these files appears whole or not at all. They throw Error.
@@ -57,9 +57,9 @@ class RunFolder {
 /// The path of the checkpoint in a run's folder.
 std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 
-/// Throws UsageError if the folder holds a finished model, that is a model.ckpt, or states of a training that
-/// did not end. A trial, which had --limit-train or --limit-test, may be repeated: nothing is lost if its
-/// run.json says the same as `record`, but for the device and the program.
+/// Throws UsageError if the folder holds a finished model, that is a model.ckpt, or anything of a training
+/// that did not end. A finished trial, which had --limit-train or --limit-test, may be repeated: nothing is
+/// lost if its run.json says the same as `record`, but for the device and the program.
 void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 
 /// The model.json beside a checkpoint, or beside the folder of a state, if there is one.

@@ -55,6 +55,14 @@ std::optional<FoundState> newest_state(const fs::path& run) {
                           (run / kStatesFolder).string(), files.size()));
 }
 
+void put_newer_states_aside(const fs::path& run, const fs::path& file) {
+  std::error_code ignored;  // it stays damaged under its old name, too
+  for (const fs::path& newer : state_files(run)) {
+    if (newer == file) return;
+    fs::rename(newer, newer.string() + ".damaged", ignored);
+  }
+}
+
 void remove_old_states(const fs::path& run, std::size_t keep) {
   const std::vector<fs::path> files = state_files(run);
   std::error_code ignored;  // what is left over does no harm

@@ -28,6 +28,10 @@ struct FoundState {
 /// passed over. Throws Error if all are damaged.
 std::optional<FoundState> newest_state(const std::filesystem::path& run);
 
+/// Renames the states that are newer than `file`, all of them damaged, to "... .damaged": they neither count
+/// nor hide what is written from there on.
+void put_newer_states_aside(const std::filesystem::path& run, const std::filesystem::path& file);
+
 /// Removes all but the `keep` newest.
 void remove_old_states(const std::filesystem::path& run, std::size_t keep);
 

@@ -9,6 +9,7 @@
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
+#include "engine/core/atomic_file.h"
 
 namespace convoy {
 namespace {
@@ -105,7 +106,7 @@ void StateKeeper::work() {
       failure = error.what();
     }
     lock.lock();
-    if (!failure.empty()) failure_ = failure;
+    failure_ = failure;
     work_ = Work::none;
     changed_.notify_all();
   }
@@ -114,7 +115,10 @@ void StateKeeper::work() {
 void StateKeeper::keep(Taken taken) {
   TrainingSnapshot snapshot = taken.wait();
   taken.wait = nullptr;  // the room is free for the next copy
-  if (!is_finite(snapshot)) return;
+  if (!is_finite(snapshot)) {
+    if (taken.write) throw Error("it holds a NaN or infinity");
+    return;
+  }
   kept_ = {std::move(snapshot), std::move(taken.notes)};
   if (taken.write) write(*kept_);
 }
@@ -122,8 +126,7 @@ void StateKeeper::keep(Taken taken) {
 std::filesystem::path StateKeeper::write(Kept& kept) {
   const std::filesystem::path file = state_file(folder_.path(), kept.snapshot.counter);
   if (kept.written) return file;
-  std::error_code failed;  // then writing fails, and says so
-  std::filesystem::create_directory(file.parent_path(), failed);
+  make_folder(file.parent_path());
   save_training(kept.snapshot, optimizer_, kept.notes, file);
   kept.written = true;
   if (options_.keep > 0) remove_old_states(folder_.path(), options_.keep);
@@ -143,10 +146,9 @@ bool StateKeeper::is_busy(bool with_writing_alone) {
 
 void StateKeeper::tell_failure() {
   const std::lock_guard lock(mutex_);
-  if (!failure_.empty() && !told_) {
-    say_note(fmt::format("a state of the training is not kept: {}; those before it are", failure_));
-    told_ = true;
-  }
+  if (failure_.empty() || failure_ == told_) return;
+  say_note(fmt::format("a state of the training is not kept: {}; those before it are", failure_));
+  told_ = failure_;
 }
 
 bool is_finite(const StateDict& state) {
@@ -156,16 +158,15 @@ bool is_finite(const StateDict& state) {
   });
 }
 
-std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options) {
+std::uint64_t bytes_of_run(const Model& model, std::uint64_t sets_of_weights, std::uint64_t states) {
   constexpr std::uint64_t kPerTensor = 512,
-                          kFiles = 1 << 16;    // headers of the archive, pickle; the JSON files
-  constexpr std::uint64_t kSetsOfWeights = 4;  // in a state: the weights, two moments, their average
+                          kFiles = 1 << 16;  // headers of the archive, pickle; the JSON files
   std::uint64_t bytes = kFiles;
   for (const TensorSpec& spec : tensor_specs(model)) {
     bytes +=
         kPerTensor + static_cast<std::uint64_t>(spec.shape.count()) * (spec.dtype == DType::int64 ? 8 : 4);
   }
-  return bytes * (1 + kSetsOfWeights * (std::max<std::uint64_t>(options.keep, 1) + 1));
+  return bytes * (1 + sets_of_weights * states);
 }
 
 }  // namespace convoy

@@ -86,7 +86,7 @@ class StateKeeper {
   SaveOptions options_;
   std::function<std::string()> notes_;
   std::int64_t lines_ = 0;
-  bool told_ = false;
+  std::string told_;
 
   std::mutex mutex_;  // of what follows, up to the thread
   std::condition_variable changed_;
@@ -101,8 +101,8 @@ class StateKeeper {
 /// Whether every value is a finite float.
 bool is_finite(const StateDict& state);
 
-/// The bytes that a training's files may take on the disk at one time: the model, the states that stay, and
-/// one that is being written.
-std::uint64_t bytes_of_run(const Model& model, const SaveOptions& options);
+/// The bytes that a training's files take: the model, and so many states, each of so many sets of weights
+/// (the weights, the optimizer's, their average).
+std::uint64_t bytes_of_run(const Model& model, std::uint64_t sets_of_weights, std::uint64_t states);
 
 }  // namespace convoy

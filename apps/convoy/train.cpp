@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
-#include <future>
 #include <memory>
 
 #include "apps/convoy/commands.h"
@@ -82,15 +82,15 @@ struct Run {
   RunLog& log;
 };
 
-/// Begins the folder's content, or goes on with it: all is compiled and allocated, and nothing can be asked
-/// wrongly any more.
+/// Begins the folder's content, or goes on with it: nothing can be asked wrongly any more.
 void begin(const Run& run) {
   if (run.resumed) {
+    if (run.resumed->state) put_newer_states_aside(run.folder.path(), run.resumed->state->file);
     run.folder.write_record(run.record);
   } else {
     run.folder.begin(run.model, run.record);
   }
-  run.log.open(run.folder.path() / "log.jsonl", run.resumed ? run.resumed->log_bytes() : 0);
+  run.log.open(run.folder.path() / "log.jsonl", run.resumed ? run.resumed->notes.log_bytes : 0);
 }
 
 /// Trains and writes the model; until then signals only stop the training. Returns the last epoch's report.
@@ -101,58 +101,51 @@ EpochReport train_and_write(const Run& run, Trainer& trainer, TrainReport& repor
   std::optional<Validation> validation;
   if (run.data.validation) {
     validation.emplace(trainer, *run.data.validation, flags.keep_best ? &run.folder : nullptr);
-    if (run.resumed) validation->restore(run.resumed->notes.value("best", Json()));
+    if (run.resumed) validation->restore(run.resumed->notes.best);
   }
-  // The data may be large: while this is computed, plans are made.
-  const auto data_crc32 =
-      std::async(std::launch::async, [&] { return checksum(run.data.pair.train); }).share();
+  EpochReport last = run.resumed ? run.resumed->notes.last : EpochReport{};
   StateKeeper keeper(run.folder, trainer, flags.options.optimizer, flags.save, [&] {
-    return Json{{"log_bytes", run.log.bytes()},
-                {"data_crc32", data_crc32.get()},
-                {"best", validation ? validation->best() : Json()}}
-        .dump();
+    return StateNotes{run.log.bytes(), last, validation ? validation->best() : Json()}.text();
   });
   TrainObserver observer = observer_of_start(*run.device.backend, report, run.folder, program_start);
   observer.prepared = [&] {
     report_plans(flags.device, *run.device.backend);
     if (validation) validation->prepare();
     keeper.prepare();
-    begin(run);
   };
   const std::string advice = fmt::format("try a smaller --lr than {}, or find the layer with --check-finite",
                                          flags.optimizer.learning_rate);
   Communicator& group = run.device.backend->group();
-  const FitResult result =
-      guarded_fit({trainer, run.data.pair.train, report, keeper, validation ? &*validation : nullptr,
+  begin(run);
+  const StateDict state =
+      guarded_fit({trainer, run.data.pair.train, report, keeper, validation ? &*validation : nullptr, last,
                    run.folder.path(), advice, group},
                   std::move(observer));
-  run.folder.write_checkpoint("model.ckpt", result.state);  // first, so that nothing behind can lose it
+  run.folder.write_checkpoint("model.ckpt", state);  // first, so that nothing behind can lose it
   keeper.finish();
   if (any_interrupted(group)) {
     throw Interrupted(fmt::format("{} after the training; its model is {}, which was not tested",
                                   InterruptGuard::in_words(), checkpoint_of(run.folder.path()).string()),
                       signal_of_group());
   }
-  return result.last;
+  return last;
 }
 
-/// Says how a finished training went. True if that is all there is to do.
-bool is_finished(const Resumed& resumed, bool changes_allowed) {
-  const auto results = resumed.record.find("results");
-  if (results == resumed.record.end() || changes_allowed) return false;
-  say_note(
-      fmt::format("{} has finished, with a test accuracy of {:.2f} %: nothing is left to do; more epochs "
-                  "take --epochs N --allow-changes",
-                  resumed.folder.string(), 100.0 * results->value("accuracy", 0.0)));
-  return true;
-}
-
+/// What a resumed training was begun with, or what the flags ask for.
 Model model_of(const TrainFlags& flags, const TrainData& data, const std::optional<Resumed>& resumed) {
-  Model model = resumed && !flags.allow_changes
-                    ? resumed->model
-                    : resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
+  Model model = resumed ? resumed->model
+                        : resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
   model.preparation = data.preparation;
   return model;
+}
+
+/// What the training may write: a state more than those that stay, for the one that is being written.
+std::uint64_t room_for(const TrainFlags& flags, const Model& model, bool resumed) {
+  const auto* const sgd = std::get_if<SgdOptions>(&flags.options.optimizer);
+  const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f ? 1 : 0;
+  const std::uint64_t sets = 1 + moments + (flags.options.settle_batches > 0 ? 1 : 0);
+  // Those of a training that goes on are there already.
+  return bytes_of_run(model, sets, resumed ? 1 : std::max<std::uint64_t>(flags.save.keep, 1) + 1);
 }
 
 /// Rank 0 first, which may have to download: processes of one machine share the folder.
@@ -165,9 +158,9 @@ TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>
 }
 
 /// Lets the trainer go on where the training stopped.
-void go_on(Trainer& trainer, const std::optional<Resumed>& resumed, std::int64_t epochs,
+void go_on(Trainer& trainer, const std::optional<Resumed>& resumed, const TrainOptions& options,
            Communicator& group) {
-  if (resumed && resumed->state) trainer.restore(snapshot_for(*resumed, epochs, group.size()));
+  if (resumed && resumed->state) trainer.restore(snapshot_for(*resumed, options.batch_size * group.size()));
 }
 
 /// What all ranks but 0 do.
@@ -186,10 +179,11 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   std::optional<RunFolder> folder;  // rank 0's
   std::optional<Resumed> resumed;
   if (!flags.resume.empty()) {
-    require_training(flags.resume);
+    const Json record = record_to_resume(flags.resume);
+    if (!flags.allow_changes && tell_if_finished(record, flags.resume)) return 0;
     if (launched->leads()) folder.emplace(flags.resume);
-    resumed = read_resumed(command, flags.resume, flags.allow_changes);
-    if (is_finished(*resumed, flags.allow_changes)) return 0;
+    resumed = read_resumed(command, flags.resume, record, flags.allow_changes);
+    flags.data.dataset = record["dataset"];  // a stand-in, too
   }
   flags.options.optimizer = optimizer_options(flags.optimizer);
   if (flags.keep_best && flags.validation == 0) throw UsageError("--keep-best needs --validation N");
@@ -200,20 +194,21 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   const Model model = model_of(flags, data, resumed);
   if (!group.leads()) {
     Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
-    go_on(trainer, resumed, flags.options.epochs, group);
+    go_on(trainer, resumed, flags.options, group);
     return follow(trainer, data, group);
   }
   Json record = describe(flags, given_flags(command), data, model, device);
+  record.update(checksums_of(data));
   if (resumed) {
-    check_resumed(*resumed, record, data, flags.allow_changes);
+    check_resumed(*resumed, record, flags.allow_changes);
   } else {
     const std::string name = run_name(flags.model, data.location.dataset, flags.options.seed);
     folder.emplace(flags.out.empty() ? std::filesystem::path("runs") / name : flags.out);
     if (!flags.overwrite) refuse_to_replace(folder->path(), record);
   }
-  folder->require_space(bytes_of_run(model, flags.save));
+  folder->require_space(room_for(flags, model, resumed.has_value()));
   Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
-  go_on(trainer, resumed, flags.options.epochs, group);
+  go_on(trainer, resumed, flags.options, group);
 
   RunLog log;
   const auto report = make_logged_report(flags.json ? make_json_report() : make_text_report(), log);

@@ -8,7 +8,10 @@
 namespace convoy {
 
 TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparation>& earlier) {
-  TrainData data{load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty()), {}, {}};
+  TrainData data{
+      load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty() && flags.resume.empty()),
+      {},
+      {}};
   Dataset& train = data.pair.train;
   const bool left_transposed = prepare(data.pair, flags.images, earlier ? &*earlier : nullptr);
   train = take(std::move(train), flags.limit_train);

@@ -72,7 +72,8 @@ void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
   command
       .add_option("--shift", options.max_shift, "Move training images by up to PIXELS in either direction")
       ->option_text("PIXELS")
-      ->check(at_least(0));
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_flag("--flip", options.flip, "Flip training images left to right, each with probability 1/2");
 }
 
@@ -95,7 +96,8 @@ void add_saving_flags(CLI::App& command, TrainFlags& flags) {
   command
       .add_option("--validation", flags.validation,
                   "Hold the last N training images out, and tell the accuracy on them after every epoch")
-      ->check(at_least(0));
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_flag("--keep-best", flags.keep_best,
                    "Keep the model of the epoch with the best accuracy on the images of --validation, as "
                    "best.ckpt");
@@ -160,9 +162,11 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
       ->capture_default_str();
   add_saving_flags(command, flags);
   command.add_option("--limit-train", flags.limit_train, "Use only the first N training images; 0: all")
-      ->check(at_least(0));
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_option("--limit-test", flags.limit_test, "Use only the first N test images; 0: all")
-      ->check(at_least(0));
+      ->check(at_least(0))
+      ->capture_default_str();
   CLI::Option* summary =
       command.add_flag("--summary", flags.summary, "Print the model's layers, shapes and FLOPs, and stop");
   add_json_flag(command, flags.json);

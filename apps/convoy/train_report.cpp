@@ -54,11 +54,12 @@ class TextReport : public TrainReport {
     const double epochs_done =
         static_cast<double>(progress.epoch - 1) + static_cast<double>(progress.step) / steps;
     const double fraction = epochs_done / static_cast<double>(progress.epochs);
+    if (begin_ < 0.0) begin_ = fraction;  // of a training that goes on, above 0
+    const double ran = fraction - begin_;
     const std::string speed = progress.images_per_second > 0.0  // not measured before the first loss
                                   ? fmt::format("{:.0f} images/s, ", progress.images_per_second)
                                   : "";
-    bar_.draw(fraction,
-              fmt::format("{}{} left", speed, duration(progress.seconds * (1.0 - fraction) / fraction)));
+    bar_.draw(fraction, fmt::format("{}{} left", speed, duration(progress.seconds * (1.0 - fraction) / ran)));
   }
 
   void step(const StepReport& report) override {
@@ -95,6 +96,7 @@ class TextReport : public TrainReport {
   }
 
   ProgressBar bar_;
+  double begin_ = -1.0;
   std::chrono::steady_clock::time_point next_draw_{};
 };
 

@@ -1,5 +1,7 @@
 #include "apps/convoy/validation.h"
 
+#include <fmt/format.h>
+
 #include "convoy/error.h"
 
 namespace convoy {
@@ -12,8 +14,12 @@ void Validation::prepare() { evaluator_ = trainer_.evaluator(held_out_); }
 Evaluation Validation::after_epoch(std::int64_t epoch) {
   const Evaluation evaluation = evaluator_->evaluate();
   if (!best_ || evaluation.accuracy > best_->accuracy) {
-    if (folder_) folder_->write_checkpoint("best.ckpt", trainer_.state());
-    best_ = {epoch, evaluation.accuracy};
+    try {
+      if (folder_) folder_->write_checkpoint("best.ckpt", trainer_.state());
+      best_ = {epoch, evaluation.accuracy};
+    } catch (const Error& error) {  // as on a full disk
+      say_note(fmt::format("the best model, of epoch {}, is not kept: {}", epoch, error.what()));
+    }
   }
   return evaluation;
 }

@@ -19,7 +19,8 @@ class Validation {
   /// Before the first step: compiles and uploads.
   void prepare();
 
-  /// Evaluates, in a group together, and writes best.ckpt if it is the best. Throws Error.
+  /// Evaluates, in a group together, and writes best.ckpt if it is the best; says so if that cannot be
+  /// written. Throws Error if the device fails.
   Evaluation after_epoch(std::int64_t epoch);
 
   /// What to go on with: {"epoch": 3, "accuracy": 0.991}; null before the first epoch.

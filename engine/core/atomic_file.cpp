@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -99,6 +100,14 @@ void write_atomically(const fs::path& file, const std::function<void(const fs::p
   sync(temporary.path(), 0, file);
   temporary.rename_to(target);
   sync(folder, O_DIRECTORY, file);
+}
+
+void make_folder(const fs::path& folder) {
+  if (::mkdir(folder.c_str(), 0777) == 0) {
+    sync(folder.has_parent_path() ? folder.parent_path() : fs::path("."), O_DIRECTORY, folder);
+  } else if (errno != EEXIST) {
+    fail(folder, "mkdir", errno);
+  }
 }
 
 void write_atomically(const fs::path& file, std::string_view content) {

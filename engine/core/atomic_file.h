@@ -16,4 +16,8 @@ void write_atomically(const std::filesystem::path& file,
 /// The same for content that is in memory.
 void write_atomically(const std::filesystem::path& file, std::string_view content);
 
+/// Makes a folder in one that is there, so that it survives a power cut; nothing if it is there. Throws
+/// Error.
+void make_folder(const std::filesystem::path& folder);
+
 }  // namespace convoy

@@ -119,6 +119,7 @@ SavedTraining training_from_pickle(std::string_view pickle, const StorageReader&
   snapshot.parameters = names_in(convoy.list("parameters"));
   snapshot.optimizer = read_optimizer(root.dict("optimizer").dict("state"), snapshot.parameters, collector);
   snapshot.counter = convoy.count("counter");
+  snapshot.total_steps = convoy.count("total_steps");
   snapshot.average_count = convoy.count("average_count");
   snapshot.average = collector.state(convoy.dict("average").raw(), kAdvice);
   snapshot.position = {.epoch = convoy.count("epoch"),

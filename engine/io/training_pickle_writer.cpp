@@ -136,6 +136,7 @@ class Writer {
     convoy["step"].count(snapshot_.position.step);
     convoy["settled"].boolean(snapshot_.position.settled);
     convoy["counter"].count(snapshot_.counter);
+    convoy["total_steps"].count(snapshot_.total_steps);
     convoy["parameters"].op(Opcode::empty_list).op(Opcode::mark);
     for (const std::string& name : snapshot_.parameters) out_.string(name);
     out_.op(Opcode::appends);

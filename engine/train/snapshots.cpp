@@ -91,6 +91,7 @@ std::function<TrainingSnapshot()> SnapshotTaker::begin() {
   TrainingSnapshot begun{.model = {},
                          .parameters = {},
                          .optimizer = {},
+                         .total_steps = state_.total_steps,
                          .average_count = state_.average ? state_.average->count() : 0,
                          .average = {},
                          .position = state_.position,
@@ -123,7 +124,9 @@ TrainingSnapshot SnapshotTaker::finish(TrainingSnapshot snapshot) {
 }
 
 void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
-  if (snapshot.counter < 0 || snapshot.average_count < 0) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;  // a file may hold anything
+  if (snapshot.counter < 0 || snapshot.counter > kMost || snapshot.average_count < 0 ||
+      snapshot.average_count > kMost) {
     throw Error(fmt::format("the snapshot counts {} steps and {} averaged sets of weights, which cannot be",
                             snapshot.counter, snapshot.average_count));
   }
@@ -139,6 +142,7 @@ void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   if (state.average) state.average->set_count(snapshot.average_count);
   state.metrics->write(state.backend.group().leads() ? snapshot.metrics : MetricsReading{});
   state.position = snapshot.position;
+  state.total_steps = snapshot.total_steps;
 }
 
 }  // namespace convoy

@@ -89,6 +89,7 @@ struct TrainingState : NetworkState {
   std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
   std::unique_ptr<ParameterAverage> average;  // likewise
   TrainingPosition position;                  // Fit keeps it up to date
+  std::int64_t total_steps = 0;               // of the training that the average is of
   bool idle = false;                          // in the last step the others of the group had all the samples
   /// The metrics of a group, and where they were read: what a process may keep without asking the others.
   std::optional<std::pair<TrainingPosition, MetricsReading>> group_metrics;

@@ -165,8 +165,12 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const FinishOnExit finish(state_.backend);
   Fit fit(state_, options_, {shares, *full_step, rest_step.get()});
   restored_ = false;
-  // A training that was finished and now goes on averages the weights of its new end.
-  if (position.settled && state_.average) state_.average->set_count(0);
+  // A training that goes on to another end averages the weights of that.
+  const std::int64_t total_steps = options_.epochs * shares.steps();
+  if (state_.average && (position.settled || state_.total_steps != total_steps)) {
+    state_.average->set_count(0);
+  }
+  state_.total_steps = total_steps;
   position.settled = false;
   fit.run(*resident, observer);
   settle(*resident, dataset.count());
@@ -191,13 +195,13 @@ std::unique_ptr<Step> Trainer::Impl::step_of_rest(ResidentDataset& resident, con
 void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
   check_state(model_, snapshot.model, "the snapshot");
   const TrainingPosition& position = snapshot.position;
-  if (position.epoch < 1 || position.step < 0) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;  // a file may hold anything
+  if (position.epoch < 1 || position.epoch > kMost || position.step < 0) {
     throw Error(fmt::format("the snapshot is of step {} of epoch {}", position.step, position.epoch));
   }
   const std::int64_t batch = options_.batch_size * state_.backend.group().size();
-  const std::int64_t whole_batches = position.step * batch;
   const std::int64_t samples = snapshot.metrics.samples;  // the last batch of an epoch may be smaller
-  if (samples > whole_batches || samples <= whole_batches - batch) {
+  if (samples < 0 || position.step != (samples + batch - 1) / batch) {
     throw Error(fmt::format("the snapshot has seen {} samples in {} steps, which were not batches of {}",
                             samples, position.step, batch));
   }

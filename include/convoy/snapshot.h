@@ -30,6 +30,7 @@ struct TrainingSnapshot {
   /// The optimizer's tensors, named by PyTorch's name and the parameter's: "exp_avg.layer1.0.weight".
   StateDict optimizer;
   std::int64_t counter = 0;        ///< training steps that have been done, over all calls of `fit`
+  std::int64_t total_steps = 0;    ///< that the training is to have; the average is of the last of them
   std::int64_t average_count = 0;  ///< sets of weights averaged so far, see TrainOptions::settle_batches
   StateDict average;               ///< their mean, under the parameters' names; empty if there are none
   TrainingPosition position;       ///< where the next `fit` goes on

@@ -195,7 +195,7 @@ TEST_F(ResumeTest, OneProcessAtATimeInAFolder) {
     EXPECT_EQ(outcome.code, kFailed);
     EXPECT_EQ(outcome.err,
               "convoy: error: run: another training writes to this folder: process 4711 on another; "
-              "wait for it, or name another with --out\n");
+              "wait until it ends\n");
   }
   close(descriptor);  // as when the process ends, however it does
   EXPECT_EQ(resume("run").code, 0);

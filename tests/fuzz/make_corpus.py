@@ -127,6 +127,33 @@ def write_checkpoints() -> None:
     write("checkpoint", "torchscript", archive({"constants.pkl": pickled(b")"), "code/x.py": b""}))
 
 
+def dictionary(entries: dict[str, bytes]) -> bytes:
+    return b"}(" + b"".join(text(name) + value for name, value in entries.items()) + b"u"
+
+
+def write_trainings() -> None:
+    floats = struct.pack("<6f", 1, -2, 0.5, 0, 3, -4)
+    weight = tensor("FloatStorage", 6, [2, 3], [3, 1])
+    real = b"G" + struct.pack(">d", 0.25)
+    moments = b"}(K\0" + dictionary({"step": tensor("FloatStorage", 6, [], []), "exp_avg": weight, "exp_avg_sq": weight}) + b"u"
+    rest = {"format": b"K\1", "epoch": b"K\2", "step": b"K\3", "settled": b"\x89", "counter": b"M\x34\x12",
+            "total_steps": b"K\x28", "parameters": b"](" + text("w") + b"e", "average_count": b"K\1", "average": state({"w": weight}),
+            "last_loss": real, "loss_sum": real, "correct": b"K\7", "samples": b"K\x09", "notes": text("{}")}
+
+    def whole(model: bytes, states: bytes, convoy: dict[str, bytes]) -> bytes:
+        content = pickled(dictionary({"model": model, "optimizer": dictionary({"state": states, "param_groups": b"]"}),
+                                      "convoy": dictionary(convoy)}))
+        return struct.pack("<H", len(content)) + content + floats
+
+    write("training", "adam", whole(state({"w": weight}), moments, rest))
+    write("training", "plain-sgd", whole(state({"w": weight}), b"}", {**rest, "average_count": b"K\0", "average": state({})}))
+    write("training", "newer", whole(state({"w": weight}), b"}", {**rest, "format": b"K\2"}))
+    write("training", "no-notes", whole(state({"w": weight}), b"}", {k: v for k, v in rest.items() if k != "notes"}))
+    write("training", "negative-counter", whole(state({"w": weight}), b"}", {**rest, "counter": b"J\xff\xff\xff\xff"}))
+    write("training", "no-parameter", whole(state({}), b"}", {**rest, "parameters": b"]"}))
+    write("training", "a-state-dict", struct.pack("<H", len(pickled(state({"w": weight})))) + pickled(state({"w": weight})) + floats)
+
+
 # JSON
 
 
@@ -241,5 +268,6 @@ def write_pictures() -> None:
 if __name__ == "__main__":
     write_idx()
     write_checkpoints()
+    write_trainings()
     write_json()
     write_pictures()

@@ -21,6 +21,7 @@ TrainingSnapshot snapshot_of(const std::vector<std::string>& slots) {
       .parameters = {},
       .optimizer = {},
       .counter = 1234,
+      .total_steps = 3000,
       .average_count = 2,
       .average = {},
       .position = {.epoch = 3, .step = 34},
