@@ -1,5 +1,5 @@
 # `cmake --install` makes a folder that works wherever it is moved. Components:
-#   program  convoy, and the CUDA backend's module, which it loads
+#   program  convoy, and the modules that it loads: the CUDA backend's and MPI's
 #   bundled  the shared libraries that these need, beside the module
 #   library  what find_package(convoy) finds: headers and static libraries
 # Not bundled are glibc, the driver and CUDA, which belong to the machine, and libstdc++ and libgcc_s: any other library in
@@ -22,6 +22,11 @@ if(TARGET convoy_cuda_module)
     LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR} COMPONENT program)
   install(TARGETS no_device_driver
     LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR}/no_device_driver COMPONENT program NAMELINK_SKIP)
+endif()
+if(TARGET convoy_mpi_module)
+  # MPI belongs to the machine, like its mpirun.
+  set_target_properties(convoy_mpi_module PROPERTIES INSTALL_RPATH $ORIGIN)
+  install(TARGETS convoy_mpi_module LIBRARY DESTINATION ${CONVOY_PRIVATE_LIBDIR} COMPONENT program)
 endif()
 set(CONVOY_NOT_BUNDLED
   "^ld-linux" "^linux-vdso" "^lib(c|m|mvec|dl|pthread|rt|resolv|util|anl|nsl)\\.so"
