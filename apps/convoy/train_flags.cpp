@@ -139,6 +139,8 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
       .add_option("--batch-size", options.batch_size, "Images a step; of each process, where several train")
       ->check(at_least(1))
       ->capture_default_str();
+  command.add_flag("--sync-bn", flags.device.options.sync_batch_norm,
+                   "Where several processes train: batch norm over the batches of all of them (CPU)");
   add_optimizer_flags(command, flags.optimizer);
   add_augmentation_flags(command, options.augmentation);
   command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")

@@ -202,6 +202,9 @@ class Backend {
 
   /// The processes that train together; of one, if this trains alone.
   virtual Communicator& group() const = 0;
+  /// Whether its batch norms take their statistics over all of them: their forwards and backwards in training
+  /// then wait for each other.
+  virtual bool syncs_batch_norm() const = 0;
 
   // Memory. `read` and `write` take elements in row-major order of the logical shape, and synchronise.
   /// Of float32 or int32. (`reference-double` stores every real number as double.) Throws UsageError for

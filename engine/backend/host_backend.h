@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "convoy/device.h"
 #include "engine/backend/backend.h"
 
 namespace convoy {
@@ -116,9 +117,12 @@ OperationPtr counted(OperationPtr batch, StepCounter* counter);
 /// A backend whose work is done when a call returns. Layers, memory and optimizers are for its heirs.
 class HostBackend : public Backend {
  public:
-  explicit HostBackend(std::shared_ptr<Communicator> group) : group_(group_or_alone(std::move(group))) {}
+  explicit HostBackend(const DeviceOptions& options)
+      : group_(group_or_alone(options.group)),
+        syncs_batch_norm_(options.sync_batch_norm && group_->size() > 1) {}
 
   Communicator& group() const final { return *group_; }
+  bool syncs_batch_norm() const final { return syncs_batch_norm_; }
 
   TensorPtr make_activation(const Shape& shape) override { return make_tensor(shape, DType::float32); }
 
@@ -146,8 +150,13 @@ class HostBackend : public Backend {
   MemoryUse memory() const final { return {}; }
   std::vector<PlanRow> plans() const final { return {}; }
 
+ protected:
+  /// With whom a batch norm takes its statistics; null for nobody.
+  Communicator* statistics_group() const { return syncs_batch_norm_ ? group_.get() : nullptr; }
+
  private:
   std::shared_ptr<Communicator> group_;
+  bool syncs_batch_norm_;
 };
 
 /// Gradients that lie in the host's memory. They are summed at once: MPI makes progress only while it is

@@ -157,6 +157,13 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
     return;
   }
 
+  if (state_.backend.syncs_batch_norm() && has_batch_norm(model_) && shares.rest.of > 0 &&
+      shares.rest.of < group.size()) {
+    throw UsageError(
+        fmt::format("the last batch of an epoch has {} images for {} processes, whose batch norms all "
+                    "need some: take another batch size, or another number of images",
+                    shares.rest.of, group.size()));
+  }
   const auto resident = state_.backend.upload(dataset);
   const auto full_step = network_of(shares.full).training_step(*resident);
   const auto rest_step = shares.rest.of > 0 ? step_of_rest(*resident, shares) : nullptr;

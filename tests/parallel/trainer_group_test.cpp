@@ -41,9 +41,10 @@ Model without_norm() {
           {1, 8, 8},
           {{"conv", Conv2d{.in_channels = 1, .out_channels = 4, .kernel_size = {3, 3}}},
            {"relu", ReLU{}},
+           {"pool", MaxPool2d{.kernel_size = {2, 2}}},
            {"drop", Dropout{}},
            {"flatten", Flatten{}},
-           {"fc", Linear{.in_features = 144, .out_features = 3}}}};
+           {"fc", Linear{.in_features = 36, .out_features = 3}}}};
 }
 
 Model with_norm() {
@@ -131,6 +132,18 @@ TEST_P(GroupTest, AllRanksHaveTheSameBitsInEveryRun) {
       EXPECT_EQ(first[rank].evaluation.loss, first[0].evaluation.loss);
     }
   }
+}
+
+// With a rest that gives every process some: of 50 samples in batches of 12 each of two has one, which has
+// more than one value a channel. The statistics of a channel are sums of up to 432 values.
+TEST_P(GroupTest, SynchronisedBatchNormIsThatOfTheWholeBatch) {
+  for (const bool fuse : {false, true}) {
+    const Trained alone = train(1, with_norm(), {.fuse = fuse}).front();
+    for (const Trained& rank : train(2, with_norm(), {.fuse = fuse, .sync_batch_norm = true})) {
+      expect_same_training(rank, alone, 4 * kRounding);
+    }
+  }
+  EXPECT_THROW(train(4, with_norm(), {.sync_batch_norm = true}), UsageError) << "two would have no samples";
 }
 
 // As in PyTorch, a batch norm without more normalises by its own process's batch.

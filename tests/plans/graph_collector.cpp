@@ -64,6 +64,7 @@ class GraphCollector final : public NoLayers {
   std::vector<std::vector<OperationGraph>> take() { return std::move(operations_); }
 
   Communicator& group() const override { return alone_; }
+  bool syncs_batch_norm() const override { return false; }
   std::string name() const override { return "collector"; }
   std::string description() const override { return "writes down graphs"; }
   double epsilon() const override { return 0; }

@@ -14,11 +14,11 @@ template <typename T>
 class BatchNormOperation final : public Operation {
  public:
   BatchNormOperation(Device& device, const BatchNorm2d& layer, bool fuse_relu, Bound x,
-                     const BatchNormTensors& tensors)
+                     const BatchNormTensors& tensors, Communicator* group)
       : relu_(fuse_relu),
         x_(std::move(x)),
         rows_(ChannelRows::of(*x_.value)),
-        channels_(layer, tensors, x_.shape(), rows_),
+        channels_(layer, tensors, x_.shape(), rows_, group),
         input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
     const bool with_grad = x_.grad || channels_.with_grad();
     if (with_grad) check_batch_statistics(x_.shape());
@@ -108,7 +108,8 @@ OperationPtr CpuBackend::make_batch_norm(const BatchNorm2d& layer, bool fuse_rel
   Bound bound("BatchNorm2d: input", x);
   output_shape(layer, bound.shape());  // refuses what does not fit
   return by_type(*bound.value, [&]<typename T>() -> OperationPtr {
-    return std::make_unique<BatchNormOperation<T>>(device_, layer, fuse_relu, std::move(bound), tensors);
+    return std::make_unique<BatchNormOperation<T>>(device_, layer, fuse_relu, std::move(bound), tensors,
+                                                   statistics_group());
   });
 }
 

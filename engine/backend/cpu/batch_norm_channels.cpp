@@ -19,7 +19,7 @@ std::shared_ptr<CpuTensor> per_channel(const std::string& what, const TensorPtr&
 }  // namespace
 
 BatchNormChannels::BatchNormChannels(const BatchNorm2d& layer, const BatchNormTensors& tensors,
-                                     const Shape& x, const ChannelRows& rows)
+                                     const Shape& x, const ChannelRows& rows, Communicator* group)
     : layer_(layer),
       weight_("BatchNorm2d: weight", tensors.weight),
       bias_("BatchNorm2d: bias", tensors.bias),
@@ -28,7 +28,11 @@ BatchNormChannels::BatchNormChannels(const BatchNorm2d& layer, const BatchNormTe
       x_shape_(x),
       rows_(rows),
       sums_(rows),
-      count_(static_cast<double>(x.count() / rows.channels)) {
+      group_(group),
+      count_(static_cast<double>(x.count() / rows.channels)),
+      total_count_(count_),
+      batch_mean_(static_cast<std::size_t>(rows.channels)),
+      batch_squares_(static_cast<std::size_t>(rows.channels)) {
   require_shape("BatchNorm2d: weight", weight_.shape(), {layer.num_features});
   require_shape("BatchNorm2d: bias", bias_.shape(), {layer.num_features});
   const auto channels = static_cast<std::size_t>(rows_.padded_channels());
@@ -97,12 +101,30 @@ void BatchNormChannels::measure(const T* x) {
   for (std::int64_t c = 0; c < rows_.channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
     const double offset = sums_.first(c) / count_;
-    const double mean = pivot[i] + offset;
-    const double variance = std::max(sums_.second(c) / count_ - offset * offset, 0.0);
-    set(i, mean, variance);
-    update(running_mean_->floats()[i], mean);
-    update(running_var_->floats()[i], variance * count_ / (count_ - 1.0));
+    batch_mean_[i] = pivot[i] + offset;
+    batch_squares_[i] = std::max(sums_.second(c) / count_ - offset * offset, 0.0) * count_;
   }
+  if (group_) share_moments();
+  for (std::size_t i = 0; i < batch_mean_.size(); ++i) {
+    set(i, batch_mean_[i], batch_squares_[i] / total_count_);
+    update(running_mean_->floats()[i], batch_mean_[i]);
+    update(running_var_->floats()[i], batch_squares_[i] / (total_count_ - 1.0));
+  }
+}
+
+// The mean of all processes first; deviations from it then add up without cancelling.
+void BatchNormChannels::share_moments() {
+  const std::size_t channels = batch_mean_.size();
+  std::vector<double> sums(channels + 1, count_);
+  for (std::size_t i = 0; i < channels; ++i) sums[i] = count_ * batch_mean_[i];
+  group_->sum(sums);
+  total_count_ = sums[channels];
+  for (std::size_t i = 0; i < channels; ++i) {
+    const double mean = sums[i] / total_count_, offset = batch_mean_[i] - mean;
+    batch_squares_[i] += count_ * offset * offset;
+    batch_mean_[i] = mean;
+  }
+  group_->sum(batch_squares_);
 }
 
 void BatchNormChannels::update(float& running, double batch) const {
@@ -111,13 +133,22 @@ void BatchNormChannels::update(float& running, double batch) const {
 
 // The gradients of bias and weight: sums of g and of g (x - mean) / std. Behind them
 // dx = scale (g - mean(g) - (x - mean) / std * mean(g (x - mean) / std)).
+// Of the first two each process has its part; dx takes the means over all.
 void BatchNormChannels::finish_gradients() {
+  const auto channels = static_cast<std::size_t>(rows_.channels);
+  std::vector<double> sums;
   for (std::int64_t c = 0; c < rows_.channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
     if (bias_.grad) bias_.grad->floats()[i] = static_cast<float>(sums_.first(c));
     if (weight_.grad) weight_.grad->floats()[i] = static_cast<float>(sums_.second(c) * inverse_std_[i]);
-    constant_[i] = static_cast<float>(-scale_[i] * sums_.first(c) / count_);
-    slope_[i] = static_cast<float>(-scale_[i] * sums_.second(c) / count_ * inverse_std_[i] * inverse_std_[i]);
+    sums.push_back(sums_.first(c));
+  }
+  for (std::int64_t c = 0; c < rows_.channels; ++c) sums.push_back(sums_.second(c));
+  if (group_) group_->sum(sums);
+  for (std::size_t i = 0; i < channels; ++i) {
+    constant_[i] = static_cast<float>(-scale_[i] * sums[i] / total_count_);
+    slope_[i] = static_cast<float>(-scale_[i] * sums[channels + i] / total_count_ * inverse_std_[i] *
+                                   inverse_std_[i]);
   }
 }
 

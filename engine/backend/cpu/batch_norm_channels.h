@@ -12,9 +12,10 @@ namespace convoy::cpu {
 
 class BatchNormChannels {
  public:
-  /// For an x of those rows. Throws UsageError for tensors that do not fit the layer.
+  /// For an x of those rows; over those of all processes of `group`, if there is one. Throws UsageError for
+  /// tensors that do not fit the layer.
   BatchNormChannels(const BatchNorm2d& layer, const BatchNormTensors& tensors, const Shape& x,
-                    const ChannelRows& rows);
+                    const ChannelRows& rows, Communicator* group);
 
   /// Whether a parameter wants its gradient.
   bool with_grad() const { return weight_.grad || bias_.grad; }
@@ -46,6 +47,7 @@ class BatchNormChannels {
   std::vector<float> first_means(const T* x) const;
   template <typename T>
   void measure(const T* x);
+  void share_moments();
   void update(float& running, double batch) const;
   void finish_gradients();
 
@@ -55,7 +57,10 @@ class BatchNormChannels {
   Shape x_shape_;
   ChannelRows rows_;
   ChannelSums sums_;
-  double count_;  // of the values of a channel
+  Communicator* group_;                             // null for this process alone
+  double count_;                                    // of the values of a channel, here
+  double total_count_;                              // and in all processes, from forward
+  std::vector<double> batch_mean_, batch_squares_;  // of each channel; squares of deviations, summed
   // By padded channel; zero for those of the padding.
   std::vector<float> mean_, inverse_std_, scale_, shift_, slope_, constant_;
 };

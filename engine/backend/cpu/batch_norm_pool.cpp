@@ -15,13 +15,13 @@ template <typename T>
 class BatchNormPoolOperation final : public Operation {
  public:
   BatchNormPoolOperation(Device& device, const BatchNorm2d& layer, const MaxPool2d& pool, Bound x,
-                         const BatchNormTensors& tensors)
+                         const BatchNormTensors& tensors, Communicator* group)
       : window_(window_of(pool)),
         x_(std::move(x)),
         y_shape_(output_shape(pool, x_.shape())),
         rows_(ChannelRows::of(*x_.value)),
         output_rows_(rows_.for_shape(y_shape_)),
-        channels_(layer, tensors, x_.shape(), rows_),
+        channels_(layer, tensors, x_.shape(), rows_, group),
         input_(Relaid::input(device, x_.value->memory(), rows_.layout())) {
     const bool with_grad = x_.grad || channels_.with_grad();
     if (with_grad) check_batch_statistics(x_.shape());
@@ -110,7 +110,8 @@ OperationPtr CpuBackend::make_batch_norm_pool(const BatchNorm2d& layer, const Ma
   Bound bound("BatchNorm2d: input", x);
   output_shape(layer, bound.shape());  // refuses what does not fit
   return by_type(*bound.value, [&]<typename T>() -> OperationPtr {
-    return std::make_unique<BatchNormPoolOperation<T>>(device_, layer, pool, std::move(bound), tensors);
+    return std::make_unique<BatchNormPoolOperation<T>>(device_, layer, pool, std::move(bound), tensors,
+                                                       statistics_group());
   });
 }
 

@@ -17,7 +17,7 @@ namespace convoy::cpu {
 class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const DeviceOptions& options = {})
-      : HostBackend(options.group),
+      : HostBackend(options),
         fuse_(options.fuse.value_or(true)),
         activation_(options.precision == Precision::bf16 ? DType::bfloat16 : DType::float32) {}
 

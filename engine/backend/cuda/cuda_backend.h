@@ -19,6 +19,7 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
 
   Communicator& group() const override { return context_.group(); }
+  bool syncs_batch_norm() const override { return false; }  // make_cuda_backend refuses it
 
   std::string name() const override { return "cuda"; }
   std::string description() const override;

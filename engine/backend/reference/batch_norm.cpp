@@ -1,4 +1,5 @@
-// Batch normalisation, alone or with the ReLU behind it. Per channel of M = N H W elements:
+// Batch normalisation, alone or with the ReLU behind it. Per channel of M = N H W elements, of all processes
+// of a group where they share statistics:
 //   xhat = (x - mean) / sqrt(var + eps),  y = weight xhat + bias,
 //   dx = weight / sqrt(var + eps) (dy - mean(dy) - xhat mean(dy xhat)).
 #include <cmath>
@@ -20,8 +21,9 @@ struct BoundBatchNorm {
 template <typename T>
 class BatchNormOperation final : public Operation {
  public:
-  BatchNormOperation(const BatchNorm2d& layer, bool fuse_relu, BoundBatchNorm<T> tensors)
+  BatchNormOperation(const BatchNorm2d& layer, bool fuse_relu, BoundBatchNorm<T> tensors, Communicator* group)
       : layer_(layer),
+        group_(group),
         fuse_relu_(fuse_relu),
         t_(std::move(tensors)),
         count_(t_.x.shape().count() / layer.num_features),
@@ -59,7 +61,9 @@ class BatchNormOperation final : public Operation {
       if (t_.weight.wants_grad()) t_.weight.grad()[c] = static_cast<T>(sum_xhat);
       if (t_.bias.wants_grad()) t_.bias.grad()[c] = static_cast<T>(sum);
       if (!t_.x.wants_grad()) continue;
-      const double scale = t_.weight.value()[c] * s.inverse_std, m = static_cast<double>(count_);
+      const double scale = t_.weight.value()[c] * s.inverse_std, m = total(static_cast<double>(count_));
+      sum = total(sum);  // of the parameters' gradients each process has its part
+      sum_xhat = total(sum_xhat);
       for_each_in(c, [&](std::int64_t i) {
         t_.x.grad()[i] = static_cast<T>(scale * (gradient(i) - sum / m - s.normalise(x[i]) * sum_xhat / m));
       });
@@ -86,15 +90,19 @@ class BatchNormOperation final : public Operation {
   /// The batch's own mean and biased variance; moves the running ones, the variance by the unbiased one.
   Statistics batch_statistics(std::int64_t c) {
     const auto x = t_.x.value();
-    const auto m = static_cast<double>(count_);
+    const double m = total(static_cast<double>(count_));
     double sum = 0.0, squares = 0.0;
     for_each_in(c, [&](std::int64_t i) { sum += x[i]; });
-    const double mean = sum / m;
+    const double mean = total(sum) / m;
     for_each_in(c, [&](std::int64_t i) { squares += (x[i] - mean) * (x[i] - mean); });
+    squares = total(squares);
     follow(t_.running_mean->values()[c], mean);
     follow(t_.running_var->values()[c], squares / (m - 1.0));
     return {mean, 1.0 / std::sqrt(squares / m + layer_.eps)};
   }
+
+  /// Over all processes that share statistics.
+  double total(double ours) const { return group_ ? sum_of(*group_, ours) : ours; }
 
   void follow(T& running, double batch) const {
     running = static_cast<T>((1.0 - layer_.momentum) * running + layer_.momentum * batch);
@@ -105,6 +113,7 @@ class BatchNormOperation final : public Operation {
   }
 
   BatchNorm2d layer_;
+  Communicator* group_;  // null for this process alone
   bool fuse_relu_;
   BoundBatchNorm<T> t_;
   Bound<T> y_;
@@ -128,7 +137,7 @@ OperationPtr ReferenceBackend<T>::make_batch_norm(const BatchNorm2d& layer, bool
   require_shape("BatchNorm2d: bias", bound.bias.shape(), channels);
   require_shape("BatchNorm2d: running_mean", bound.running_mean->shape(), channels);
   require_shape("BatchNorm2d: running_var", bound.running_var->shape(), channels);
-  return std::make_unique<BatchNormOperation<T>>(layer, fuse_relu, std::move(bound));
+  return std::make_unique<BatchNormOperation<T>>(layer, fuse_relu, std::move(bound), statistics_group());
 }
 
 template OperationPtr ReferenceBackend<float>::make_batch_norm(const BatchNorm2d&, bool, const Variable&,

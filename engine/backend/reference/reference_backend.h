@@ -20,7 +20,7 @@ template <typename T>
 class ReferenceBackend final : public HostBackend {
  public:
   explicit ReferenceBackend(const DeviceOptions& options = {})
-      : HostBackend(options.group), fuse_(options.fuse.value_or(false)) {}
+      : HostBackend(options), fuse_(options.fuse.value_or(false)) {}
 
   std::string name() const override { return kDouble ? "reference-double" : "reference"; }
   std::string description() const override;

@@ -31,6 +31,7 @@ class PlanningBackend final : public DescribedBackend {
   std::vector<PlanRow> take_executed() override { return std::exchange(executed_, {}); }
 
   Communicator& group() const override { return alone_; }
+  bool syncs_batch_norm() const override { return false; }
   std::string name() const override { return "described"; }
   std::string description() const override { return fmt::format("{}, described", device_.name); }
   double epsilon() const override { return 0; }
