@@ -11,6 +11,7 @@
 #include "apps/convoy/commands.h"
 #include "apps/convoy/copy_peak.h"
 #include "apps/convoy/fma_peak.h"
+#include "apps/convoy/group_run.h"
 #include "apps/convoy/roofline_table.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/step_timing.h"
@@ -20,6 +21,7 @@
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cuda/module.h"
 #include "engine/core/philox.h"
+#include "engine/train/step.h"
 
 namespace convoy {
 namespace {
@@ -61,6 +63,18 @@ struct BenchResult {
   double gflops = 0.0;
   Roofline roofline = {};
   std::string peak_of = {};  // what was measured to find the peak of arithmetic
+  int processes = 1;
+  std::string group = {};         // what connects them
+  double gradient_megabytes = 0;  // that each process sends and gets summed in a step
+
+  /// From where a process is done with its gradients to where it has the sums: the slowest one's lead, too.
+  double communication_ms() const {
+    double sum = 0.0;
+    for (const LayerTiming& layer : timing.layers) {
+      if (layer.name.starts_with(kAllReduce)) sum += layer.forward_ms;
+    }
+    return sum;
+  }
 
   double convolutions_ms() const {
     double sum = 0.0;
@@ -81,6 +95,10 @@ void print_json(const BenchResult& result) {
         {"device", result.device},
         {"device_flags", result.device_flags},
         {"batch_size", result.batch},
+        {"processes", result.processes},
+        {"group", result.group},
+        {"gradient_megabytes", result.gradient_megabytes},
+        {"communication_ms", result.communication_ms()},
         {"ms_per_step_median", result.timing.step_ms.quantile(0.5)},
         {"ms_per_step_min", result.timing.step_ms.quantile(0.0)},
         {"ms_per_step_p10", result.timing.step_ms.quantile(0.1)},
@@ -112,6 +130,18 @@ void print_device(const StepTiming& timing) {
              static_cast<double>(timing.memory.workspace) / kMiB);
 }
 
+/// Prints what a step of several processes spends on their sum.
+void print_communication(const BenchResult& result) {
+  if (result.processes == 1) return;
+  const double step = result.timing.step_ms.quantile(0.5);
+  fmt::print(
+      "{}  {} processes, {}: {:.3f} ms a step to sum {:.2f} MB of gradients ({:.0f} %), waiting for the "
+      "slowest "
+      "included\n",
+      bold("group "), result.processes, result.group, result.communication_ms(), result.gradient_megabytes,
+      100.0 * result.communication_ms() / step);
+}
+
 void print_text(const BenchResult& result) {
   const Samples& step = result.timing.step_ms;
   const std::int64_t at_once = result.timing.steps_per_launch;
@@ -128,6 +158,7 @@ void print_text(const BenchResult& result) {
   fmt::print("\n");
   fmt::print("{}  a copy reads and writes {:.0f} GB/s\n", bold("memory"), peak.gigabytes_per_second);
   print_device(result.timing);
+  print_communication(result);
   fmt::print("\n{}", roofline_table(result.timing.passes, result.roofline));
   fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock, without a graph.\n",
              result.convolutions_ms());
@@ -167,13 +198,18 @@ double step_gflop(const Model& model, std::int64_t batch) {
   return flops / 1e9;
 }
 
-int run_bench(const BenchFlags& flags) {
+double gradient_megabytes(const Model& model) {
+  std::int64_t count = 0;
+  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
+  return static_cast<double>(count) * sizeof(float) / 1e6;
+}
+
+int bench_in(const BenchFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const std::int64_t batch = flags.timing.batch_size;
-  if (!flags.plan.empty())
-    return plan_bench({flags.plan, flags.model, flags.data, flags.device, batch, flags.json});
   const bool real = !flags.data.folder.empty();
   const std::string dataset_name = flags.data.dataset.empty() ? "mnist" : flags.data.dataset;
-  const BackendChoice device = make_backend(flags.device);
+  const BackendChoice device = make_backend(flags.device, launched);
+  const Communicator& group = device.backend->group();
   Dataset dataset;
   if (real)
     dataset = load_data({dataset_name, flags.data.folder}, !flags.json, /*allow_stand_in=*/true).pair.train;
@@ -194,14 +230,26 @@ int run_bench(const BenchFlags& flags) {
                      .device = device.backend->name(),
                      .device_flags = flags.device.given,
                      .batch = batch,
-                     .timing = time_step(*device.backend, model, dataset, flags.timing)};
+                     .timing = time_step(*device.backend, model, dataset, flags.timing),
+                     .processes = group.size(),
+                     .group = group.description(),
+                     .gradient_megabytes = gradient_megabytes(model)};
+  if (!group.leads()) return 0;
   report_plans(flags.device, *device.backend);
   measure_peak(flags.device, result);
   const double seconds = result.timing.step_ms.quantile(0.5) / 1e3;
-  result.images_per_second = static_cast<double>(batch) / seconds;
+  result.images_per_second = static_cast<double>(batch * group.size()) / seconds;
   result.gflops = step_gflop(model, batch) / seconds;
   flags.json ? print_json(result) : print_text(result);
   return 0;
+}
+
+int run_bench(const BenchFlags& flags) {
+  if (!flags.plan.empty()) {
+    return plan_bench(
+        {flags.plan, flags.model, flags.data, flags.device, flags.timing.batch_size, flags.json});
+  }
+  return run_in_group([&](const std::shared_ptr<Communicator>& group) { return bench_in(flags, group); });
 }
 
 }  // namespace
@@ -211,7 +259,9 @@ Command add_bench(CLI::App& program) {
   CLI::App& command = *program.add_subcommand("bench", "Time a training step and its operations");
   add_device_flags(command, flags->device);
   add_model_flag(command, flags->model, "convnet");
-  command.add_option("--batch-size", flags->timing.batch_size, "Images a step")
+  command
+      .add_option("--batch-size", flags->timing.batch_size,
+                  "Images a step; of each process, where several are started")
       ->check(at_least(1))
       ->capture_default_str();
   command

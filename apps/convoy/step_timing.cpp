@@ -85,7 +85,8 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
                      const StepTimingOptions& options) {
   TrainingState state(backend, model, initial_state(model, kSeed),
                       {.optimizer = AdamOptions{}, .seed = kSeed});
-  TrainingNetwork network(state, model, options.batch_size);
+  const EpochShares shares(dataset.count(), options.batch_size, backend.group().place());
+  TrainingNetwork network(state, model, shares.full);
   const auto resident = backend.upload(dataset);
   const auto order = shuffled_order(dataset.count(), kSeed, 1);
   const std::int64_t batches = dataset.count() / options.batch_size;

@@ -58,7 +58,8 @@ struct StepTiming {
 
 /// Trains for `warmup` steps, then for `steps` steps that are timed. Both are rounded up to whole launches.
 /// On a GPU an untimed launch runs in front of each timed one, so that none waits for the host. Then does as
-/// many launches again, each followed by one step whose operations are timed one by one. (Where a launch is a
+/// many launches again, each followed by one step whose operations are timed one by one. In a group each
+/// process trains on `batch_size` images of the data set, together with the others. (Where a launch is a
 /// single step, those launches are left out.) The data set must have at least one batch. Throws what the
 /// engine throws.
 StepTiming time_step(Backend& backend, const Model& model, const Dataset& dataset,

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
 #include "convoy/error.h"
 #include "convoy/state.h"
 #include "engine/core/random_streams.h"
+#include "engine/train/gradient_buckets.h"
 
 namespace convoy {
 namespace {
@@ -44,21 +46,73 @@ StepPart backward_of(const NamedOperation& named) {
   return part;
 }
 
-/// Behind the whole backward pass, if there is anybody to sum with.
-void add_gradient_sum(std::vector<StepPart>& parts, TrainingState& state, bool contributes) {
-  if (state.backend.group().size() == 1) return;
-  const std::shared_ptr<GradientSum> sum =
-      state.backend.make_gradient_sum(state.parameters.arena(), contributes);
-  std::vector<TensorPtr> gradients;
-  for (const Variable& parameter : state.parameters.arena().variables()) gradients.push_back(parameter.grad);
-  const std::size_t count = gradients.size();
-  parts.push_back({"all_reduce", "Sum", Pass::update,
-                   [sum, count] {
-                     sum->start(0, count);
-                     sum->finish();
-                   },
-                   std::move(gradients)});
-}
+/// Adds the parts that sum the gradients of a group: between the backward passes that make them, where there
+/// are several buckets. Does nothing for a process alone.
+class GradientSumParts {
+ public:
+  GradientSumParts(TrainingState& state, bool contributes)
+      : parameters_(state.parameters.arena().variables()) {
+    if (state.backend.group().size() == 1) return;
+    sum_ = state.backend.make_gradient_sum(state.parameters.arena(), contributes);
+    buckets_ = gradient_buckets(parameters_);
+    missing_.assign(parameters_.size(), false);
+  }
+
+  /// To be told of all operations first: a gradient that nobody writes stays 0, and is waited for by nobody.
+  void expect(const NamedOperation& operation) { mark(operation, true); }
+
+  /// Behind the operation's backward.
+  void written(const NamedOperation& operation, std::vector<StepPart>& parts) {
+    mark(operation, false);
+    while (begun_ + 1 < buckets_.size() && is_complete(buckets_[begun_])) begin_next(parts);
+  }
+
+  /// Behind all of them.
+  void finish(std::vector<StepPart>& parts) {
+    if (!sum_) return;
+    while (begun_ + 1 < buckets_.size()) begin_next(parts);
+    std::vector<TensorPtr> gradients;
+    for (const Variable& parameter : parameters_) gradients.push_back(parameter.grad);
+    parts.push_back({kAllReduce, "Sum", Pass::update,
+                     [sum = sum_, bucket = buckets_.back()] {
+                       sum->start(bucket.first, bucket.last);
+                       sum->finish();
+                     },
+                     std::move(gradients)});
+  }
+
+ private:
+  void mark(const NamedOperation& operation, bool missing) {
+    if (!sum_) return;
+    for (const Variable& written : operation.parameters) {
+      for (std::size_t i = 0; i < parameters_.size(); ++i) {
+        if (written.grad && written.grad == parameters_[i].grad) missing_[i] = missing;
+      }
+    }
+  }
+
+  bool is_complete(const GradientBucket& bucket) const {
+    const auto begin = missing_.begin();
+    return std::none_of(begin + static_cast<std::ptrdiff_t>(bucket.first),
+                        begin + static_cast<std::ptrdiff_t>(bucket.last),
+                        [](bool missing) { return missing; });
+  }
+
+  void begin_next(std::vector<StepPart>& parts) {
+    parts.push_back({fmt::format("{}.{}", kAllReduce, begun_),
+                     "Sum",
+                     Pass::update,
+                     [sum = sum_, bucket = buckets_[begun_]] { sum->start(bucket.first, bucket.last); },
+                     {}});
+    ++begun_;
+  }
+
+  std::span<const Variable> parameters_;
+  std::shared_ptr<GradientSum> sum_;  // null for a process alone
+  std::vector<GradientBucket> buckets_;
+  std::vector<bool> missing_;  // by parameter: its gradient is still to be written
+  std::size_t begun_ = 0;      // buckets
+};
 
 std::string optimizer_type(const OptimizerOptions& options) {
   const auto* adam = std::get_if<AdamOptions>(&options);
@@ -202,10 +256,13 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   parts.push_back(forward_of(loss(), Phase::training));
   parts.push_back(backward_of(loss()));
   const auto operations = network().operations();
+  GradientSumParts sum(state_, /*contributes=*/true);
+  for (const NamedOperation& operation : operations) sum.expect(operation);
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
     parts.push_back(backward_of(*operation));
+    sum.written(*operation, parts);
   }
-  add_gradient_sum(parts, state_, /*contributes=*/true);
+  sum.finish(parts);
   parts.push_back(update_part(state_));
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
 }
@@ -213,7 +270,7 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
 std::unique_ptr<Step> idle_step(TrainingState& state) {
   std::vector<StepPart> parts;
   parts.push_back({"batch", "StepCounter", Pass::input, [&state] { state.counter->advance(); }, {}});
-  add_gradient_sum(parts, state, /*contributes=*/false);
+  GradientSumParts(state, /*contributes=*/false).finish(parts);
   parts.push_back(update_part(state));
   return std::make_unique<Step>(state.backend, std::move(parts));
 }

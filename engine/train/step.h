@@ -33,6 +33,10 @@ struct StepPart {
   std::string label() const;
 };
 
+/// The name of the part behind which a group's gradients are summed. Before it may come "all_reduce.0" and so
+/// on, each of which begins the sum of a bucket.
+constexpr const char* kAllReduce = "all_reduce";
+
 /// Parts in the order of their execution, and the recording of them all.
 class Step {
  public:

@@ -139,6 +139,34 @@ TEST_F(GroupOnGpus, TheSumIsPartOfTheCapturedStep) {
   EXPECT_LE(sums, 1 + 20 + 1);
 }
 
+// The middle layer alone has 10 MB: its gradient is summed while those before it are computed, on a branch of
+// the captured step that is joined before the update.
+TEST_F(GroupOnGpus, LargeGradientsAreSummedInBuckets) {
+  write_file(folder_ / "large.json", R"({"name": "large", "input": [1, 8, 8], "layers": [
+      {"name": "flatten", "type": "Flatten"},
+      {"name": "fc1", "type": "Linear", "in_features": 64, "out_features": 256},
+      {"name": "relu", "type": "ReLU"},
+      {"name": "fc2", "type": "Linear", "in_features": 256, "out_features": 10000},
+      {"name": "fc3", "type": "Linear", "in_features": 10000, "out_features": 10}]})");
+  const std::vector<std::string> more = {"--model",  "large.json", "--limit-train", "48",
+                                         "--epochs", "1",          "--lr",          "0.001"};
+  const Outcome one = mpirun(1, words(12, more));
+  ASSERT_EQ(one.code, 0) << one.err;
+  const std::string file = (folder_ / "trace").string();
+  std::string line =
+      "if [ $OMPI_COMM_WORLD_RANK = 0 ]; then export SOFTWARE_GPU_TRACE=" + file + "; fi; exec";
+  for (const std::string& word : words(6, more)) line += " " + word;
+  const Outcome outcome = mpirun(2, {"sh", "-c", line});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_EQ(losses(outcome).size(), 4u + 1);
+  // Four steps at a rate of 0.001; a logit is a sum of 10000 products of about 1/100: 4 * sqrt(10000) * 2^-24
+  // / 100.
+  for (std::size_t i = 0; i < losses(one).size(); ++i)
+    EXPECT_NEAR(losses(outcome)[i], losses(one)[i], 1e-6) << i;
+  // In the plain first step and in the capture two each.
+  EXPECT_EQ(std::ranges::count(lines(read_file(file)), "ncclAllReduce"), 4);
+}
+
 TEST_F(GroupOnGpus, TorchrunsVariablesNeedNoMpi) {
   Outcome second;
   std::thread rank_1([&] { second = as_torchrun(1, words(6, {})); });
@@ -176,6 +204,12 @@ TEST_F(GroupOnGpus, WhatNcclRefusesIsOneLine) {
     EXPECT_THAT(outcome.err, HasSubstr("convoy: error: rank 0: ")) << fault;
     EXPECT_THAT(outcome.err, HasSubstr(fault.substr(0, fault.find(':')) + ": "));
   }
+}
+
+TEST_F(GroupOnGpus, SynchronisedBatchNormIsRefused) {
+  const Outcome outcome = mpirun(2, words(4, {"--sync-bn"}));
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("batch norm over all processes is not built for GPUs"));
 }
 
 }  // namespace

@@ -103,8 +103,21 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   CUDART_CALL();
   StreamState* state = find_stream(stream);
   if (!state || !is_alive("events", event)) return remember(cudaErrorInvalidResourceHandle);
-  if (state->capturing || event->captured) die("capture over several streams is not simulated");
-  state->wait_for.push_back(event->mark);
+  if (!event->captured) {
+    if (state->capturing || state->origin) return refuse_in_capture(cudaErrorStreamCaptureIsolation);
+    state->wait_for.push_back(event->mark);
+    return cudaSuccess;
+  }
+  StreamState* const recorded = event->mark.stream.get();
+  StreamState* const origin = recorded->origin ? recorded->origin : recorded;
+  if (!origin->capturing) return remember(cudaErrorCapturedEvent);
+  if (state == origin) {
+    recorded->joined = recorded->joined || event->mark.position == recorded->given;
+  } else if (state->capturing || (state->origin && state->origin != origin)) {
+    return refuse_in_capture(cudaErrorStreamCaptureMerge);
+  } else {
+    state->origin = origin;
+  }
   return cudaSuccess;
 }
 
@@ -130,9 +143,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!is_alive("events", event) || !find_stream(stream)) return remember(cudaErrorInvalidResourceHandle);
   const auto state = share_stream(stream);
   event->recorded = true;
-  event->captured = state->capturing;
-  if (state->capturing)
-    return cudaSuccess;  // orders other streams of the capture, and is no node of the graph
+  event->captured = state->capturing || state->origin;
+  if (event->captured) {  // orders other streams of the capture, and is no node of the graph
+    event->mark = {state, state->given};
+    return cudaSuccess;
+  }
   event->mark = {state, state->enqueued + 1};
   event->milliseconds = std::make_shared<double>(0.0);
   // By pointer and not by event: that may be destroyed or recorded again before the device gets here.
@@ -179,6 +194,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!state) return remember(cudaErrorInvalidResourceHandle);
   if (!state->capturing) return remember(cudaErrorIllegalState);
   state->capturing = false;
+  if (leave_capture(*state)) return remember(cudaErrorStreamCaptureUnjoined);
   std::vector<Work> nodes = std::move(state->captured);
   if (state->capture_broken) return remember(cudaErrorStreamCaptureInvalidated);
   if (call_status != cudaSuccess) return remember(call_status);

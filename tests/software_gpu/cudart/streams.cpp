@@ -106,6 +106,18 @@ cudaError_t lose_everything(cudaError_t failure) {
   return remember(failure);
 }
 
+bool leave_capture(StreamState& origin) {
+  bool unjoined = false;
+  for (const cudaStream_t stream : device().streams) {
+    StreamState& state = *stream->state;
+    if (state.origin != &origin) continue;
+    unjoined = unjoined || !state.joined;
+    state.origin = nullptr;
+    state.joined = true;
+  }
+  return unjoined;
+}
+
 bool is_capturing() {
   for (const cudaStream_t stream : device().streams) {
     if (stream->state->capturing) return true;
@@ -135,6 +147,11 @@ cudaError_t enqueue(cudaStream_t handle, Work work) {
   StreamState* stream = find_stream(handle);
   if (!stream) return remember(cudaErrorInvalidResourceHandle);
   check_accesses(work.accesses);
+  if (stream->origin) {  // nodes in the order of their capture, which is one that their edges allow
+    stream->joined = false;
+    ++stream->given;
+    stream = stream->origin;
+  }
   if (stream->capturing) {
     if (stream->capture_broken) return remember(cudaErrorStreamCaptureInvalidated);
     stream->captured.push_back(std::move(work));

@@ -37,6 +37,10 @@ struct StreamState {
   bool capturing = false;
   bool capture_broken = false;
   std::vector<Work> captured;
+  // Of a stream that an event drew into the capture of another:
+  StreamState* origin = nullptr;
+  std::uint64_t given = 0;  // captured from it
+  bool joined = true;       // the origin waits for all that it was given
 };
 
 }  // namespace software_gpu
@@ -48,7 +52,9 @@ struct CUstream_st {
 struct CUevent_st {
   bool with_timing = true;
   bool recorded = false;
-  bool captured = false;  // recorded last in a stream that was being captured: it will never happen
+  // Recorded last in a stream that was being captured: it will never happen, but orders the capture's
+  // streams.
+  bool captured = false;
   software_gpu::Mark mark;
   std::shared_ptr<double> milliseconds;  // when the device reached it
 };
@@ -77,6 +83,8 @@ void run_until(const Mark& mark);
 /// A device that failed while it worked: what was enqueued never runs. Returns `failure`.
 cudaError_t lose_everything(cudaError_t failure);
 
+/// Ends the capture for the streams that were drawn into it; whether one of them was never waited for.
+bool leave_capture(StreamState& origin);
 /// Whether a stream is being captured. Calls that are then forbidden return `refuse_in_capture()`, which
 /// breaks the capture as well.
 bool is_capturing();

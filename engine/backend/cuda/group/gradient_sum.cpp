@@ -1,4 +1,4 @@
-// The gradients of a group: one call of NCCL for what lies together in the arena.
+// The gradients of a group: a call of NCCL for each bucket, on a stream of its own beside the backward pass.
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/runtime/parameters.h"
@@ -6,6 +6,8 @@
 
 namespace convoy::cuda {
 namespace {
+
+using Event = Owner<cudaEvent_t, cudaEventDestroy>;
 
 class DeviceGradientSum final : public GradientSum {
  public:
@@ -20,12 +22,26 @@ class DeviceGradientSum final : public GradientSum {
       const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
       CONVOY_CUDA(cudaMemsetAsync(begin, 0, bytes, context_.stream()));
     }
-    context_.devices().sum(begin, count, context_.stream());
+    order(context_.stream(), context_.group_stream());
+    context_.devices().sum(begin, count, context_.group_stream());
   }
 
-  void finish() override {}  // one stream: what comes behind it finds the sum
+  void finish() override { order(context_.group_stream(), context_.stream()); }
 
  private:
+  /// What `later` is given from now on waits for all that `earlier` was given. Captured, it is an edge of the
+  /// graph.
+  void order(cudaStream_t earlier, cudaStream_t later) const {
+    CONVOY_CUDA(cudaEventRecord(passed_.get(), earlier));
+    CONVOY_CUDA(cudaStreamWaitEvent(later, passed_.get(), 0));
+  }
+
+  static Event make_event() {
+    cudaEvent_t event = nullptr;
+    CONVOY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    return Event(event);
+  }
+
   float* gradient(std::size_t parameter) const {
     return static_cast<float*>(device(parameters_.variables()[parameter].grad).data());
   }
@@ -36,6 +52,7 @@ class DeviceGradientSum final : public GradientSum {
   Context& context_;
   DeviceParameters& parameters_;
   bool contributes_;
+  Event passed_ = make_event();
 };
 
 }  // namespace

@@ -71,6 +71,7 @@ Context::Context(const DeviceOptions& options)
       cublas_(make_cublas()),
       plan_store_(dnn::describe_device(cudnn_.get()), options_) {
   if (group_->size() == 1) return;
+  group_stream_ = make_stream();
   devices_ = join_devices(*group_);
   watch_ = std::make_unique<WaitWatch>([this](auto waited) { devices_->check(waited); });
   if (!group_->place().meeting.empty()) {

@@ -56,6 +56,8 @@ class Context {
   bool in_group() const { return devices_ != nullptr; }
   /// Their GPUs; only in a group of several.
   DeviceGroup& devices() const { return *devices_; }
+  /// For what they do while `stream()` works on.
+  cudaStream_t group_stream() const { return group_stream_.get(); }
 
   /// How activations are stored.
   DType activation() const { return precision() == Precision::bf16 ? DType::bfloat16 : DType::float32; }
@@ -93,6 +95,7 @@ class Context {
   Stream stream_;
   std::shared_ptr<Communicator> launched_;  // where only the GPUs are connected: what group_ was made of
   std::shared_ptr<Communicator> group_;
+  Stream group_stream_;                   // empty for a process alone
   std::unique_ptr<DeviceGroup> devices_;  // null for a process alone
   std::unique_ptr<WaitWatch> watch_;      // likewise
   CudnnHandle cudnn_;
