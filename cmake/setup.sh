@@ -52,11 +52,19 @@ has_cudnn() {
   return 1
 }
 
+has_nccl() {
+  for folder in /usr/include /usr/include/*-linux-gnu "$cuda_home/include"; do
+    [[ ! -e $folder/nccl.h ]] || return 0
+  done
+  return 1
+}
+
 # What CUDA needs beyond what is here, if apt knows it. That is gigabytes, so only where a driver shows their use.
 cuda_packages() {
   command -v apt-cache >/dev/null && has_driver || return 0
   has_toolkit || apt-cache pkgnames cuda-toolkit-13- | grep -E '^cuda-toolkit-13-[0-9]+$' | sort -V | tail -n 1 || true
   has_cudnn || apt-cache pkgnames libcudnn9-dev-cuda-13 | grep -x libcudnn9-dev-cuda-13 || true
+  has_nccl || apt-cache pkgnames libnccl-dev | grep -x libnccl-dev || true
 }
 
 missing_wanted_packages() {
