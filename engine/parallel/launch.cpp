@@ -119,9 +119,11 @@ GroupPlace of_mpi(const Reader& reader) {
 
 Launch launch_of(const Environment& environment) {
   const Reader reader(environment);
-  if (reader.has(kOpenMpiSize) || reader.has(kPmiSize) || reader.has(kPmixRank)) {
-    return {Launcher::mpi, of_mpi(reader)};
+  if (reader.has(kOpenMpiSize) || reader.has(kPmiSize)) {
+    const GroupPlace place = of_mpi(reader);
+    return {place.size > 1 ? Launcher::mpi : Launcher::none, place};  // alone it needs no MPI
   }
+  if (reader.has(kPmixRank)) return {Launcher::mpi, {}};  // PMIx tells the size in its own way
   if (reader.has("RANK") || reader.has("WORLD_SIZE")) return {Launcher::variables, of_torchrun(reader)};
   // Only of a step that srun started: the batch script itself has the other variables, too.
   if (const auto tasks = reader.number("SLURM_STEP_NUM_TASKS", 1); tasks && *tasks > 1) {

@@ -10,7 +10,7 @@ namespace convoy {
 /// What tells a process of the others.
 enum class Launcher {
   none,       // it was started alone
-  mpi,        // mpirun, or srun with an MPI plugin: MPI itself knows more
+  mpi,        // mpirun with others, or srun with an MPI plugin: MPI itself knows more
   variables,  // torchrun or srun: the place is all there is
 };
 

@@ -85,6 +85,7 @@ TEST(Launch, MpiGoesBeforeSlurmAndTorchrun) {
     with_mpi[name] = value;
     EXPECT_EQ(launched(with_mpi).launcher, Launcher::mpi) << name;
   }
+  EXPECT_EQ(launched({{"OMPI_COMM_WORLD_SIZE", "1"}, {"PMIX_RANK", "0"}}).launcher, Launcher::none);
   const Launch open_mpi = launched({{"OMPI_COMM_WORLD_SIZE", "4"},
                                     {"OMPI_COMM_WORLD_RANK", "2"},
                                     {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
