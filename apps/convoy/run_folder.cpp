@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "apps/convoy/state_files.h"
 #include "convoy/checkpoint.h"
@@ -41,6 +42,10 @@ bool is_trial_again(const Json& earlier, const Json& record) {
 constexpr auto kFiles = std::to_array<const char*>(
     {"model.ckpt", "best.ckpt", "model.json", "run.json", "log.jsonl", kProfileFile, kStatesFolder});
 
+// Those that are not begun anew by the same command. model.json comes before run.json, and says nothing
+// alone.
+constexpr auto kWorth = std::to_array<const char*>({"model.ckpt", "best.ckpt", "run.json", kStatesFolder});
+
 /// Files that write_atomically had begun when the process was killed. The folder is locked: nobody writes.
 void remove_half_written(const fs::path& folder) {
   std::error_code ignored;
@@ -50,9 +55,9 @@ void remove_half_written(const fs::path& folder) {
   }
 }
 
-bool holds_any(const fs::path& folder) {
+bool holds_any(const fs::path& folder, std::span<const char* const> names) {
   std::error_code ignored;
-  return std::ranges::any_of(kFiles, [&](const char* name) { return fs::exists(folder / name, ignored); });
+  return std::ranges::any_of(names, [&](const char* name) { return fs::exists(folder / name, ignored); });
 }
 
 /// Moves all that a training wrote, as far as it is there.
@@ -140,7 +145,7 @@ void RunFolder::begin(const Model& model, const Json& record) {
     const bool finished = fs::exists(checkpoint_of(folder_));
     if (fs::exists(folder_ / kPrevious) && !finished) {  // a finished model waits there already
       for (const char* name : kFiles) fs::remove_all(folder_ / name);
-    } else if (holds_any(folder_)) {
+    } else if (holds_any(folder_, kFiles)) {
       fs::remove_all(folder_ / kPrevious);
       fs::create_directory(folder_ / kMoving);
       move_run(folder_, folder_ / kMoving);
@@ -182,7 +187,7 @@ void RunFolder::write_profile(const std::string& trace) const {
 
 void refuse_to_replace(const fs::path& folder, const Json& record) {
   std::error_code ignored;
-  if (!holds_any(folder)) return;
+  if (!holds_any(folder, kWorth)) return;
   if (!fs::exists(checkpoint_of(folder), ignored)) {
     throw UsageError(
         fmt::format("{} holds a training that did not end; go on with it by --resume {}, name another folder "

@@ -100,9 +100,10 @@ TEST_F(LostWorkTest, ALossThatIsNanEndsTheTrainingAtItsFirstLine) {
                     "smaller --lr than 1e\\+20"));
   EXPECT_THAT(outcome.out, Not(HasSubstr("Epoch [2/50]")));
   // The step before that line left finite weights, and they are kept.
-  EXPECT_THAT(outcome.err,
-              ContainsRegex("the last state known to be finite is run/states/step-0000000[1-4].ckpt; go "
-                            "on from it with --resume run"));
+  EXPECT_THAT(
+      outcome.err,
+      ContainsRegex("the last state known to be finite is run/states/step-0000000[1-4].ckpt: go on with "
+                    "--resume run"));
   check_finite(load_checkpoint(newest_state()), "the last finite state");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run/model.ckpt"));
   const std::string state = newest_state().string();
@@ -110,9 +111,8 @@ TEST_F(LostWorkTest, ALossThatIsNanEndsTheTrainingAtItsFirstLine) {
   // A smaller rate goes on from there, and that is said to be a change.
   const Outcome refused = run({"train", "--resume", "run", "--lr", "1e-3"}, {folder_.path()});
   EXPECT_EQ(refused.code, kUsage);
-  EXPECT_THAT(refused.err,
-              HasSubstr("run was begun with --lr 1e20, not with --lr 1e-3: leave out what differs, "
-                        "or go on with --allow-changes"));
+  EXPECT_THAT(refused.err, HasSubstr("run: --lr was 1e20, is 1e-3: leave out what differs, or go on with "
+                                     "--allow-changes"));
 }
 
 TEST_F(LostWorkTest, WithoutLinesOfLossTheEpochsMeanCounts) {

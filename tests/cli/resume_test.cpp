@@ -22,7 +22,8 @@ constexpr int kFailed = 1, kUsage = 2;
 
 class ResumeTest : public testing::Test {
  protected:
-  void SetUp() override { write_idx_data(folder_ / "digits"); }
+  // Of MNIST's size, so that a step takes long enough to be stopped behind.
+  void SetUp() override { write_idx_data(folder_ / "digits", {.extent = 28}); }
 
   static std::vector<std::string> training(const std::string& out,
                                            const std::vector<std::string>& more = {}) {
@@ -114,15 +115,21 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
     EXPECT_EQ(outcome.code, kUsage) << outcome.err;
     return outcome.err;
   };
-  EXPECT_THAT(refused({"--epochs", "9", "--flip"}),
-              AllOf(HasSubstr("run was begun with --epochs 8, not with --epochs 9"),
-                    HasSubstr("without --flip, not with --flip"), HasSubstr("--allow-changes")));
-  EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("with --seed 1, not with --seed 2"));
-  EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("with --batch-size 64, not"));
+  EXPECT_THAT(
+      refused({"--epochs", "9", "--flip"}),
+      HasSubstr("run: --epochs was 8, is 9; --flip was not given, is given: leave out what differs, or go "
+                "on with --allow-changes"));
+  EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("--seed was 1, is 2"));
+  EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("--batch-size was 64, is 32"));
+  EXPECT_THAT(refused({"--model", "lenet5", "--allow-changes"}),
+              HasSubstr("--model was not given, is lenet5; it cannot change"));
   EXPECT_THAT(refused({"--out", "other"}), HasSubstr("excludes"));
   EXPECT_THAT(refused({"--init", "run/model.ckpt"}), HasSubstr("excludes"));
   // The same said again, or what changes no bit, is no difference.
-  EXPECT_EQ(resume("run", {"--epochs", "8", "--lr", "1e-3", "--log-every", "4", "--keep", "1"}).code, 0);
+  EXPECT_EQ(resume("run", {"--epochs", "8", "--lr", "1e-3", "--log-every", "4", "--keep", "1", "--validation",
+                           "0", "--flip=false"})
+                .code,
+            0);
   EXPECT_EQ(states("run").size(), 1u);
 }
 
@@ -132,18 +139,78 @@ TEST_F(ResumeTest, AFinishedTrainingGetsMoreEpochs) {
   EXPECT_EQ(resume("run", {"--epochs", "3", "--allow-changes"}).code, 0);
   EXPECT_THAT(states("run"), ElementsAre("step-00000016.ckpt", "step-00000024.ckpt"));
   EXPECT_THAT(resume("run", {"--epochs", "1", "--allow-changes"}).err,
-              HasSubstr("run has done 3 epochs already, --epochs is 1"));
+              HasSubstr("run is in epoch 3 already, --epochs is 1"));
+}
+
+// The average of the last weights is that of the new end, though the training was killed before any state of
+// it.
+TEST_F(ResumeTest, ATrainingOfAnotherLengthMayBeKilledAsWell) {
+  ASSERT_EQ(train("whole", {"--epochs", "2"}).code, 0);
+  std::filesystem::copy(folder_ / "whole", folder_ / "killed", std::filesystem::copy_options::recursive);
+  ASSERT_EQ(resume("whole", {"--epochs", "4", "--allow-changes"}).code, 0);
+  EXPECT_EQ(
+      run_and_signal({"train", "--resume", "killed", "--epochs", "4", "--allow-changes", "--save-every", "0"},
+                     {folder_.path()}, "Epoch [3/4], Step [2/8]", SIGKILL)
+          .code,
+      128 + SIGKILL);
+  ASSERT_EQ(resume("killed").code, 0);
+  EXPECT_EQ(bytes("killed/model.ckpt"), bytes("whole/model.ckpt"));
+}
+
+// Where the state of the last epoch is gone on from, nothing is trained any more.
+TEST_F(ResumeTest, TheLastEpochsFiguresSurvive) {
+  ASSERT_EQ(train("run", {"--epochs", "2"}).code, 0);
+  const auto results = nlohmann::json::parse(bytes("run/run.json"))["results"];
+  auto record = nlohmann::json::parse(bytes("run/run.json"));
+  record.erase("results");
+  write_file(folder_ / "run/run.json", record.dump());
+  ASSERT_EQ(resume("run").code, 0);
+  const auto again = nlohmann::json::parse(bytes("run/run.json"))["results"];
+  for (const char* name : {"loss", "accuracy", "train_loss", "train_accuracy", "images_per_second"}) {
+    EXPECT_EQ(again[name], results[name]) << name;
+  }
+}
+
+TEST_F(ResumeTest, EachDigitOfASeedCounts) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]", {"--seed", "9007199254740993"}).code, 128 + SIGINT);
+  EXPECT_THAT(resume("run", {"--seed", "9007199254740992"}).err,
+              HasSubstr("--seed was 9007199254740993, is 9007199254740992"));
+}
+
+TEST_F(ResumeTest, AnotherOptimizerHasNoneOfTheFirstOnesFlags) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]", {"--optimizer", "sgd", "--momentum", "0.9"}).code,
+            128 + SIGINT);
+  const Outcome outcome = resume("run", {"--optimizer", "adam", "--allow-changes"});
+  EXPECT_THAT(outcome.err, HasSubstr("the snapshot")) << "its moments are not Adam's";
+  EXPECT_EQ(outcome.code, kFailed);
+}
+
+TEST_F(ResumeTest, AFlagRulesOutWhatItExcludes) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]", {"--transpose"}).code, 128 + SIGINT);
+  ASSERT_EQ(resume("run", {"--no-transpose", "--allow-changes"}).code, 0);
+  const auto record = nlohmann::json::parse(bytes("run/run.json"));
+  EXPECT_EQ(record["preparation"]["transposed"], false);
+  EXPECT_FALSE(record["flags"].contains("--transpose"));
+}
+
+TEST_F(ResumeTest, OtherBatchesBeginTheEpochAnew) {
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [2/8], Step [3/8]").code, 128 + SIGINT);
+  const Outcome outcome = resume("run", {"--batch-size", "50", "--allow-changes"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("Epoch [2/8], Step [1/10]"));
 }
 
 TEST_F(ResumeTest, OtherDataAreRefused) {
   ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
-  write_idx_data(folder_ / "digits", {.train = 501});
+  write_idx_data(folder_ / "digits", {.train = 501, .extent = 28});
   const Outcome outcome = resume("run");
   EXPECT_EQ(outcome.code, kUsage);
   EXPECT_THAT(outcome.err, HasSubstr("/digits are not those of run: their checksum is another"));
+  // Also where no state was saved.
+  std::filesystem::remove_all(folder_ / "run/states");
+  EXPECT_THAT(resume("run").err, HasSubstr("their checksum is another"));
   std::filesystem::remove_all(folder_ / "digits");
   EXPECT_EQ(resume("run").code, kFailed);
-  EXPECT_EQ(states("run").size(), 1u) << "nothing is lost";
 }
 
 TEST_F(ResumeTest, GoesOnFromAnotherWorkingFolder) {
@@ -167,11 +234,24 @@ TEST_F(ResumeTest, ADamagedStateIsNamedAndPassedOver) {
   EXPECT_THAT(outcome.out, HasSubstr(before.front()));
   EXPECT_EQ(bytes("run/model.ckpt"), bytes("whole/model.ckpt"));
 
+  EXPECT_THAT(states("run"), testing::Contains(before.back() + ".damaged")) << "it is left to be looked at";
+
+  std::filesystem::remove(folder_ / "run/states" / (before.back() + ".damaged"));
   for (const std::string& state : states("run")) write_file(folder_ / "run/states" / state, "damaged");
   std::filesystem::remove(folder_ / "run/model.ckpt");
   const Outcome none = resume("run", {"--allow-changes"});
   EXPECT_EQ(none.code, kFailed);
   EXPECT_THAT(none.err, HasSubstr("none of its 2 states can be read; begin anew with --overwrite"));
+}
+
+// A damaged state of a high number does not push out what is written after it.
+TEST_F(ResumeTest, WhatWasJustSavedStays) {
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [3/8], Step [2/8]").code, 128 + SIGINT);
+  write_file(folder_ / "run/states" / states("run").back(), "damaged");
+  const Outcome outcome =
+      run_and_signal({"train", "--resume", "run", "--keep", "1"}, {folder_.path()}, "Step [1/8]", SIGTERM);
+  EXPECT_EQ(outcome.code, 128 + SIGTERM);
+  EXPECT_EQ(resume("run").code, 0);
 }
 
 TEST_F(ResumeTest, WhatIsNoTrainingIsSaid) {
@@ -180,7 +260,7 @@ TEST_F(ResumeTest, WhatIsNoTrainingIsSaid) {
   EXPECT_THAT(resume("digits").err, HasSubstr("--resume digits: it holds no training: there is no run.json"));
   ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
   write_file(folder_ / "run/run.json", "{}");
-  EXPECT_THAT(resume("run").err, HasSubstr("run/run.json: it has no flags to go on with"));
+  EXPECT_THAT(resume("run").err, HasSubstr("run/run.json: it lacks what it takes to go on"));
 }
 
 TEST_F(ResumeTest, OneProcessAtATimeInAFolder) {
@@ -200,6 +280,43 @@ TEST_F(ResumeTest, OneProcessAtATimeInAFolder) {
   close(descriptor);  // as when the process ends, however it does
   EXPECT_EQ(resume("run").code, 0);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run/.lock"));
+}
+
+// Between putting a finished model aside and beginning what replaces it.
+TEST_F(ResumeTest, AReplacementThatWasKilledIsUndone) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).code, 0);
+  const std::string model = bytes("run/model.ckpt");
+  for (const auto& [aside, moved] :
+       {std::pair<std::string, std::vector<std::string>>{".previous", {"model.ckpt"}},
+        {"previous", {"model.ckpt", "model.json", "run.json", "log.jsonl", "states"}}}) {
+    std::filesystem::create_directory(folder_ / "run" / aside);
+    for (const std::string& name : moved) {
+      std::filesystem::rename(folder_ / "run" / name, folder_ / "run" / aside / name);
+    }
+    EXPECT_THAT(train("run", {"--epochs", "1"}).err, HasSubstr("run/model.ckpt is a finished model"));
+    EXPECT_EQ(bytes("run/model.ckpt"), model);
+    EXPECT_THAT(resume("run").err, HasSubstr("run has finished"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / aside));
+  }
+}
+
+// Killed in its first epoch, a training has no state, but perhaps hours of work, and a best model.
+TEST_F(ResumeTest, WhatHasNoStateIsNotReplacedUnasked) {
+  ASSERT_EQ(stop("run", SIGKILL, "Epoch [2/8], Step [2/",
+                 {"--save-every", "0", "--validation", "50", "--keep-best"})
+                .code,
+            128 + SIGKILL);
+  const std::string best = bytes("run/best.ckpt");
+  const Outcome refused = train("run", {"--seed", "4"});
+  EXPECT_EQ(refused.code, kUsage);
+  EXPECT_THAT(refused.err, HasSubstr("run holds a training that did not end; go on with it by --resume run"));
+  EXPECT_EQ(bytes("run/best.ckpt"), best);
+}
+
+// A profile is of one call.
+TEST_F(ResumeTest, AProfiledTrainingGoesOnWithoutAProfile) {
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [2/8], Step [6/8]", {"--profile", "3"}).code, 128 + SIGINT);
+  EXPECT_EQ(resume("run").code, 0);
 }
 
 // A killed process leaves what it had half written.

@@ -103,7 +103,7 @@ TEST_F(TrainingFile, AnythingElseIsRefusedWithAReason) {
               AllOf(HasSubstr("cannot load training"), HasSubstr("it lacks the entry \"convoy\"")));
   write_file(file_, "no zip");
   EXPECT_THAT(error_of_load(), HasSubstr("it is not a file that torch.save wrote"));
-  EXPECT_THAT(error_of([&] { load_training(folder_ / "missing"); }), HasSubstr("there is no such file"));
+  EXPECT_THAT(error_of([&] { load_training(folder_ / "missing"); }), HasSubstr("No such file or directory"));
 }
 
 // Every byte of the file is covered by a checksum, or by a check of what it says.

@@ -21,6 +21,13 @@ from made_up_data import write_made_up_data
 
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL,
            signal.SIGINT, signal.SIGTERM]
+# Trainings that differ in what they keep and when they save it; one is taken after the other.
+TRAININGS = [
+    ["--save-every", "3", "--shift", "1", "--validation", "50", "--keep-best"],
+    ["--optimizer", "sgd", "--lr", "0.01", "--momentum", "0.9", "--keep", "1", "--flip"],
+    ["--optimizer", "adamw", "--save-every", "2epochs", "--settle", "3"],
+    ["--save-every", "7", "--settle", "0", "--model", "lenet5"],
+]
 # What has to be the same, byte by byte.
 COMPARED = ["model.ckpt", "best.ckpt", "model.json"]
 
@@ -32,14 +39,17 @@ def losses(folder):
 
 
 class Harness:
-    def __init__(self, options, folder):
+    def __init__(self, options, folder, training):
         self.convoy = options.convoy
-        self.random = random.Random(options.seed)
-        self.folder = folder
-        write_made_up_data(folder / "data", count=options.images, extent=8)
-        self.flags = ["--device", options.device, "--dataset", "idx", "--data", str(folder / "data"),
-                      "--epochs", "6", "--batch-size", "64", "--shift", "1", "--save-every", "3", "--log-every", "2",
-                      "--validation", "50", "--keep-best"]
+        self.random = random.Random(f"{options.seed} {training}")
+        self.folder = folder / f"training-{training}"
+        self.folder.mkdir()
+        write_made_up_data(self.folder / "data", count=options.images, extent=28 if "lenet5" in TRAININGS[training] else 8)
+        self.flags = ["--device", options.device, "--dataset", "idx", "--data", str(self.folder / "data"),
+                      "--epochs", "6", "--batch-size", "64", "--log-every", "2", *TRAININGS[training]]
+        self.resumed = 0
+        self.runs = 0
+        self.whole = self.undisturbed()
 
     def command(self, run):
         if (run / "run.json").exists():
@@ -56,7 +66,12 @@ class Harness:
         self.seconds = time.monotonic() - begin
         return run
 
-    def disturbed(self, run, kills):
+    def disturbed(self, kills):
+        run = self.folder / f"run-{self.runs}"
+        self.runs += 1
+        return self.kill(run, kills), self.compare(run, self.whole)
+
+    def kill(self, run, kills):
         """Runs `run` to its end with at most that many kills; returns how many there were."""
         killed = 0
         while True:
@@ -67,10 +82,12 @@ class Harness:
                 output, _ = process.communicate(timeout=wait)
                 if process.returncode != 0:
                     sys.exit(f"{run}: exit code {process.returncode} after {killed} kills:\n{output}")
+                self.resumed += "resume  /" in output
                 return killed
             except subprocess.TimeoutExpired:
                 process.send_signal(self.random.choice(SIGNALS))
                 output, _ = process.communicate()
+                self.resumed += "resume  /" in output
                 if process.returncode not in (0, -signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM, 130, 143):
                     sys.exit(f"{run}: exit code {process.returncode} when it was killed:\n{output}")
                 killed += 1
@@ -95,22 +112,26 @@ def main():
     parser.add_argument("--each", type=int, default=10, help="at most so many of one training")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--trainings", type=int, default=len(TRAININGS), help="how many kinds of training take turns")
     parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        harness = Harness(options, Path(folder))
-        whole = harness.undisturbed()
-        kills, trainings, differences = 0, 0, []
+        harnesses, kills, trainings, differences = {}, 0, 0, []
         while kills < options.kills:
-            run = harness.folder / f"run-{trainings}"
-            kills += harness.disturbed(run, min(options.each, options.kills - kills))
+            which = trainings % options.trainings
+            if which not in harnesses:
+                harnesses[which] = Harness(options, Path(folder), which)
+            killed, found = harnesses[which].disturbed(min(options.each, options.kills - kills))
+            kills += killed
             trainings += 1
-            differences += harness.compare(run, whole)
+            differences += found
             print(f"{kills} kills in {trainings} trainings, {len(differences)} differences", flush=True)
+        resumed = sum(harness.resumed for harness in harnesses.values())
+        print(f"{resumed} times a saved state was gone on from")
         for difference in differences:
             print(difference)
-        sys.exit(1 if differences else 0)
+        sys.exit(1 if differences or resumed == 0 else 0)
 
 
 if __name__ == "__main__":
