@@ -174,6 +174,17 @@ int follow(Trainer& trainer, const TrainData& data, Communicator& group) {
   return 0;
 }
 
+Json results_of(const Evaluation& evaluation, const EpochReport& last, double seconds,
+                const std::filesystem::path& folder) {
+  return {{"loss", evaluation.loss},
+          {"accuracy", evaluation.accuracy},
+          {"train_loss", last.loss},
+          {"train_accuracy", last.accuracy},
+          {"images_per_second", last.images_per_second},
+          {"seconds", seconds},
+          {"checkpoint", checkpoint_of(folder).string()}};
+}
+
 int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const auto program_start = std::chrono::steady_clock::now();
   std::optional<RunFolder> folder;  // rank 0's
@@ -220,17 +231,10 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
   report->evaluated(evaluation);
 
-  const Json results = {{"loss", evaluation.result.loss},
-                        {"accuracy", evaluation.result.accuracy},
-                        {"train_loss", last.loss},
-                        {"train_accuracy", last.accuracy},
-                        {"images_per_second", last.images_per_second},
-                        {"seconds", seconds_since(start)},
-                        {"checkpoint", checkpoint_of(folder->path()).string()}};
-  record["results"] = results;
+  record["results"] = results_of(evaluation.result, last, seconds_since(start), folder->path());
   folder->write_record(record);
   folder->finish();
-  report->done(results);
+  report->done(record["results"]);
   return 0;
 }
 
