@@ -35,8 +35,10 @@ class BatchTrainer::Impl {
  public:
   Impl(Backend& backend, const Model& model, const StateDict& state, const BatchTrainerOptions& options)
       : model_(model),
-        state_(backend, model_, state,
-               {.optimizer = options.optimizer, .schedule = options.schedule, .seed = options.seed}) {}
+        state_(backend, model_, of_rank_0(backend.group(), state),
+               {.optimizer = options.optimizer, .schedule = options.schedule, .seed = options.seed}),
+        place_(backend.group().place()),
+        sum_(place_.size > 1 ? backend.make_gradient_sum(state_.parameters.arena()) : nullptr) {}
 
   void forward(std::span<const float> images, Phase phase) {
     TrainingNetwork& network = load(images);
@@ -66,7 +68,8 @@ class BatchTrainer::Impl {
     state_.backend.write(*current_->labels(), std::vector<double>(labels.begin(), labels.end()));
     current_->loss().operation->forward(Phase::training);
     done_ = Done::loss;
-    return state_.metrics->read().last_loss;
+    // Gradients are divided by the images of all processes, and so is what this one adds to the loss.
+    return state_.metrics->read().last_loss * place_.size;
   }
 
   void backward() {
@@ -78,6 +81,10 @@ class BatchTrainer::Impl {
 
   void step() {
     require(Done::backward, "a step needs a backward before it");
+    if (sum_) {
+      sum_->start(0, state_.parameters.arena().variables().size());
+      sum_->finish();
+    }
     state_.optimizer->step();
     done_ = Done::nothing;
     counted_ = false;
@@ -104,7 +111,8 @@ class BatchTrainer::Impl {
     }
     auto found = networks_.find(batch);
     if (found == networks_.end()) {
-      auto made = std::make_unique<TrainingNetwork>(state_, model_, batch);
+      auto made = std::make_unique<TrainingNetwork>(
+          state_, model_, BatchShare(batch, place_.rank * batch, place_.size * batch));
       state_.backend.prepare();  // if it throws, nothing is kept
       found = networks_.emplace(batch, std::move(made)).first;
     }
@@ -115,6 +123,8 @@ class BatchTrainer::Impl {
 
   Model model_;
   TrainingState state_;
+  GroupPlace place_;
+  std::unique_ptr<GradientSum> sum_;                                   // null for a process alone
   std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;  // by batch size
   TrainingNetwork* current_ = nullptr;                                 // of the last forward
   Done done_ = Done::nothing;

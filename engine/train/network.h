@@ -12,6 +12,9 @@
 
 namespace convoy {
 
+/// Rank 0's state for all processes of the group: they begin with the same bits, wherever each got its own.
+StateDict of_rank_0(Communicator& group, StateDict state);
+
 /// The tensors of one model on one backend. Networks of several batch sizes share them.
 class Parameters {
  public:

@@ -5,6 +5,12 @@
 
 namespace convoy {
 
+StateDict of_rank_0(Communicator& group, StateDict state) {
+  if (group.size() == 1) return state;
+  for (auto& [name, tensor] : state) group.broadcast(std::as_writable_bytes(std::span(tensor.values)));
+  return state;
+}
+
 Parameters::Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients)
     : backend_(backend), specs_(tensor_specs(model)) {
   check_state(model, state, "the initial state");

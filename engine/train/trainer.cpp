@@ -42,13 +42,6 @@ bool has_batch_norm(const Model& model) {
                              [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
 }
 
-// All processes begin with the same bits, wherever each of them got its state from.
-StateDict of_rank_0(Communicator& group, StateDict state) {
-  if (group.size() == 1) return state;
-  for (auto& [name, tensor] : state) group.broadcast(std::as_writable_bytes(std::span(tensor.values)));
-  return state;
-}
-
 // Processes with other data or options than rank 0's would train something else, or wait for ever.
 void require_one_training(Communicator& group, const TrainOptions& options, const TrainingPosition& position,
                           const Dataset& dataset) {

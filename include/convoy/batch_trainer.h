@@ -32,6 +32,10 @@ struct BatchTrainerOptions {
 ///     const double loss = trainer.loss(labels);
 ///     trainer.backward();
 ///     trainer.step();
+///
+/// In a group (DeviceOptions::group) all processes make the same calls, each with images of its own, as with
+/// PyTorch's DistributedDataParallel: step() takes the mean of their gradients, and dropout is that of one
+/// batch with all the images. The loss is this process's; gradients() is its part of the mean.
 class BatchTrainer {
  public:
   /// Starts from the weights in `state`, as initial_state or load_checkpoint makes them. The backend must

@@ -22,6 +22,7 @@
 #include "convoy/model_file.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/preparation.h"
+#include "convoy/process_group.h"
 #include "convoy/profile.h"
 #include "convoy/shape.h"
 #include "convoy/snapshot.h"

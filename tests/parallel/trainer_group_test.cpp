@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 
+#include "convoy/batch_trainer.h"
 #include "convoy/builtin.h"
 #include "convoy/device.h"
 #include "convoy/state.h"
@@ -229,6 +230,47 @@ TEST_P(GroupTest, ASnapshotBetweenLinesNeedsTheMetricsOfAll) {
   };
   EXPECT_EQ(refusal(true), "");
   EXPECT_THAT(refusal(false), HasSubstr("needs Trainer::metrics of all processes"));
+}
+
+// A loop of one's own: each process brings its rows, the first of them first.
+TEST_P(GroupTest, OwnLoopsTrainTogether) {
+  const Model model = without_norm();
+  std::vector<std::uint8_t> labels(kWholeBatch);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i % 3);
+  std::vector<float> pixels(kWholeBatch * 64);
+  PhiloxSequence random({9, 0});
+  for (float& pixel : pixels) pixel = static_cast<float>(random.uniform(-1.0, 1.0));
+  const auto train = [&](int size) {
+    std::vector<StateDict> states(static_cast<std::size_t>(size));
+    std::vector<double> mean_losses(static_cast<std::size_t>(size));
+    run_as_group(size, [&](const std::shared_ptr<Communicator>& group) {
+      const auto rank = static_cast<std::size_t>(group->rank()),
+                 rows = kWholeBatch / static_cast<std::size_t>(size);
+      const auto backend = make_backend(GetParam(), {.group = group}).backend;
+      BatchTrainer trainer(*backend, model, initial_state(model, 1 + rank),
+                           {.optimizer = SgdOptions{.learning_rate = 0.05f}});
+      for (int step = 0; step < 3; ++step) {
+        trainer.forward(std::span<const float>(pixels).subspan(rank * rows * 64, rows * 64));
+        mean_losses[rank] =
+            sum_of(*group, trainer.loss(std::span<const std::uint8_t>(labels).subspan(rank * rows, rows))) /
+            size;
+        trainer.backward();
+        trainer.step();
+      }
+      states[rank] = trainer.state();
+    });
+    return std::pair(states, mean_losses);
+  };
+  const auto [alone, alone_losses] = train(1);
+  const auto [together, losses] = train(3);
+  EXPECT_EQ(together[1], together[0]) << "they begin with rank 0's state";
+  EXPECT_EQ(together[2], together[0]);
+  EXPECT_NEAR(losses[1], alone_losses[0], kRounding);
+  for (const auto& [name, tensor] : alone[0]) {
+    EXPECT_THAT(find(together[0], name)->values,
+                testing::Pointwise(testing::DoubleNear(kRounding), tensor.values))
+        << name;
+  }
 }
 
 TEST_P(GroupTest, ProcessesWithOtherDataOrOptionsAreRefused) {
