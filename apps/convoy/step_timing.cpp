@@ -29,12 +29,13 @@ std::vector<PassTiming> pass_timings(Backend& backend, const Step& step, const S
   std::vector<PassTiming> passes;
   for (std::size_t i = 0; i < step.parts().size(); ++i) {
     const StepPart& part = step.parts()[i];
+    const bool sums = part.name.starts_with(kAllReduce);  // what forks a stream is joined by another part
     passes.push_back({.name = part.name,
                       .type = part.type,
                       .pass = part.pass,
                       .ms = profile.parts[i].duration_ms.quantile(0.5),
                       .work = part.work,
-                      .launches = with_launches ? launches_of(backend, part) : std::nullopt});
+                      .launches = with_launches && !sums ? launches_of(backend, part) : std::nullopt});
   }
   return passes;
 }

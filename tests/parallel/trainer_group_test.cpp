@@ -7,15 +7,13 @@
 #include <mutex>
 #include <optional>
 
-#include "convoy/batch_trainer.h"
-#include "convoy/builtin.h"
 #include "convoy/device.h"
 #include "convoy/state.h"
 #include "convoy/trainer.h"
 #include "engine/backend/backend.h"
 #include "engine/core/philox.h"
+#include "tests/parallel/group_models.h"
 #include "tests/parallel/thread_group.h"
-#include "tests/usable_backends.h"
 
 namespace convoy {
 namespace {
@@ -23,7 +21,6 @@ namespace {
 using test::run_as_group;
 using testing::HasSubstr;
 
-constexpr std::int64_t kWholeBatch = 12;
 constexpr std::int64_t kSamples = 50;  // a rest of 2: of 4 processes two have none of it
 
 Dataset noise_with_labels(std::int64_t count = kSamples) {
@@ -35,23 +32,6 @@ Dataset noise_with_labels(std::int64_t count = kSamples) {
       data.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
   }
   return data;
-}
-
-Model without_norm() {
-  return {"dropped",
-          {1, 8, 8},
-          {{"conv", Conv2d{.in_channels = 1, .out_channels = 4, .kernel_size = {3, 3}}},
-           {"relu", ReLU{}},
-           {"pool", MaxPool2d{.kernel_size = {2, 2}}},
-           {"drop", Dropout{}},
-           {"flatten", Flatten{}},
-           {"fc", Linear{.in_features = 36, .out_features = 3}}}};
-}
-
-Model with_norm() {
-  Model model = without_norm();
-  model.layers.insert(model.layers.begin() + 1, {"norm", BatchNorm2d{4}});
-  return model;
 }
 
 struct Trained {
@@ -108,11 +88,6 @@ void expect_same_training(const Trained& actual, const Trained& expected, double
   EXPECT_NEAR(actual.evaluation.loss, expected.evaluation.loss, tolerance);
   EXPECT_EQ(actual.evaluation.samples, kSamples);
 }
-
-// A step's gradients are sums of at most 36 * 12 products in another order, each rounded to 2^-24 of what is
-// about 1; with momentum 0.9 and a rate of 0.05 ten such steps add up to less than half of ten gradients'
-// errors. A root of 432 products, ten steps, and 4 for the largest of many: 4 * 21 * 10 * 2^-24 / 2.
-constexpr double kRounding = 4 * 21 * 5 * 0x1p-24;
 
 TEST_P(GroupTest, LossesAndWeightsAreThoseOfOneProcessWithTheWholeBatch) {
   const Trained alone = train(1, without_norm()).front();
@@ -232,47 +207,6 @@ TEST_P(GroupTest, ASnapshotBetweenLinesNeedsTheMetricsOfAll) {
   EXPECT_THAT(refusal(false), HasSubstr("needs Trainer::metrics of all processes"));
 }
 
-// A loop of one's own: each process brings its rows, the first of them first.
-TEST_P(GroupTest, OwnLoopsTrainTogether) {
-  const Model model = without_norm();
-  std::vector<std::uint8_t> labels(kWholeBatch);
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i % 3);
-  std::vector<float> pixels(kWholeBatch * 64);
-  PhiloxSequence random({9, 0});
-  for (float& pixel : pixels) pixel = static_cast<float>(random.uniform(-1.0, 1.0));
-  const auto train = [&](int size) {
-    std::vector<StateDict> states(static_cast<std::size_t>(size));
-    std::vector<double> mean_losses(static_cast<std::size_t>(size));
-    run_as_group(size, [&](const std::shared_ptr<Communicator>& group) {
-      const auto rank = static_cast<std::size_t>(group->rank()),
-                 rows = kWholeBatch / static_cast<std::size_t>(size);
-      const auto backend = make_backend(GetParam(), {.group = group}).backend;
-      BatchTrainer trainer(*backend, model, initial_state(model, 1 + rank),
-                           {.optimizer = SgdOptions{.learning_rate = 0.05f}});
-      for (int step = 0; step < 3; ++step) {
-        trainer.forward(std::span<const float>(pixels).subspan(rank * rows * 64, rows * 64));
-        mean_losses[rank] =
-            sum_of(*group, trainer.loss(std::span<const std::uint8_t>(labels).subspan(rank * rows, rows))) /
-            size;
-        trainer.backward();
-        trainer.step();
-      }
-      states[rank] = trainer.state();
-    });
-    return std::pair(states, mean_losses);
-  };
-  const auto [alone, alone_losses] = train(1);
-  const auto [together, losses] = train(3);
-  EXPECT_EQ(together[1], together[0]) << "they begin with rank 0's state";
-  EXPECT_EQ(together[2], together[0]);
-  EXPECT_NEAR(losses[1], alone_losses[0], kRounding);
-  for (const auto& [name, tensor] : alone[0]) {
-    EXPECT_THAT(find(together[0], name)->values,
-                testing::Pointwise(testing::DoubleNear(kRounding), tensor.values))
-        << name;
-  }
-}
-
 TEST_P(GroupTest, ProcessesWithOtherDataOrOptionsAreRefused) {
   const auto refusal = [&](std::int64_t images, std::int64_t epochs) -> std::string {
     try {
@@ -307,13 +241,6 @@ TEST_P(GroupTest, BatchesOfAllMustFitIntoTheData) {
     return "accepted";
   };
   EXPECT_THAT(refusal(3), HasSubstr("batch size 20 of 3 processes is larger than the 50 images of noise"));
-}
-
-// Of a GPU there is one a process: tests/software_gpu has processes.
-std::vector<std::string> host_backends() {
-  std::vector<std::string> names = usable_backends();
-  std::erase(names, "cuda");
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(On, GroupTest, testing::ValuesIn(host_backends()),
