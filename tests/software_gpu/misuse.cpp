@@ -115,6 +115,36 @@ void read_fresh_memory() {
   cudaFree(memory);
 }
 
+// A second stream drawn into a capture: joined again, left alone, and joined before its last work.
+void fork_a_capture() {
+  void* memory = allocate();
+  const cudaStream_t stream = make_stream(), branch = make_stream();
+  cudaEvent_t event = nullptr;
+  cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  const auto order = [&](cudaStream_t earlier, cudaStream_t later) {
+    cudaEventRecord(event, earlier);
+    cudaStreamWaitEvent(later, event, 0);
+  };
+  for (const std::string ending : {"joined", "left", "too early"}) {
+    cudaGraph_t graph = nullptr;
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    cudaMemsetAsync(memory, 0, kBytes, stream);
+    order(stream, branch);
+    cudaMemsetAsync(memory, 1, kBytes, branch);
+    if (ending != "left") order(branch, stream);
+    if (ending == "too early") cudaMemsetAsync(memory, 2, kBytes, branch);
+    const cudaError_t status = cudaStreamEndCapture(stream, &graph);
+    std::size_t nodes = 0;
+    if (graph) cudaGraphGetNodes(graph, nullptr, &nodes);
+    std::printf("%s %d, %zu nodes\n", ending.c_str(), status, nodes);
+    if (graph) cudaGraphDestroy(graph);
+  }
+  cudaEventDestroy(event);
+  cudaStreamDestroy(branch);
+  cudaStreamDestroy(stream);
+  cudaFree(memory);
+}
+
 void allocate_in_capture() {
   const cudaStream_t stream = make_stream();
   cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
@@ -206,6 +236,7 @@ constexpr Bug kBugs[] = {{"touch_on_the_host", touch_on_the_host},
                          {"order_streams", order_streams},
                          {"read_fresh_memory", read_fresh_memory},
                          {"allocate_in_capture", allocate_in_capture},
+                         {"fork_a_capture", fork_a_capture},
                          {"time_with_events", time_with_events},
                          {"leak_event", leak_event},
                          {"bad_descriptor", bad_descriptor}};

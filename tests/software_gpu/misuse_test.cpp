@@ -54,6 +54,13 @@ TEST(Misuse, CaptureForbidsAllocationAndWaiting) {
   EXPECT_THAT(result.output, HasSubstr("malloc 900\nend 901\nsynchronize 900\nend 901"));
 }
 
+TEST(Misuse, AForkOfACaptureMustBeJoined) {
+  const ShellResult result = plant("fork_a_capture");
+  EXPECT_EQ(result.code, 0) << result.output;
+  // cudaErrorStreamCaptureUnjoined 904.
+  EXPECT_EQ(result.output, "joined 0, 2 nodes\nleft 904, 0 nodes\ntoo early 904, 0 nodes\n");
+}
+
 TEST(Misuse, EventsTimeOnlyWhatWasRecordedAndReached) {
   const ShellResult result = plant("time_with_events");
   EXPECT_EQ(result.code, 0) << result.output;
