@@ -18,6 +18,7 @@
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/module.h"
+#include "engine/parallel/mpi.h"
 
 namespace convoy {
 namespace {
@@ -66,6 +67,14 @@ std::vector<Finding> cuda_findings_of_all() {
   return findings;
 }
 
+/// What connects several processes. A training in one needs none of it, so there is no advice.
+std::vector<Finding> process_findings() {
+  const std::string no_mpi = mpi_missing();
+  const CudaLibrary nccl = load_nccl();
+  return {{"MPI", no_mpi.empty() ? "here, for mpirun" : no_mpi, ""},
+          {"NCCL", nccl.problem.empty() ? nccl.file : fmt::format("{}: {}", nccl.soname, nccl.problem), ""}};
+}
+
 /// The folders of CUDA's libraries, as LD_LIBRARY_PATH wants them.
 int print_library_path() {
   std::vector<std::string> folders;
@@ -99,6 +108,7 @@ int run_doctor() {
     backends.push_back({status.name, (status.usable ? "usable: " : "not usable: ") + status.detail, ""});
   }
   print("Backends", backends, advice);
+  print("Processes", process_findings(), advice);
   print("Machine", {{"threads", threads(), ""}}, advice);
   print("Data", data_findings(), advice);
   if (advice.empty()) {

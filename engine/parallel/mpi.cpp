@@ -8,9 +8,18 @@
 
 namespace convoy {
 
+namespace {
+
+constexpr const char* kFile = "libconvoy_mpi.so";
+
+void* load_module() { return dlopen(kFile, RTLD_NOW | RTLD_GLOBAL); }
+
+}  // namespace
+
+std::string mpi_missing() { return load_module() != nullptr ? "" : dlerror(); }
+
 std::unique_ptr<Communicator> join_mpi(const GroupPlace& place) {
-  constexpr const char* kFile = "libconvoy_mpi.so";
-  void* const module = dlopen(kFile, RTLD_NOW | RTLD_GLOBAL);
+  void* const module = load_module();
   if (module == nullptr) {
     throw Error(
         fmt::format("started by mpirun, but MPI is not in this build or not on this machine ({}): install "

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "engine/parallel/communicator.h"
 
 namespace convoy {
+
+/// Empty if MPI is in this build and on this machine, else why not.
+std::string mpi_missing();
 
 /// What convoy_join_mpi (mpi_module.h) makes. Throws what it throws, and Error if this build has no MPI or
 /// MPI cannot be loaded.

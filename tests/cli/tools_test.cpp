@@ -70,7 +70,7 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
   const Outcome outcome = run({"doctor"}, {folder.path(), {{"CONVOY_DATA", "digits"}}});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* subject :
-       {"compiler", "oneDNN", "cuDNN", "cuBLAS", "GPUs", "threads", "reference", "mnist"}) {
+       {"compiler", "oneDNN", "cuDNN", "cuBLAS", "GPUs", "MPI", "NCCL", "threads", "reference", "mnist"}) {
     EXPECT_THAT(outcome.out, HasSubstr(subject));
   }
   EXPECT_THAT(outcome.out, HasSubstr("digits (from CONVOY_DATA)"));

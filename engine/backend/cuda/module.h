@@ -43,7 +43,7 @@ const CudaModule& cuda_module();
 
 /// Loads NCCL, wherever it is found, for a group of several processes; the module then takes it by its name
 /// and says what is wrong.
-void load_nccl();
+CudaLibrary load_nccl();
 
 /// CUDA's libraries that cuda_module() looked for. Empty in a build without CUDA.
 const std::vector<CudaLibrary>& cuda_libraries();

@@ -141,11 +141,11 @@ const CudaModule& cuda_module() {
   return loader().module() != nullptr ? *loader().module() : absent;
 }
 
-void load_nccl() {
+CudaLibrary load_nccl() {
   CudaLibrary nccl{"libnccl.so.2", "NCCL 2 (libnccl2, or pip install nvidia-nccl-cu13)"};
   const std::string file = find_library(nccl.soname, named_library_folders(environment));
-  if (!file.empty()) return load_file(nccl, file);
-  load(nccl, library_patterns(environment));
+  file.empty() ? load(nccl, library_patterns(environment)) : load_file(nccl, file);
+  return nccl;
 }
 
 const std::vector<CudaLibrary>& cuda_libraries() { return loader().libraries(); }
