@@ -11,7 +11,7 @@
 namespace convoy {
 namespace {
 
-/// What all ranks find wrong rank 0 tells, and ends the others before they do.
+/// What all ranks find wrong rank 0 tells, and as a rule ends the others before they do.
 constexpr std::chrono::milliseconds kRank0Speaks(300);
 
 int fail_in_common(Communicator& group) {

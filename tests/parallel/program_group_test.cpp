@@ -131,15 +131,15 @@ TEST_F(ProgramGroupTest, ARankThatFailsIsToldAndEndsAll) {
   EXPECT_THAT(outcome.err, HasSubstr("convoy: error: rank 1: the data set idx was not found: nowhere"));
 }
 
-TEST_F(ProgramGroupTest, WhatAllFindWrongIsToldOnce) {
+TEST_F(ProgramGroupTest, WhatAllFindWrongIsOneLineOfOneOfThem) {
   std::vector<std::string> words = {convoy()};
   for (const std::string& word : train({"--device", "reference", "--batch-size", "200", "--out", "run"}))
     words.push_back(word);
   const Outcome outcome = mpirun(3, words);
   EXPECT_EQ(outcome.code, 2) << outcome.err;
-  EXPECT_THAT(
-      outcome.err,
-      HasSubstr("convoy: error: rank 0: batch size 200 of 3 processes is larger than the 530 images"));
+  EXPECT_THAT(outcome.err,
+              testing::ContainsRegex(
+                  "convoy: error: rank [0-2]: batch size 200 of 3 processes is larger than the 530 images"));
 }
 
 TEST_F(ProgramGroupTest, ASignalToOneStopsAllAndSaves) {
