@@ -142,6 +142,7 @@ void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   if (state.average) state.average->set_count(snapshot.average_count);
   state.metrics->write(state.backend.group().leads() ? snapshot.metrics : MetricsReading{});
   state.position = snapshot.position;
+  state.group_metrics = {snapshot.position, snapshot.metrics};
   state.total_steps = snapshot.total_steps;
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
+#include <filesystem>
 
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
@@ -51,7 +53,7 @@ class ProgramGroupTest : public testing::Test {
 
   /// What happens to the process while it trains: when an epoch has been written.
   static std::string in_training(const std::string& command) {
-    return "( while [ ! -e run/last-epoch/model.ckpt ]; do sleep 0.02; done; " + command + " ) &";
+    return "( until ls run/states/step-*.ckpt >/dev/null 2>&1; do sleep 0.02; done; " + command + " ) &";
   }
 
   TemporaryFolder folder_;
@@ -146,9 +148,37 @@ TEST_F(ProgramGroupTest, ASignalToOneStopsAllAndSaves) {
   const auto words = but_rank_1(in_training("kill -TERM $$"),
                                 train({"--device", "reference", "--epochs", "100000", "--out", "run"}));
   const Outcome outcome = mpirun(2, words);
-  EXPECT_EQ(outcome.code, 130) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("convoy: error: rank 0: interrupted in epoch"));
-  EXPECT_THAT(files_under(folder_ / "run"), testing::Contains("interrupted/model.ckpt"));
+  EXPECT_EQ(outcome.code, 128 + SIGTERM) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("convoy: error: rank 0: interrupted in epoch"),
+                                          HasSubstr("its state is run/states/step-")));
+}
+
+// Killed in any process, a training goes on with as many to the same bits, and with another number all the
+// same.
+TEST_F(ProgramGroupTest, AKilledTrainingGoesOn) {
+  const std::vector<std::string> flags = {"--device",     "reference", "--epochs", "40",
+                                          "--save-every", "7",         "--keep",   "3"};
+  const auto training = [&](const std::string& out) {
+    std::vector<std::string> more = flags;
+    more.insert(more.end(), {"--out", out});
+    return train(more);
+  };
+  std::vector<std::string> whole = {convoy()};
+  for (const std::string& word : training("whole")) whole.push_back(word);
+  ASSERT_EQ(mpirun(2, whole).code, 0);
+  ASSERT_NE(mpirun(2, but_rank_1(in_training("kill -9 $$"), training("run"))).code, 0);
+  ASSERT_FALSE(std::filesystem::exists(folder_ / "run/model.ckpt"));
+  std::filesystem::copy(folder_ / "run", folder_ / "alone", std::filesystem::copy_options::recursive);
+
+  const Outcome same = mpirun(2, {convoy(), "train", "--resume", "run"});
+  EXPECT_EQ(same.code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("resume  run/states/step-"));
+  EXPECT_TRUE(read_file(folder_ / "run/model.ckpt") == read_file(folder_ / "whole/model.ckpt"));
+
+  const Outcome alone = mpirun(1, {convoy(), "train", "--resume", "alone"});
+  EXPECT_EQ(alone.code, 0) << alone.err;
+  EXPECT_THAT(alone.err, HasSubstr("alone was computed by 2 processes on"));
+  EXPECT_THAT(alone.err, HasSubstr("its bits may differ from those of an undisturbed training"));
 }
 
 TEST_F(ProgramGroupTest, DivergenceIsToldOnceAndSaved) {
@@ -161,7 +191,7 @@ TEST_F(ProgramGroupTest, DivergenceIsToldOnceAndSaved) {
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("convoy: error: rank 0: training diverged"));
   EXPECT_THAT(outcome.err, Not(HasSubstr("rank 1: ")));
-  EXPECT_THAT(outcome.err, HasSubstr("last-finite/model.ckpt"));
+  EXPECT_THAT(outcome.err, HasSubstr("the last state known to be finite is run/states/step-"));
 }
 
 TEST_F(ProgramGroupTest, VariablesByHalvesAreOneLine) {

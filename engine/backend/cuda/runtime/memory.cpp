@@ -12,7 +12,9 @@ namespace {
 
 std::atomic<std::int64_t> allocated = 0;
 
-WaitWatch* watching = nullptr;  // the newest; the host waits on one thread
+// The newest of the thread that enqueues steps. Another, which reads a copy, only waits: whoever watches ends
+// that.
+thread_local WaitWatch* watching = nullptr;
 
 constexpr std::chrono::microseconds kBetweenLooks(20);
 constexpr std::chrono::milliseconds kBetweenChecks(50);
