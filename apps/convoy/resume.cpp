@@ -52,13 +52,23 @@ StateNotes StateNotes::of_text(const std::string& text, const fs::path& file) {
   }
 }
 
-Json record_to_resume(const fs::path& folder) {
+void require_folder(const fs::path& folder) {
   std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) {
+  if (!fs::exists(folder, ignored)) {
     throw UsageError(fmt::format("--resume {}: there is no such folder", folder.string()));
   }
+  if (!fs::is_directory(folder, ignored)) {
+    throw UsageError(fmt::format("--resume {}: it is a file; name the folder of the run", folder.string()));
+  }
+}
+
+Json record_to_resume(const fs::path& folder) {
+  std::error_code ignored;
   if (!fs::exists(folder / "run.json", ignored)) {
-    throw UsageError(fmt::format("--resume {}: it holds no training: there is no run.json", folder.string()));
+    throw UsageError(
+        fmt::format("--resume {}: it holds no training: there is no run.json; name a run's folder, "
+                    "as runs/convnet-mnist-1",
+                    folder.string()));
   }
   Json record = record_in(folder / "run.json");
   const bool whole =
@@ -74,9 +84,10 @@ Json record_to_resume(const fs::path& folder) {
                   folder.string()));
 }
 
-bool tell_if_finished(const Json& record, const fs::path& folder) {
+bool tell_if_finished(CLI::App& command, const Json& record, const fs::path& folder) {
   std::error_code ignored;
   if (!record.contains("results") || !fs::exists(checkpoint_of(folder), ignored)) return false;
+  take_over_flags(command, record["flags"], folder.string(), /*changes_allowed=*/false);
   const Json& results = record["results"];
   const double accuracy =
       has(results, "accuracy", &Json::is_number) ? results["accuracy"].get<double>() : 0.0;

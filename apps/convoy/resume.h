@@ -33,11 +33,15 @@ struct Resumed {
   StateNotes notes;                 // of that state
 };
 
+/// Throws UsageError unless there is such a folder.
+void require_folder(const std::filesystem::path& folder);
+
 /// The run.json of a folder that is gone on with. Throws UsageError if there is none, or if it is damaged.
 Json record_to_resume(const std::filesystem::path& folder);
 
-/// Says how a training went that has finished. True if that is all there is to do.
-bool tell_if_finished(const Json& record, const std::filesystem::path& folder);
+/// Says how a training went that has finished. True if that is all there is to do. Throws UsageError if the
+/// command line asks for something else than that training was.
+bool tell_if_finished(CLI::App& command, const Json& record, const std::filesystem::path& folder);
 
 /// Reads the rest of the folder and gives `command` its flags (see take_over_flags). Throws UsageError or
 /// Error that says what is missing or damaged there.

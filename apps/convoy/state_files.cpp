@@ -51,8 +51,9 @@ std::optional<FoundState> newest_state(const fs::path& run) {
     }
   }
   if (files.empty()) return std::nullopt;
-  throw Error(fmt::format("{}: none of its {} states can be read; begin anew with --overwrite",
-                          (run / kStatesFolder).string(), files.size()));
+  throw Error(
+      fmt::format("{}: none of its {} states can be read; begin anew without --resume, with --overwrite",
+                  (run / kStatesFolder).string(), files.size()));
 }
 
 void put_newer_states_aside(const fs::path& run, const fs::path& file) {

@@ -96,6 +96,7 @@ void StateKeeper::work() {
     changed_.wait(lock, [this] { return next_ || ending_; });
     if (!next_) return;
     Taken taken = std::move(*next_);
+    const bool writes = taken.write;
     next_.reset();
     work_ = taken.write ? Work::writing : Work::keeping;
     lock.unlock();
@@ -106,7 +107,8 @@ void StateKeeper::work() {
       failure = error.what();
     }
     lock.lock();
-    failure_ = failure;
+    if (writes || !failure.empty())
+      failure_ = failure;  // told behind the next epoch, whatever is kept in memory until then
     work_ = Work::none;
     changed_.notify_all();
   }

@@ -157,10 +157,13 @@ TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>
   return data;
 }
 
-/// Lets the trainer go on where the training stopped.
-void go_on(Trainer& trainer, const std::optional<Resumed>& resumed, const TrainOptions& options,
-           Communicator& group) {
-  if (resumed && resumed->state) trainer.restore(snapshot_for(*resumed, options.batch_size * group.size()));
+/// Lets the trainer go on where the training stopped; returns where that is.
+TrainingPosition go_on(Trainer& trainer, const std::optional<Resumed>& resumed, const TrainOptions& options,
+                       Communicator& group) {
+  if (!resumed || !resumed->state) return {};
+  const TrainingSnapshot snapshot = snapshot_for(*resumed, options.batch_size * group.size());
+  trainer.restore(snapshot);
+  return snapshot.position;
 }
 
 /// What all ranks but 0 do.
@@ -190,14 +193,16 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   std::optional<RunFolder> folder;  // rank 0's
   std::optional<Resumed> resumed;
   if (!flags.resume.empty()) {
+    require_folder(flags.resume);
+    if (launched->leads()) folder.emplace(flags.resume);  // which mends what a kill left there
     const Json record = record_to_resume(flags.resume);
-    if (!flags.allow_changes && tell_if_finished(record, flags.resume)) return 0;
-    if (launched->leads()) folder.emplace(flags.resume);
+    if (!flags.allow_changes && tell_if_finished(command, record, flags.resume)) return 0;
     resumed = read_resumed(command, flags.resume, record, flags.allow_changes);
     flags.data.dataset = record["dataset"];  // a stand-in, too
   }
   flags.options.optimizer = optimizer_options(flags.optimizer);
-  if (flags.keep_best && flags.validation == 0) throw UsageError("--keep-best needs --validation N");
+  if (flags.keep_best && flags.validation == 0)
+    throw UsageError("--keep-best needs --validation N, as --validation 5000");
   const BackendChoice device = make_backend(flags.device, launched);
   Communicator& group = device.backend->group();
   const TrainData data =
@@ -219,12 +224,12 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   }
   folder->require_space(room_for(flags, model, resumed.has_value()));
   Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
-  go_on(trainer, resumed, flags.options, group);
+  const TrainingPosition from = go_on(trainer, resumed, flags.options, group);
 
   RunLog log;
   const auto report = make_logged_report(flags.json ? make_json_report() : make_text_report(), log);
   report->run(record);
-  if (resumed) report->resumed(resumed->state ? &*resumed->state : nullptr);
+  if (resumed) report->resumed(resumed->state ? resumed->state->file : "", from);
   const auto start = std::chrono::steady_clock::now();
   const EpochReport last = train_and_write({flags, device, data, model, record, resumed, *folder, log},
                                            trainer, *report, program_start);

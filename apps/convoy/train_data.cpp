@@ -26,8 +26,9 @@ TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparati
     train = take(std::move(train), left);
   }
   if (flags.options.batch_size > train.count()) {
-    throw UsageError(fmt::format("--batch-size {} is larger than the {} training images",
-                                 flags.options.batch_size, train.count()));
+    throw UsageError(fmt::format("--batch-size {} is larger than the {} training images{}",
+                                 flags.options.batch_size, train.count(),
+                                 flags.validation > 0 ? " that --validation leaves" : ""));
   }
   check_augmentation(flags.options.augmentation, train.image);
   data.preparation = measure_preparation(train, data.location.dataset);

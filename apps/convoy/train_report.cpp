@@ -29,10 +29,10 @@ class TextReport : public TrainReport {
     std::fflush(stdout);
   }
 
-  void resumed(const FoundState* from) override {
-    if (from == nullptr) return line("resume  from the beginning: no state was saved");
-    const TrainingPosition& at = from->training.snapshot.position;
-    line(fmt::format("resume  {}: epoch {} behind step {}", from->file.string(), at.epoch, at.step));
+  void resumed(const std::filesystem::path& state, const TrainingPosition& at) override {
+    if (state.empty()) return line("resume  from the beginning: no state was saved");
+    line(fmt::format("resume  {}: epoch {} {}", state.string(), at.epoch,
+                     at.step == 0 ? "from its beginning" : fmt::format("behind step {}", at.step)));
   }
 
   void first_step(double seconds, const std::string& plans) override {
@@ -54,7 +54,8 @@ class TextReport : public TrainReport {
     const double epochs_done =
         static_cast<double>(progress.epoch - 1) + static_cast<double>(progress.step) / steps;
     const double fraction = epochs_done / static_cast<double>(progress.epochs);
-    if (begin_ < 0.0) begin_ = fraction;  // of a training that goes on, above 0
+    // Before the first step, which is launched alone; above 0 where a training goes on.
+    if (begin_ < 0.0) begin_ = fraction - 1.0 / (steps * static_cast<double>(progress.epochs));
     const double ran = fraction - begin_;
     const std::string speed = progress.images_per_second > 0.0  // not measured before the first loss
                                   ? fmt::format("{:.0f} images/s, ", progress.images_per_second)
@@ -106,10 +107,8 @@ class JsonReport : public TrainReport {
 
   void run(const Json& record) override { event("run", record); }
 
-  void resumed(const FoundState* from) override {
-    const TrainingPosition at = from == nullptr ? TrainingPosition{} : from->training.snapshot.position;
-    event("resume",
-          {{"state", from == nullptr ? "" : from->file.string()}, {"epoch", at.epoch}, {"step", at.step}});
+  void resumed(const std::filesystem::path& state, const TrainingPosition& at) override {
+    event("resume", {{"state", state.string()}, {"epoch", at.epoch}, {"step", at.step}});
   }
 
   void first_step(double seconds, const std::string& plans) override {
@@ -184,7 +183,9 @@ class BothReports : public TrainReport {
       : first_(std::move(first)), second_(std::move(second)) {}
 
   void run(const Json& record) override { tell(&TrainReport::run, record); }
-  void resumed(const FoundState* from) override { tell(&TrainReport::resumed, from); }
+  void resumed(const std::filesystem::path& state, const TrainingPosition& at) override {
+    tell(&TrainReport::resumed, state, at);
+  }
   void first_step(double seconds, const std::string& plans) override {
     tell(&TrainReport::first_step, seconds, plans);
   }

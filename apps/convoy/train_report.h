@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "apps/convoy/run_log.h"
-#include "apps/convoy/state_files.h"
 #include "apps/convoy/step_timing.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/profile.h"
@@ -26,8 +25,9 @@ class TrainReport {
   virtual ~TrainReport() = default;
   /// Called before training. `record` is the content of run.json without results.
   virtual void run(const Json& record) = 0;
-  /// Behind that, where an earlier training goes on; null: from its beginning.
-  virtual void resumed(const FoundState* from) = 0;
+  /// Behind that, where an earlier training goes on: the file of its state (empty: there is none), and where
+  /// it goes on.
+  virtual void resumed(const std::filesystem::path& state, const TrainingPosition& at) = 0;
   /// `seconds` is the time from the program's start until the device had finished the first step. `plans`
   /// sums up what was planned, and is empty for a backend that plans nothing.
   virtual void first_step(double seconds, const std::string& plans) = 0;

@@ -6,8 +6,10 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "convoy/error.h"
+#include "convoy/model_file.h"
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
 #include "engine/data/order.h"
@@ -35,6 +37,15 @@ void check(const TrainOptions& options) {
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
   check_schedule(options.schedule);
+}
+
+std::string in_words(const AdamOptions& adam) {
+  return fmt::format("{} {} {} {} {} {}", adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon,
+                     adam.weight_decay, adam.decoupled_weight_decay);
+}
+
+std::string in_words(const SgdOptions& sgd) {
+  return fmt::format("{} {} {} {}", sgd.learning_rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
 }
 
 bool has_batch_norm(const Model& model) {
@@ -65,6 +76,26 @@ void require_one_training(Communicator& group, const TrainOptions& options, cons
         fmt::format("this process has {} {}, rank 0 has {}: start all with the same flags and data", ours[i],
                     kNames[i], rank_0[i]));
   }
+}
+
+// The same of what the options and the model say beyond that, before anything is sent whose size they decide.
+void require_one_model(Communicator& group, Model model, const TrainOptions& options) {
+  if (group.size() == 1) return;
+  model.preparation.reset();  // of the images, which are compared by their number
+  const std::string text =
+      std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
+      fmt::format(" {} {} {} {} {} {} {} {}", static_cast<int>(options.schedule.kind),
+                  options.schedule.start_factor, options.schedule.end_factor, options.schedule.total_iters,
+                  options.augmentation.max_shift, options.augmentation.flip, options.check_finite,
+                  options.profile_steps) +
+      to_json(model);
+  const std::size_t ours = std::hash<std::string>()(text);
+  std::size_t rank_0 = ours;
+  group.broadcast(std::as_writable_bytes(std::span(&rank_0, 1)));
+  if (ours == rank_0) return;
+  throw UsageError(
+      "this process has another model or other options of the training than rank 0: start all "
+      "with the same flags");
 }
 
 }  // namespace
@@ -226,6 +257,7 @@ void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
 
 Trainer::Trainer(Backend& backend, const Model& model, const StateDict& state, const TrainOptions& options) {
   check(options);
+  require_one_model(backend.group(), model, options);
   impl_ = std::make_unique<Impl>(backend, model, state, options);
 }
 

@@ -241,7 +241,8 @@ TEST_F(ResumeTest, ADamagedStateIsNamedAndPassedOver) {
   std::filesystem::remove(folder_ / "run/model.ckpt");
   const Outcome none = resume("run", {"--allow-changes"});
   EXPECT_EQ(none.code, kFailed);
-  EXPECT_THAT(none.err, HasSubstr("none of its 2 states can be read; begin anew with --overwrite"));
+  EXPECT_THAT(none.err,
+              HasSubstr("none of its 2 states can be read; begin anew without --resume, with --overwrite"));
 }
 
 // A damaged state of a high number does not push out what is written after it.
@@ -293,9 +294,9 @@ TEST_F(ResumeTest, AReplacementThatWasKilledIsUndone) {
     for (const std::string& name : moved) {
       std::filesystem::rename(folder_ / "run" / name, folder_ / "run" / aside / name);
     }
-    EXPECT_THAT(train("run", {"--epochs", "1"}).err, HasSubstr("run/model.ckpt is a finished model"));
-    EXPECT_TRUE(bytes("run/model.ckpt") == model);
     EXPECT_THAT(resume("run").err, HasSubstr("run has finished"));
+    EXPECT_TRUE(bytes("run/model.ckpt") == model);
+    EXPECT_THAT(train("run", {"--epochs", "1"}).err, HasSubstr("run/model.ckpt is a finished model"));
     EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / aside));
   }
 }

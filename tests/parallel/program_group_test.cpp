@@ -53,7 +53,8 @@ class ProgramGroupTest : public testing::Test {
 
   /// What happens to the process while it trains: when an epoch has been written.
   static std::string in_training(const std::string& command) {
-    return "( until ls run/states/step-*.ckpt >/dev/null 2>&1; do sleep 0.02; done; " + command + " ) &";
+    return "( until ls run/states/step-*.ckpt >/dev/null 2>&1; do kill -0 $$ || exit; sleep 0.02; done; " +
+           command + " ) &";
   }
 
   TemporaryFolder folder_;
@@ -120,9 +121,9 @@ TEST_F(ProgramGroupTest, ARankThatIsKilledEndsAll) {
 TEST_F(ProgramGroupTest, ARankThatStopsIsNamed) {
   const auto words = but_rank_1(in_training("kill -STOP $$"),
                                 train({"--device", "reference", "--epochs", "100000", "--out", "run"}));
-  const Outcome outcome = mpirun(3, words, {{"CONVOY_GROUP_TIMEOUT", "2"}});
+  const Outcome outcome = mpirun(3, words, {{"CONVOY_GROUP_TIMEOUT", "10"}});
   EXPECT_NE(outcome.code, 0);
-  EXPECT_THAT(outcome.err, HasSubstr("waited 2 s in a sum for rank 1 of 3, which did not come"));
+  EXPECT_THAT(outcome.err, HasSubstr("waited 10 s in a sum for rank 1 of 3, which did not come"));
 }
 
 TEST_F(ProgramGroupTest, ARankThatFailsIsToldAndEndsAll) {

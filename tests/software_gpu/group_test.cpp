@@ -185,8 +185,9 @@ TEST_F(GroupOnGpus, ADeadProcessEndsTheOther) {
   const auto command = words(4, {"--epochs", "100000"});
   Outcome second;
   std::thread rank_1([&] {
-    second = as_torchrun(
-        1, command, "( until ls run/states/step-*.ckpt >/dev/null 2>&1; do sleep 0.02; done; kill -9 $$ ) &");
+    second = as_torchrun(1, command,
+                         "( until ls run/states/step-*.ckpt >/dev/null 2>&1; do kill -0 $$ || exit; sleep "
+                         "0.02; done; kill -9 $$ ) &");
   });
   const Outcome first = as_torchrun(0, command);
   rank_1.join();

@@ -1,6 +1,7 @@
 // What concerns the whole program: the lock, the trace, injected faults, and what is left over at its end.
 //
-//   SOFTWARE_GPU_TRACE=FILE             every call of a stand-in, one a line, in order
+//   SOFTWARE_GPU_TRACE=FILE             every call of a stand-in, one a line, in order; one of another thread
+//                                       than the first ends with " beside"
 //   SOFTWARE_GPU_FAIL=FUNCTION:N:STATUS the N-th call (from 1; 0: every one) of FUNCTION does nothing and
 //   returns
 //                                       STATUS
@@ -13,6 +14,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "tests/software_gpu/cudart/memory.h"
@@ -53,7 +55,8 @@ class Process {
 
   int begin_call(const std::string& function, const std::string& detail) {
     if (trace_) {
-      std::fprintf(trace_, "%s%s%s\n", function.c_str(), detail.empty() ? "" : " ", detail.c_str());
+      std::fprintf(trace_, "%s%s%s%s\n", function.c_str(), detail.empty() ? "" : " ", detail.c_str(),
+                   std::this_thread::get_id() == first_ ? "" : " beside");
       std::fflush(trace_);
     }
     const bool fails = function == fault_.function && (++calls_ == fault_.call || fault_.call == 0);
@@ -77,6 +80,7 @@ class Process {
   }
 
   std::FILE* trace_ = nullptr;
+  std::thread::id first_ = std::this_thread::get_id();
   Fault fault_;
   int calls_ = 0;
 };

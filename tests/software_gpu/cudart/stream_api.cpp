@@ -174,13 +174,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   CUDART_CALL();
   StreamState* state = find_stream(stream);
   if (!state) return remember(cudaErrorInvalidResourceHandle);
   if (state == find_stream(nullptr)) return remember(cudaErrorStreamCaptureUnsupported);
   if (state->capturing) return remember(cudaErrorIllegalState);
   state->capturing = true;
+  state->capturer = mode == cudaStreamCaptureModeThreadLocal ? std::this_thread::get_id() : std::thread::id();
   state->capture_broken = false;
   state->captured.clear();
   return cudaSuccess;

@@ -1,5 +1,7 @@
 #include "tests/software_gpu/cudart/streams.h"
 
+#include <algorithm>
+
 #include <random>
 #include <set>
 #include <utility>
@@ -118,16 +120,19 @@ bool leave_capture(StreamState& origin) {
   return unjoined;
 }
 
+static bool concerns_this_thread(const StreamState& stream) {
+  const bool of_all = stream.capturer == std::thread::id();
+  return stream.capturing && (of_all || stream.capturer == std::this_thread::get_id());
+}
+
 bool is_capturing() {
-  for (const cudaStream_t stream : device().streams) {
-    if (stream->state->capturing) return true;
-  }
-  return false;
+  return std::ranges::any_of(device().streams,
+                             [](cudaStream_t stream) { return concerns_this_thread(*stream->state); });
 }
 
 cudaError_t refuse_in_capture(cudaError_t code) {
   for (const cudaStream_t stream : device().streams) {
-    if (stream->state->capturing) stream->state->capture_broken = true;
+    if (concerns_this_thread(*stream->state)) stream->state->capture_broken = true;
   }
   return remember(code);
 }

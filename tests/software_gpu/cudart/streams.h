@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "tests/software_gpu/gpu.h"
@@ -35,6 +36,8 @@ struct StreamState {
   std::vector<Mark> wait_for;  // of the next task: events
 
   bool capturing = false;
+  /// The thread that captures in the mode ThreadLocal, which forbids nothing to others; else no thread's.
+  std::thread::id capturer;
   bool capture_broken = false;
   std::vector<Work> captured;
   // Of a stream that an event drew into the capture of another:
@@ -85,8 +88,8 @@ cudaError_t lose_everything(cudaError_t failure);
 
 /// Ends the capture for the streams that were drawn into it; whether one of them was never waited for.
 bool leave_capture(StreamState& origin);
-/// Whether a stream is being captured. Calls that are then forbidden return `refuse_in_capture()`, which
-/// breaks the capture as well.
+/// Whether a stream is being captured so that this thread must heed it. Calls that are then forbidden return
+/// `refuse_in_capture()`, which breaks the capture as well.
 bool is_capturing();
 cudaError_t refuse_in_capture(cudaError_t code = cudaErrorStreamCaptureUnsupported);
 

@@ -73,7 +73,7 @@ Context::Context(const DeviceOptions& options)
   if (group_->size() == 1) return;
   group_stream_ = make_stream();
   devices_ = join_devices(*group_);
-  watch_ = std::make_unique<WaitWatch>([this](auto waited) { devices_->check(waited); });
+  watch_ = std::make_unique<WaitWatch>(stream_.get(), [this](auto waited) { devices_->check(waited); });
   if (!group_->place().meeting.empty()) {
     launched_ =
         std::exchange(group_, std::make_shared<DeviceCommunicator>(group_->place(), *devices_, stream()));

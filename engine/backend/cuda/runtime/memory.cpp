@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "kernels/cuda_error.h"
@@ -12,9 +14,15 @@ namespace {
 
 std::atomic<std::int64_t> allocated = 0;
 
-// The newest of the thread that enqueues steps. Another, which reads a copy, only waits: whoever watches ends
-// that.
-thread_local WaitWatch* watching = nullptr;
+// By their streams. A thread that reads a copy waits for a stream of its own, which has none.
+std::mutex watches_mutex;
+std::map<cudaStream_t, const WaitWatch*> watches;
+
+const WaitWatch* watch_of(cudaStream_t stream) {
+  const std::lock_guard lock(watches_mutex);
+  const auto found = watches.find(stream);
+  return found == watches.end() ? nullptr : found->second;
+}
 
 constexpr std::chrono::microseconds kBetweenLooks(20);
 constexpr std::chrono::milliseconds kBetweenChecks(50);
@@ -48,11 +56,18 @@ Buffer::Buffer(std::size_t bytes) {
   CONVOY_CUDA(cudaDeviceSynchronize());  // cudaMemset may return before it is done
 }
 
-WaitWatch::WaitWatch(Check check) : check_(std::move(check)), before_(std::exchange(watching, this)) {}
+WaitWatch::WaitWatch(cudaStream_t stream, Check check) : stream_(stream), check_(std::move(check)) {
+  const std::lock_guard lock(watches_mutex);
+  watches[stream] = this;
+}
 
-WaitWatch::~WaitWatch() { watching = before_; }
+WaitWatch::~WaitWatch() {
+  const std::lock_guard lock(watches_mutex);
+  watches.erase(stream_);
+}
 
 void wait_for(cudaStream_t stream) {
+  const WaitWatch* const watching = watch_of(stream);
   if (watching != nullptr) {
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();

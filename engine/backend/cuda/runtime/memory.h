@@ -56,12 +56,12 @@ class Buffer {
 /// Returns when `stream` has done what it was given. Throws CudaError, and what a WaitWatch throws.
 void wait_for(cudaStream_t stream);
 
-/// While it lives, `check` is called with the time that has passed while the host waits for the device, and
-/// when it has waited. For work that may wait for somebody who does not come.
+/// While it lives, `check` is called with the time that has passed while the host waits for that stream, and
+/// when it has waited. For work that may wait for somebody who does not come. A stream has one at most.
 class WaitWatch {
  public:
   using Check = std::function<void(std::chrono::steady_clock::duration waited)>;
-  explicit WaitWatch(Check check);
+  WaitWatch(cudaStream_t stream, Check check);
   ~WaitWatch();
   WaitWatch(const WaitWatch&) = delete;  // wait_for knows where it is
   WaitWatch& operator=(const WaitWatch&) = delete;
@@ -69,8 +69,8 @@ class WaitWatch {
   const Check& check() const { return check_; }
 
  private:
+  cudaStream_t stream_;
   Check check_;
-  WaitWatch* before_;
 };
 
 /// Blocking copies on `stream`: they return when the copy and all that was enqueued before it is done.
