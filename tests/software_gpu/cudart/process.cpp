@@ -1,7 +1,7 @@
 // What concerns the whole program: the lock, the trace, injected faults, and what is left over at its end.
 //
-//   SOFTWARE_GPU_TRACE=FILE             every call of a stand-in, one a line, in order; one of another thread
-//                                       than the first ends with " beside"
+//   SOFTWARE_GPU_TRACE=FILE             every call of a stand-in, one a line, in order; one of the
+//                                       runtime's by another thread than the first ends with " beside"
 //   SOFTWARE_GPU_FAIL=FUNCTION:N:STATUS the N-th call (from 1; 0: every one) of FUNCTION does nothing and
 //   returns
 //                                       STATUS
@@ -55,8 +55,10 @@ class Process {
 
   int begin_call(const std::string& function, const std::string& detail) {
     if (trace_) {
+      // Plans are made by several threads, which do nothing to a stream.
+      const bool beside = function.starts_with("cuda") && std::this_thread::get_id() != first_;
       std::fprintf(trace_, "%s%s%s%s\n", function.c_str(), detail.empty() ? "" : " ", detail.c_str(),
-                   std::this_thread::get_id() == first_ ? "" : " beside");
+                   beside ? " beside" : "");
       std::fflush(trace_);
     }
     const bool fails = function == fault_.function && (++calls_ == fault_.call || fault_.call == 0);
