@@ -17,28 +17,10 @@ except ImportError as error:
 
 from torch import nn
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from torch_convnet import ConvNet
+
 TOOL = sys.argv.pop(1)
-
-
-class ConvNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer1 = self.block(1, 16)
-        self.layer2 = self.block(16, 32)
-        self.fc = nn.Linear(7 * 7 * 32, 10)
-
-    @staticmethod
-    def block(inputs, outputs):
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, kernel_size=5, stride=1, padding=2),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=2, stride=2),
-        )
-
-    def forward(self, x):
-        x = self.layer2(self.layer1(x))
-        return self.fc(x.reshape(x.size(0), -1))
 
 
 def expected(k, tensor):

@@ -21,28 +21,11 @@ except ImportError as error:
 from made_up_data import write_made_up_data
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from torch_convnet import ConvNet
+
 CONVOY = sys.argv.pop(1)
 COUNT, EXTENT, CLASSES, MORE = 64, 12, 10, 10
-
-
-class ConvNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer1 = self.block(1, 16)
-        self.layer2 = self.block(16, 32)
-        self.fc = nn.Linear(32 * (EXTENT // 4) ** 2, CLASSES)
-
-    @staticmethod
-    def block(inputs, outputs):
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, kernel_size=5, stride=1, padding=2),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=2, stride=2),
-        )
-
-    def forward(self, x):
-        return self.fc(self.layer2(self.layer1(x)).flatten(1))
 
 
 OPTIMIZERS = {
@@ -71,7 +54,7 @@ class GoesOn(unittest.TestCase):
             # PyTorch 1's restricted unpickler knows no floats, not even those of its own optimizers' files.
             state = torch.load(file, weights_only=int(torch.__version__.split(".")[0]) >= 2)
 
-            model = ConvNet()
+            model = ConvNet(EXTENT)
             model.load_state_dict(state["model"], strict=True)
             # Everything else is in the file: these defaults are not the training's.
             optimizer = OPTIMIZERS[name][1](model.parameters(), lr=1.0)
