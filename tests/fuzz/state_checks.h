@@ -34,4 +34,16 @@ inline void require_same(const StateDict& a, const StateDict& b) {
   }
 }
 
+/// What was read can be written and read again, and then stays the same to the bit.
+template <typename WriteAndRead>
+void require_survives(const StateDict& state, WriteAndRead written_and_read) {
+  StateDict again;
+  try {
+    again = written_and_read(state);
+  } catch (const Error&) {
+    return;  // a double that no float32 can hold
+  }
+  require_same(again, written_and_read(again));  // not `state`, whose doubles were rounded
+}
+
 }  // namespace convoy::fuzz
