@@ -135,9 +135,8 @@ void print_communication(const BenchResult& result) {
   if (result.processes == 1) return;
   const double step = result.timing.step_ms.quantile(0.5);
   fmt::print(
-      "{}  {} processes, {}: {:.3f} ms a step to sum {:.2f} MB of gradients ({:.0f} %), waiting for the "
-      "slowest "
-      "included\n",
+      "{}  {} processes, {}: {:.3f} ms a step to sum {:.2f} MB of gradients ({:.0f} %), with the wait for "
+      "the slowest\n",
       bold("group "), result.processes, result.group, result.communication_ms(), result.gradient_megabytes,
       100.0 * result.communication_ms() / step);
 }
@@ -198,12 +197,6 @@ double step_gflop(const Model& model, std::int64_t batch) {
   return flops / 1e9;
 }
 
-double gradient_megabytes(const Model& model) {
-  std::int64_t count = 0;
-  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
-  return static_cast<double>(count) * sizeof(float) / 1e6;
-}
-
 int bench_in(const BenchFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const std::int64_t batch = flags.timing.batch_size;
   const bool real = !flags.data.folder.empty();
@@ -233,7 +226,7 @@ int bench_in(const BenchFlags& flags, const std::shared_ptr<Communicator>& launc
                      .timing = time_step(*device.backend, model, dataset, flags.timing),
                      .processes = group.size(),
                      .group = group.description(),
-                     .gradient_megabytes = gradient_megabytes(model)};
+                     .gradient_megabytes = static_cast<double>(trainable_count(model)) * sizeof(float) / 1e6};
   if (!group.leads()) return 0;
   report_plans(flags.device, *device.backend);
   measure_peak(flags.device, result);

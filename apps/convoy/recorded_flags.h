@@ -14,7 +14,7 @@ Json given_flags(const CLI::App& command);
 
 /// Gives `command` the flags of `recorded` that its command line does not have. One that has another value
 /// there, and may change what the training computes, throws UsageError that names all of these, unless
-/// `changes_allowed`. `run` is the folder, for the message.
+/// `changes_allowed`; --model does so in any case. `run` is the folder, for the message.
 void take_over_flags(CLI::App& command, const Json& recorded, const std::string& run, bool changes_allowed);
 
 }  // namespace convoy

@@ -20,9 +20,8 @@ bool has(const Json& record, const char* key, bool (Json::*is_type)() const noex
 /// Where and by which program a training was computed.
 std::string computed_by(const Json& record) {
   const auto processes = record["processes"].get<std::int64_t>();
-  return fmt::format("{} process{} on {}, convoy {} of {}", processes, processes == 1 ? "" : "es",
-                     record["device_description"].get<std::string>(), record["versions"].value("convoy", "?"),
-                     record["versions"].value("compiler", "?"));
+  return fmt::format("{} process{} on {}, convoy {}", processes, processes == 1 ? "" : "es",
+                     record["device_description"].get<std::string>(), record["versions"].dump());
 }
 
 }  // namespace

@@ -117,6 +117,12 @@ std::vector<std::string> class_names(const std::string& dataset, std::int64_t cl
   return names;
 }
 
+std::int64_t trainable_count(const Model& model) {
+  std::int64_t count = 0;
+  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
+  return count;
+}
+
 Preparation known_preparation(const std::string& dataset) {
   Preparation known{.dataset = dataset,
                     .normalization = image_format(dataset).normalization,

@@ -53,6 +53,9 @@ Model resolve_model(const std::string& model, const ImageFormat& format);
 /// "7".
 std::vector<std::string> class_names(const std::string& dataset, std::int64_t classes);
 
+/// How many numbers of the model are trained.
+std::int64_t trainable_count(const Model& model);
+
 /// The preparation of a data set that is known by name, for a model of which nothing else is known.
 Preparation known_preparation(const std::string& dataset);
 

@@ -86,8 +86,7 @@ void add_saving_flags(CLI::App& command, TrainFlags& flags) {
             const std::string wrong = read_save_every(text, flags);
             if (!wrong.empty()) throw CLI::ValidationError("--save-every", wrong);
           },
-          "Save the training's state every N steps or epochs (500, 2epochs), whatever that costs; 0: only "
-          "when "
+          "Save the training's state every N steps or epochs (500, 2epochs), whatever that costs; 0: only if "
           "it is interrupted. Without it after every epoch, unless the disk is still busy with the last")
       ->option_text("N[steps|epochs]");
   command.add_option("--keep", flags.save.keep, "How many of the newest states stay; 0: all")

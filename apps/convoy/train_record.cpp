@@ -1,19 +1,8 @@
 #include "apps/convoy/train_record.h"
 
-#include "convoy/state.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {
-namespace {
-
-std::int64_t trainable_count(const Model& model) {
-  std::int64_t count = 0;
-  for (const TensorSpec& spec : tensor_specs(model)) count += spec.trainable() ? spec.shape.count() : 0;
-  return count;
-}
-
-}  // namespace
-
 Json describe(const TrainFlags& flags, const Json& given, const TrainData& data, const Model& model,
               const BackendChoice& device) {
   const TrainOptions& options = flags.options;
