@@ -16,7 +16,7 @@ HOST_DEVICE inline float adam_update(float parameter, float gradient, float& fir
   } else {
     gradient += options.weight_decay * parameter;
   }
-  first += (1.0f - options.beta1) * (gradient - first);
+  first += (1.0f - scalars.beta1) * (gradient - first);
   second += (1.0f - options.beta2) * (gradient * gradient - second);
   return parameter -
          scalars.step_size * first / (std::sqrt(second) * scalars.inverse_sqrt_bias2 + options.epsilon);

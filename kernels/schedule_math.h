@@ -24,7 +24,7 @@ HOST_DEVICE inline StepScalars step_scalars(const StepRule& rule, std::int64_t s
   const double bias1 = 1.0 - std::pow(static_cast<double>(rule.beta1), static_cast<double>(step));
   const double bias2 = 1.0 - std::pow(static_cast<double>(rule.beta2), static_cast<double>(step));
   return {step, static_cast<float>(rate), static_cast<float>(rate / bias1),
-          static_cast<float>(1.0 / std::sqrt(bias2)), rule.momentum};
+          static_cast<float>(1.0 / std::sqrt(bias2)), rule.momentum, rule.beta1};
 }
 
 }  // namespace convoy

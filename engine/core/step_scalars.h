@@ -34,7 +34,8 @@ struct StepScalars {
   float learning_rate = 0.0f;       // of this step, by the schedule
   float step_size = 0.0f;           // learning_rate / (1 - beta1^step)
   float inverse_sqrt_bias2 = 0.0f;  // 1 / sqrt(1 - beta2^step)
-  float momentum = 0.0f;
+  float momentum = 0.0f;            // SGD's in this step
+  float beta1 = 0.0f;               // Adam's in this step
 
   bool operator==(const StepScalars&) const = default;
 };
