@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cctype>
 
+#include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
 #include "convoy/error.h"
@@ -28,16 +29,6 @@ std::string read_save_every(const std::string& text, TrainFlags& flags) {
   flags.save.epochs = epochs ? count : 0;
   flags.save.asked_for = true;
   return {};
-}
-
-/// --shift and --flip.
-void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
-  command
-      .add_option("--shift", options.max_shift, "Move training images by up to PIXELS in either direction")
-      ->option_text("PIXELS")
-      ->check(at_least(0))
-      ->capture_default_str();
-  command.add_flag("--flip", options.flip, "Flip training images left to right, each with probability 1/2");
 }
 
 /// What is kept of a training, where, and how it goes on.
@@ -144,10 +135,6 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"
              "  convoy train --resume runs/convnet-mnist-1\n"
              "  convoy train --save-every 500 --keep 5 --validation 5000 --keep-best\n");
-}
-
-Json describe(const AugmentationOptions& options) {
-  return {{"shift", options.max_shift}, {"flip", options.flip}};
 }
 
 }  // namespace convoy

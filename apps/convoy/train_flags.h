@@ -38,7 +38,4 @@ struct TrainFlags {
 /// All flags of the command. `flags` must outlive it.
 void add_train_flags(CLI::App& command, TrainFlags& flags);
 
-/// The flags as members of run.json and of the event `run`.
-Json describe(const AugmentationOptions& options);
-
 }  // namespace convoy

@@ -1,5 +1,6 @@
 #include "apps/convoy/train_record.h"
 
+#include "apps/convoy/augmentation_flags.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {

@@ -1,0 +1,17 @@
+// How `convoy train` varies its images: the flags, and what a run's folder says of them.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "apps/convoy/terminal.h"
+#include "convoy/augmentation.h"
+
+namespace convoy {
+
+/// --shift and --flip. `options` must outlive the command.
+void add_augmentation_flags(CLI::App& command, AugmentationOptions& options);
+
+/// The flags as members of run.json and of the event `run`.
+Json describe(const AugmentationOptions& options);
+
+}  // namespace convoy
