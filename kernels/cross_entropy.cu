@@ -32,6 +32,12 @@ struct FirstMaximum {
   }
 };
 
+/// What the softmax is to become.
+struct Target {
+  float label;   // of the label
+  float others;  // of every other class; 0: the label is not smoothed
+};
+
 /// The threads that share a row.
 struct WarpTeam {
   static constexpr unsigned kSize = kWarpLanes;
@@ -54,7 +60,7 @@ struct BlockTeam {
 };
 
 template <typename Team, typename T>
-__device__ void cross_entropy_row(const CrossEntropyBatch& batch, std::int64_t row) {
+__device__ void cross_entropy_row(const CrossEntropyBatch& batch, const Target& target, std::int64_t row) {
   const auto classes = static_cast<int>(batch.classes);
   const T* logits = static_cast<const T*>(batch.logits) + row * classes;
   const Maximum none = {-INFINITY, classes};
@@ -77,12 +83,21 @@ __device__ void cross_entropy_row(const CrossEntropyBatch& batch, std::int64_t r
     const float inverse_sum = 1.0f / sum;
     for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
       const float probability = std::exp(to_float(logits[c]) - maximum.value) * inverse_sum;
-      dlogits[c] = from_float<T>((probability - (c == label ? 1.0f : 0.0f)) * scale);
+      dlogits[c] = from_float<T>((probability - (c == label ? target.label : target.others)) * scale);
     }
+  }
+  float gaps = 0.0f;  // of all logits to the largest
+  if (target.others > 0.0f) {
+    for (int c = static_cast<int>(Team::member()); c < classes; c += Team::kSize) {
+      gaps += maximum.value - to_float(logits[c]);
+    }
+    gaps = Team::reduce(gaps, 0.0f, Sum());
   }
   if (Team::member() == 0) {
     const bool valid = label >= 0 && label < classes;
-    const float loss = valid ? std::log(sum) + (maximum.value - to_float(logits[label])) : NAN;
+    float gap = valid ? maximum.value - to_float(logits[label]) : NAN;
+    if (target.others > 0.0f) gap = (target.label - target.others) * gap + target.others * gaps;
+    const float loss = std::log(sum) + gap;
     batch.results[row] = {loss, maximum.index == label ? 1 : 0};
   }
 }
@@ -107,9 +122,9 @@ __device__ void add_to_metrics(const CrossEntropyBatch& batch) {
 }
 
 template <typename Team, typename T>
-__global__ void __launch_bounds__(kRowThreads) cross_entropy_kernel(CrossEntropyBatch batch) {
+__global__ void __launch_bounds__(kRowThreads) cross_entropy_kernel(CrossEntropyBatch batch, Target target) {
   const std::int64_t row = Team::row();
-  if (row < batch.rows) cross_entropy_row<Team, T>(batch, row);
+  if (row < batch.rows) cross_entropy_row<Team, T>(batch, target, row);
   if (is_last_block(&batch.metrics->arrived, gridDim.x)) add_to_metrics(batch);
 }
 
@@ -117,14 +132,16 @@ void cross_entropy(const CrossEntropyBatch& asked, cudaStream_t stream) {
   if (asked.rows == 0) return;
   CrossEntropyBatch batch = asked;
   if (batch.mean_over == 0) batch.mean_over = batch.rows;
+  const float share = batch.label_smoothing / static_cast<float>(batch.classes);
+  const Target target = {1.0f - batch.label_smoothing + share, share};
   with_dtype(batch.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (batch.classes <= kMaxWarpClasses) {
       launch(cross_entropy_kernel<WarpTeam, T>,
-             {.blocks = blocks_for(batch.rows, kRowWarps), .threads = kRowThreads}, stream, batch);
+             {.blocks = blocks_for(batch.rows, kRowWarps), .threads = kRowThreads}, stream, batch, target);
     } else {
       launch(cross_entropy_kernel<BlockTeam, T>,
-             {.blocks = blocks_for(batch.rows, 1), .threads = kRowThreads}, stream, batch);
+             {.blocks = blocks_for(batch.rows, 1), .threads = kRowThreads}, stream, batch, target);
     }
   });
 }

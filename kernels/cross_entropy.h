@@ -25,13 +25,15 @@ struct CrossEntropyBatch {
   RowResult* results = nullptr;          // [rows], scratch
   std::int64_t rows = 0;
   std::int64_t classes = 0;
-  std::int64_t mean_over = 0;  // what the mean loss and its gradient divide by: rows, or a group's; 0: rows
+  std::int64_t mean_over = 0;    // what the mean loss and its gradient divide by: rows, or a group's; 0: rows
+  float label_smoothing = 0.0f;  // 0 to 1: the part of the target that all classes share
   LossMetrics* metrics = nullptr;
 };
 
-/// Enqueues the batch's part of the mean loss, its gradient (softmax - onehot) / mean_over, and what they add
-/// to `metrics`. An empty batch enqueues nothing. Deterministic: the rows' losses are summed by one block, in
-/// one order. Throws CudaError.
+/// Enqueues the batch's part of the mean loss, its gradient (softmax - target) / mean_over, and what they add
+/// to `metrics`. The target is label_smoothing / classes, and for the label 1 - label_smoothing more. An
+/// empty batch enqueues nothing. Deterministic: the rows' losses are summed by one block, in one order.
+/// Throws CudaError.
 void cross_entropy(const CrossEntropyBatch& batch, cudaStream_t stream);
 
 }  // namespace convoy::kernels

@@ -5,8 +5,12 @@
 
 #include "apps/convoy/terminal.h"
 #include "convoy/augmentation.h"
+#include "convoy/trainer.h"
 
 namespace convoy {
+
+/// --label-smoothing. `options` must outlive the command.
+void add_loss_flags(CLI::App& command, TrainOptions& options);
 
 /// --shift and --flip. `options` must outlive the command.
 void add_augmentation_flags(CLI::App& command, AugmentationOptions& options);

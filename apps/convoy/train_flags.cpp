@@ -95,6 +95,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   command.add_flag("--sync-bn", flags.device.options.sync_batch_norm,
                    "Where several processes train: batch norm over the batches of all of them (CPU)");
   add_optimizer_flags(command, flags.optimizer);
+  add_loss_flags(command, options);
   add_augmentation_flags(command, options.augmentation);
   command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")
       ->check(at_least(0))

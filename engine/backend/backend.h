@@ -235,8 +235,11 @@ class Backend {
   /// Forward also counts into `metrics`, in either phase; backward writes logits.grad. It has no output.
   /// Where the rows are a part of a batch that processes share, `mean_over` is the number of the whole
   /// batch's, by which gradient and last loss are divided instead of by N: their sums are the whole's.
+  /// In training the target is `label_smoothing` / classes for every class, and for the label 1 -
+  /// `label_smoothing` more, as of torch.nn.CrossEntropyLoss. Evaluation's loss is without it. Throws
+  /// UsageError for a smoothing outside [0, 1).
   virtual OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
-                                          std::int64_t mean_over = 0) = 0;
+                                          std::int64_t mean_over = 0, double label_smoothing = 0.0) = 0;
   virtual std::unique_ptr<Metrics> make_metrics() = 0;
   /// Counts from 0. Only an optimizer needs a rule: step_rule() of its options. Throws UsageError for a
   /// schedule that cannot be.

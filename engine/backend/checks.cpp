@@ -148,6 +148,11 @@ void check_order(std::span<const std::uint32_t> order, std::int64_t begin, std::
   throw UsageError(fmt::format("{}: the order asks for sample {} of {}", dataset, *outside, samples));
 }
 
+void check_label_smoothing(double label_smoothing) {
+  if (label_smoothing >= 0.0 && label_smoothing < 1.0) return;  // no NaN
+  throw UsageError(fmt::format("label smoothing {:g} is not in the range [0, 1)", label_smoothing));
+}
+
 void check_augmentation(const AugmentationOptions& options, const Shape& image) {
   const std::int64_t smaller = std::min(image[1], image[2]);
   if (options.max_shift >= 0 && options.max_shift < smaller) return;

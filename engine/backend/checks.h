@@ -74,6 +74,9 @@ void check_add(const Variable& a, const Variable& b);
 /// The classes of logits [N, classes] against labels [N].
 std::int64_t cross_entropy_classes(const Shape& logits, const Shape& labels);
 
+/// From 0 to below 1, as far as PyTorch's loss means something.
+void check_label_smoothing(double label_smoothing);
+
 /// Images [C, H, W], as many pixels and labels as they make, and a normalisation for one or for every
 /// channel.
 void check_dataset(const Dataset& dataset);

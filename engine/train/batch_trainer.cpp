@@ -36,7 +36,10 @@ class BatchTrainer::Impl {
   Impl(Backend& backend, const Model& model, const StateDict& state, const BatchTrainerOptions& options)
       : model_(model),
         state_(backend, model_, of_rank_0(backend.group(), state),
-               {.optimizer = options.optimizer, .schedule = options.schedule, .seed = options.seed}),
+               {.optimizer = options.optimizer,
+                .schedule = options.schedule,
+                .seed = options.seed,
+                .label_smoothing = options.label_smoothing}),
         place_(backend.group().place()),
         sum_(place_.size > 1 ? backend.make_gradient_sum(state_.parameters.arena()) : nullptr) {}
 

@@ -211,7 +211,7 @@ MetricsReading read_metrics(TrainingState& state) {
 }
 
 BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, const BatchShare& share,
-                           std::uint64_t seed)
+                           std::uint64_t seed, double label_smoothing)
     : backend_(state.backend),
       images_(state.backend.make_activation(batch_shape(model, share.rows))),
       labels_(state.backend.make_tensor({share.rows}, DType::int32)),
@@ -219,7 +219,8 @@ BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, const BatchS
                {seed, state.counter.get(), share.first}),
       loss_{"loss",
             "CrossEntropy",
-            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics, share.of),
+            state.backend.make_cross_entropy(network_.output(), labels_, *state.metrics, share.of,
+                                             label_smoothing),
             {network_.output()}} {}
 
 StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
@@ -243,7 +244,9 @@ std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
 }
 
 TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, const BatchShare& share)
-    : BatchNetwork(state, model, share, state.options.seed), state_(state), first_row_(share.first) {}
+    : BatchNetwork(state, model, share, state.options.seed, state.options.label_smoothing),
+      state_(state),
+      first_row_(share.first) {}
 
 std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   const AugmentationSource augmentation{

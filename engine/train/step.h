@@ -69,7 +69,8 @@ struct StepOptions {
   OptimizerOptions optimizer;
   Schedule schedule = {};
   AugmentationOptions augmentation = {};
-  std::uint64_t seed = 0;     // of dropout and augmentation
+  std::uint64_t seed = 0;  // of dropout and augmentation
+  double label_smoothing = 0.0;
   bool check_finite = false;  // look for NaN and infinity behind every part of a training step
   bool average = false;       // have room for a mean of the weights
 };
@@ -108,7 +109,8 @@ MetricsReading read_metrics(TrainingState& state);
 class BatchNetwork {
  public:
   /// Of the share's rows. `seed` is dropout's. Throws UsageError for shapes that do not fit.
-  BatchNetwork(NetworkState& state, const Model& model, const BatchShare& share, std::uint64_t seed = 0);
+  BatchNetwork(NetworkState& state, const Model& model, const BatchShare& share, std::uint64_t seed = 0,
+               double label_smoothing = 0.0);
   virtual ~BatchNetwork() = default;
   BatchNetwork(const BatchNetwork&) = delete;  // its steps know where it is
   BatchNetwork& operator=(const BatchNetwork&) = delete;

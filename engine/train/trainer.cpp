@@ -37,6 +37,7 @@ void check(const TrainOptions& options) {
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
   check_schedule(options.schedule);
+  check_label_smoothing(options.label_smoothing);
 }
 
 std::string in_words(const AdamOptions& adam) {
@@ -84,10 +85,10 @@ void require_one_model(Communicator& group, Model model, const TrainOptions& opt
   model.preparation.reset();  // of the images, which are compared by their number
   const std::string text =
       std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
-      fmt::format(" {} {} {} {} {} {} {} {}", static_cast<int>(options.schedule.kind),
+      fmt::format(" {} {} {} {} {} {} {} {} {}", static_cast<int>(options.schedule.kind),
                   options.schedule.start_factor, options.schedule.end_factor, options.schedule.total_iters,
                   options.augmentation.max_shift, options.augmentation.flip, options.check_finite,
-                  options.profile_steps) +
+                  options.profile_steps, options.label_smoothing) +
       to_json(model);
   const std::size_t ours = std::hash<std::string>()(text);
   std::size_t rank_0 = ours;
@@ -110,6 +111,7 @@ class Trainer::Impl {
                 .schedule = options.schedule,
                 .augmentation = options.augmentation,
                 .seed = options.seed,
+                .label_smoothing = options.label_smoothing,
                 .check_finite = options.check_finite,
                 .average = options.settle_batches > 0}) {
     network_of(shares_of(options.batch_size).full);

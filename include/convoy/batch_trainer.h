@@ -21,6 +21,8 @@ struct BatchTrainerOptions {
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
   Schedule schedule = {};  ///< of the learning rate; one step() is one step of the schedule
   std::uint64_t seed = 1;  ///< of dropout
+  /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
+  double label_smoothing = 0.0;
 };
 
 /// Trains one batch at a time: forward, loss, backward and step are one call each, as in a PyTorch or
@@ -58,8 +60,9 @@ class BatchTrainer {
   /// if there was none.
   std::vector<double> logits() const;
 
-  /// The mean cross-entropy of the last forward against labels [n]. Waits for the device. Throws UsageError
-  /// without a forward before it, for another number of labels, and for a label that is no class.
+  /// The mean cross-entropy of the last forward against labels [n], smoothed as the options say. Waits for
+  /// the device. Throws UsageError without a forward before it, for another number of labels, and for a label
+  /// that is no class.
   double loss(std::span<const std::uint8_t> labels);
 
   /// Computes the gradients of the last loss. They replace earlier gradients, so there is no zero_grad.

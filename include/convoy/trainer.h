@@ -29,9 +29,12 @@ struct TrainOptions {
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
   Schedule schedule;                           ///< of the learning rate
   AugmentationOptions augmentation;            ///< of training images; evaluation takes them as they are
-  std::uint64_t seed = 1;                      ///< of the samples' order, augmentation and dropout
-  std::int64_t log_every = 100;                ///< steps between two calls of TrainObserver::step; 0: none
-  std::int64_t save_every = 0;                 ///< steps between two calls of TrainObserver::save; 0: none
+  /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
+  /// The losses of steps and epochs are smoothed ones, as a PyTorch loop prints them; evaluation's are not.
+  double label_smoothing = 0.0;
+  std::uint64_t seed = 1;        ///< of the samples' order, augmentation and dropout
+  std::int64_t log_every = 100;  ///< steps between two calls of TrainObserver::step; 0: none
+  std::int64_t save_every = 0;   ///< steps between two calls of TrainObserver::save; 0: none
   /// Look for NaN and infinity in what each layer, the loss and the optimizer write. After log_every steps
   /// and at an epoch's end, `fit` throws an Error that names the first of them to write one, and the step.
   bool check_finite = false;

@@ -72,6 +72,7 @@ TEST_P(BatchPartTest, AugmentationDrawsByTheRowOfTheWhole) {
 }
 
 TEST_P(BatchPartTest, LossesAndGradientsAreTheWholesParts) {
+  const double smoothing = 0.125;
   const HostTensor logits = normals({kRows, 3}, 1);
   const Values labels = {0, 2, 1, 1, 0, 2, 2};
   const auto run = [&](std::int64_t first, std::int64_t last, Values& gradient) {
@@ -79,7 +80,7 @@ TEST_P(BatchPartTest, LossesAndGradientsAreTheWholesParts) {
     const Variable placed = place(backend(), {{last - first, 3}, rows_of(logits.values, first, last)});
     const HostTensor ours{{last - first}, rows_of(labels, first, last), DType::int32};
     const OperationPtr loss =
-        backend().make_cross_entropy(placed, place(backend(), ours, false).value, *metrics, kRows);
+        backend().make_cross_entropy(placed, place(backend(), ours, false).value, *metrics, kRows, smoothing);
     loss->forward(Phase::training);
     loss->backward();
     const Values written = backend().read(*placed.grad);

@@ -21,11 +21,12 @@ struct LossRun {
   Values logits_grad;
 };
 
-LossRun run_loss(Backend& backend, const HostTensor& logits, const HostTensor& labels) {
+LossRun run_loss(Backend& backend, const HostTensor& logits, const HostTensor& labels,
+                 double label_smoothing = 0.0) {
   const auto metrics = backend.make_metrics();
   const Variable placed = place(backend, logits);
-  const auto loss =
-      backend.make_cross_entropy(backend.flatten(placed), place(backend, labels, false).value, *metrics);
+  const auto loss = backend.make_cross_entropy(backend.flatten(placed), place(backend, labels, false).value,
+                                               *metrics, 0, label_smoothing);
   loss->forward(Phase::training);
   loss->backward();
   return {metrics->read(), backend.read(*placed.grad)};
@@ -55,6 +56,27 @@ TEST_P(CrossEntropyTest, AgreesWithPyTorch) {  // F.cross_entropy(z, torch.tenso
   EXPECT_EQ(run.metrics.samples, 2);
 }
 
+// F.cross_entropy(z, torch.tensor([2, 1]), label_smoothing=0.1) of double z
+TEST_P(CrossEntropyTest, SmoothsLabelsAsPyTorch) {
+  const LossRun run = run_loss(backend(), {{2, 3}, {1, 2, 3, 0.5, -0.5, 0.25}}, labels_of({2, 1}), 0.1);
+  const double few = 8 * backend().epsilon();
+  EXPECT_NEAR(run.metrics.last_loss, 1.106597599090167, few);
+  EXPECT_THAT(run.logits_grad, Near({0.02834861991852355, 0.10569756886073216, -0.13404618877925578,
+                                     0.21625111696659632, -0.38098100258477097, 0.1647298856181746},
+                                    few));
+  EXPECT_EQ(run.metrics.correct, 1) << "hits are of the labels as they are";
+}
+
+TEST_P(CrossEntropyTest, RefusesASmoothingThatIsNone) {
+  const auto metrics = backend().make_metrics();
+  const Variable logits = place(backend(), zeros({2, 3}));
+  const TensorPtr labels = place(backend(), labels_of({0, 0}), false).value;
+  for (const double bad : {-0.1, 1.0, 2.0, std::nan("")}) {
+    EXPECT_THAT(usage_error([&] { backend().make_cross_entropy(logits, labels, *metrics, 0, bad); }),
+                HasSubstr("label smoothing"));
+  }
+}
+
 TEST_P(CrossEntropyTest, SurvivesHugeLogits) {
   const LossRun run = run_loss(backend(), {{2, 3}, {1e4, -1e4, 0, -1e4, -1e4, -1e4}}, labels_of({1, 0}));
   // F.cross_entropy as above: (20000 + log 3) / 2.
@@ -71,8 +93,9 @@ TEST_P(CrossEntropyTest, IsWithinRounding) {
         SCOPED_TRACE(testing::Message() << batch << " x " << classes << ", logits near " << scale);
         const HostTensor logits = normals({batch, classes}, 1, 0.0, scale),
                          labels = random_labels(batch, classes, 2);
-        const LossRun actual = run_loss(backend(), logits, labels),
-                      expected = run_loss(truth(), logits, labels);
+        const double smoothing = batch == 1 ? 0.0 : 0.2;
+        const LossRun actual = run_loss(backend(), logits, labels, smoothing),
+                      expected = run_loss(truth(), logits, labels, smoothing);
         const double sum = sum_tolerance(classes) + 8 * backend().epsilon();
         EXPECT_NEAR(actual.metrics.last_loss, expected.metrics.last_loss,
                     sum + 8 * scale * backend().epsilon());

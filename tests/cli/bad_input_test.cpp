@@ -51,6 +51,9 @@ TEST_F(BadInputTest, TrainingFlags) {
   expect_train_refused({"--momentum", "0.9"}, kUsage, "--momentum is for --optimizer sgd, not adam");
   expect_train_refused({"--optimizer", "adamw", "--nesterov"}, kUsage, "--nesterov is for --optimizer sgd");
   expect_train_refused({"--lr", "1e-60"}, kUsage, "learning rate 0 is not a positive number");
+  for (const char* smoothing : {"1", "-0.1", "nan", "some"}) {
+    expect_train_refused({"--label-smoothing", smoothing}, kUsage, "--label-smoothing");
+  }
   expect_train_refused({"--shift", "-1"}, kUsage, "--shift");
   expect_train_refused({"--shift", "8"}, kUsage, "8 pixels does not fit images of [1, 8, 8]");
   expect_train_refused({"--shift", "9000000000000000000"}, kUsage, "--shift");

@@ -123,8 +123,12 @@ TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
     nlohmann::json expected;
   } cases[] = {
       {{}, {{"optimizer", "adam"}, {"learning_rate", 1e-3}, {"weight_decay", 0.0}, {"shift", 0}}},
-      {{"--optimizer", "adamw", "--shift", "2", "--flip"},
-       {{"optimizer", "adamw"}, {"weight_decay", 0.01}, {"shift", 2}, {"flip", true}}},
+      {{"--optimizer", "adamw", "--shift", "2", "--flip", "--label-smoothing", "0.1"},
+       {{"optimizer", "adamw"},
+        {"label_smoothing", 0.1},
+        {"weight_decay", 0.01},
+        {"shift", 2},
+        {"flip", true}}},
       {{"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9", "--nesterov", "--weight-decay", "1e-4"},
        {{"optimizer", "sgd"},
         {"learning_rate", 0.05},

@@ -114,7 +114,7 @@ def layer_cases() -> list[Json]:
     ]
 
 
-def cross_entropy_case() -> Json:
+def cross_entropy_case(name: str, label_smoothing: float) -> Json:
     """Logits whose exponentials overflow or vanish, equal logits, and a wrong class at a distance of 2000."""
     logits = torch.tensor(
         [
@@ -128,10 +128,11 @@ def cross_entropy_case() -> Json:
     ).double()  # 88.8 as float32 holds it
     logits.requires_grad_()
     labels = torch.tensor([0, 0, 2, 1, 3])
-    loss = nn.functional.cross_entropy(logits, labels)
+    loss = nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     loss.backward()
     return {
-        "name": "cross_entropy",
+        "name": name,
+        "label_smoothing": label_smoothing,
         "logits": stored(logits),
         "labels": labels.tolist(),
         "loss": loss.item(),
@@ -176,4 +177,9 @@ def optimizer_cases() -> list[Json]:
 
 
 def cases() -> list[Json]:
-    return [*layer_cases(), cross_entropy_case(), *optimizer_cases()]
+    losses = [
+        cross_entropy_case("cross_entropy", 0.0),
+        cross_entropy_case("cross_entropy_smoothed", 0.1),
+        cross_entropy_case("cross_entropy_much_smoothed", 0.75),
+    ]
+    return [*layer_cases(), *losses, *optimizer_cases()]

@@ -110,6 +110,7 @@ class LayerParity : public ParityTest {
   }
 
   void run(const LayerCase& layer_case);
+  void run_cross_entropy(const std::string& name);
   void run_optimizer(const std::string& name);
 };
 
@@ -146,8 +147,8 @@ TEST_P(LayerParity, Layers) {
   }
 }
 
-TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
-  const nlohmann::json expected = golden("cross_entropy");
+void LayerParity::run_cross_entropy(const std::string& name) {
+  const nlohmann::json expected = golden(name);
   ASSERT_FALSE(expected.is_null());
   const HostTensor values = tensor_from(expected.at("logits"));
   const auto labels_values = expected.at("labels").get<std::vector<double>>();
@@ -157,7 +158,8 @@ TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
   backend().write(*labels, labels_values);
 
   const auto metrics = backend().make_metrics();
-  const OperationPtr loss = backend().make_cross_entropy(logits, labels, *metrics);
+  const OperationPtr loss =
+      backend().make_cross_entropy(logits, labels, *metrics, 0, expected.at("label_smoothing").get<double>());
   loss->forward(Phase::training);
   loss->backward();
   const MetricsReading reading = metrics->read();
@@ -169,6 +171,18 @@ TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
   // PyTorch's log-softmax subtracts, at the row of -5000, numbers of that size: its own rounding in double.
   EXPECT_LE(relative_error(backend().read(*logits.grad), tensor_from(expected.at("gradient")).values),
             std::max(tolerance(), 5000 * 0x1p-52));
+
+  metrics->reset();
+  loss->forward(Phase::evaluation);  // as a program evaluates that trains with a smoothed loss
+  const double plain_loss = golden("cross_entropy").at("loss").get<double>();
+  EXPECT_NEAR(metrics->read().last_loss, plain_loss, tolerance() * plain_loss);
+}
+
+TEST_P(LayerParity, CrossEntropyOfExtremeLogits) {
+  for (const char* name : {"cross_entropy", "cross_entropy_smoothed", "cross_entropy_much_smoothed"}) {
+    SCOPED_TRACE(name);
+    run_cross_entropy(name);
+  }
 }
 
 OptimizerOptions optimizer_from(const nlohmann::json& expected) {

@@ -42,7 +42,7 @@ Input make_input(DType dtype, std::int64_t rows, std::int64_t classes) {
   return {Elements(dtype, logits), labels, classes};
 }
 
-Result run(Input input, int batches = 1, bool gradient = true) {
+Result run(Input input, int batches = 1, bool gradient = true, float label_smoothing = 0.0f) {
   const std::int64_t rows = input.rows();
   std::vector<RowResult> results(static_cast<std::size_t>(rows));
   LossMetrics metrics{};
@@ -55,6 +55,7 @@ Result run(Input input, int batches = 1, bool gradient = true) {
                    .results = results.data(),
                    .rows = rows,
                    .classes = input.classes,
+                   .label_smoothing = label_smoothing,
                    .metrics = &metrics},
                   nullptr);
   }
@@ -83,7 +84,7 @@ RowReference row_reference(const Input& input, std::int64_t row) {
   return result;
 }
 
-void compare(const Input& input, const Result& result) {
+void compare(const Input& input, const Result& result, double smoothing = 0.0) {
   const auto rows = static_cast<double>(input.rows());
   // At least 32 threads share a row: each adds classes / 32 terms, then 8 levels of a tree; each exponential
   // and the logarithm err by at most 2 ulp.
@@ -93,14 +94,18 @@ void compare(const Input& input, const Result& result) {
   for (std::int64_t row = 0; row < input.rows(); ++row) {
     const auto label = input.labels[static_cast<std::size_t>(row)];
     const RowReference reference = row_reference(input, row);
-    const double loss = std::log(reference.sum) + reference.maximum - input.logit(row, label);
+    const double share = smoothing / static_cast<double>(input.classes);
+    double loss = (1 - smoothing) * (reference.maximum - input.logit(row, label)) + std::log(reference.sum);
+    for (std::int64_t c = 0; smoothing > 0.0 && c < input.classes; ++c) {
+      loss += share * (reference.maximum - input.logit(row, c));
+    }
     ASSERT_NEAR(result.losses[static_cast<std::size_t>(row)], loss, relative * (1 + loss)) << "row " << row;
     ASSERT_EQ(result.hits[static_cast<std::size_t>(row)], reference.argmax == label ? 1 : 0);
     loss_sum += loss;
     correct += reference.argmax == label;
     for (std::int64_t c = 0; c < input.classes; ++c) {
       const double probability = std::exp(input.logit(row, c) - reference.maximum) / reference.sum;
-      const double gradient = (probability - (c == label ? 1.0 : 0.0)) / rows;
+      const double gradient = (probability - (c == label ? 1.0 - smoothing : 0.0) - share) / rows;
       ASSERT_NEAR(result.dlogits[static_cast<std::size_t>(row * input.classes + c)], gradient,
                   relative / rows + result.dlogits.rounding() * std::abs(gradient))
           << "row " << row << " class " << c;
@@ -123,6 +128,7 @@ TEST_P(CrossEntropyShapes, MatchTheDoubleReference) {
     SCOPED_TRACE(dtype == DType::float32 ? "fp32" : "bf16");
     const Input input = make_input(dtype, rows, classes);
     compare(input, in_every_order([&] { return run(input); }));
+    compare(input, in_every_order([&] { return run(input, 1, true, 0.25f); }), 0.25);
   }
 }
 
@@ -130,6 +136,12 @@ INSTANTIATE_TEST_SUITE_P(, CrossEntropyShapes,
                          testing::Values(Case{1, 1}, Case{9, 1}, Case{1, 2}, Case{8, 3}, Case{100, 10},
                                          Case{7, 31}, Case{5, 32}, Case{17, 33}, Case{4, 100}, Case{3, 512},
                                          Case{3, 513}, Case{2, 1000}, Case{3, 1025}, Case{1, 5000}));
+
+TEST(CrossEntropy, WithoutSmoothingAnInfiniteLogitElsewhereCostsNothing) {
+  const Input input{Elements(DType::float32, {0.0f, -INFINITY, 0.0f}), {0}, 3};
+  EXPECT_TRUE(std::isfinite(run(input).last_loss));
+  EXPECT_EQ(run(input, 1, true, 0.5f).last_loss, INFINITY) << "as in PyTorch";
+}
 
 TEST(CrossEntropy, EmptyBatchLeavesTheMetricsAlone) {
   const Result result = run({Elements(DType::float32, 0), {}, 10});

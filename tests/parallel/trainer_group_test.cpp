@@ -47,6 +47,7 @@ class GroupTest : public testing::TestWithParam<std::string> {
             .epochs = 2,
             .optimizer = SgdOptions{.learning_rate = 0.05f, .momentum = 0.9f},
             .augmentation = {.max_shift = 2, .flip = true},
+            .label_smoothing = 0.1,
             .log_every = 1,
             .settle_batches = 2};
   }

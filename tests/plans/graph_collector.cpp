@@ -121,7 +121,7 @@ class GraphCollector final : public NoLayers {
   bool fuses(const MaxPool2d&) const override { return false; }  // what is fused has no graphs
 
   // A network asks for none of these.
-  OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&, std::int64_t) override {
+  OperationPtr make_cross_entropy(const Variable&, TensorPtr, Metrics&, std::int64_t, double) override {
     return nullptr;
   }
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "convoy/builtin.h"
 #include "convoy/device.h"
 #include "convoy/error.h"
@@ -76,13 +78,15 @@ TEST_P(BatchTrainerTest, DoesWhatTheTrainerDoes) {
                    .epochs = 1,
                    .optimizer = adam,
                    .schedule = warm_up,
+                   .label_smoothing = 0.1,
                    .seed = kSeed,
                    .log_every = 1,
                    .settle_batches = 0});
   std::vector<double> expected;
   trainer.fit(data, {.step = [&](const StepReport& report) { expected.push_back(report.loss); }});
 
-  BatchTrainer by_hand(backend(), model, initial, {.optimizer = adam, .schedule = warm_up, .seed = kSeed});
+  BatchTrainer by_hand(backend(), model, initial,
+                       {.optimizer = adam, .schedule = warm_up, .seed = kSeed, .label_smoothing = 0.1});
   for (std::size_t step = 0; step < expected.size(); ++step) {
     const Batch batch = batch_of(data, static_cast<std::int64_t>(step));
     by_hand.forward(batch.pixels, data.normalization);
@@ -96,6 +100,33 @@ TEST_P(BatchTrainerTest, DoesWhatTheTrainerDoes) {
   if (backend().name() != "cuda") {
     EXPECT_EQ(by_hand.state(), trainer.state());
   }
+}
+
+TEST_P(BatchTrainerTest, SmoothsLabelsInTrainingAlone) {
+  const Dataset data = noise(kBatch);
+  const Model model = small_model(data);
+  const StateDict initial = initial_state(model, kSeed);
+  BatchTrainer smoothed(backend(), model, initial, {.label_smoothing = 0.25});
+  smoothed.forward(data.pixels, data.normalization);
+  const std::vector<double> logits = smoothed.logits();
+  double expected = 0.0;  // the mean over rows and classes of target times -log softmax
+  for (std::size_t row = 0; row < kBatch; ++row) {
+    const auto* z = &logits[row * 4];
+    const double sum = std::exp(z[0]) + std::exp(z[1]) + std::exp(z[2]) + std::exp(z[3]);
+    for (std::size_t c = 0; c < 4; ++c) {
+      const double target = 0.25 / 4 + (c == data.labels[row] ? 0.75 : 0.0);
+      expected += target * (std::log(sum) - z[c]) / kBatch;
+    }
+  }
+  // Six losses of about 1, each some roundings off.
+  EXPECT_NEAR(smoothed.loss(data.labels), expected, 16 * 0x1p-23);
+
+  // Without training, evaluation shows no difference.
+  Trainer trainer(backend(), model, initial, {.batch_size = kBatch, .label_smoothing = 0.25});
+  EXPECT_EQ(trainer.evaluate(data).loss,
+            Trainer(backend(), model, initial, {.batch_size = kBatch}).evaluate(data).loss);
+  EXPECT_THAT([&] { BatchTrainer(backend(), model, initial, {.label_smoothing = 1.0}).forward(data.pixels); },
+              ThrowsMessage<UsageError>(HasSubstr("label smoothing 1 is not in the range [0, 1)")));
 }
 
 TEST_P(BatchTrainerTest, TakesFloatsAsTheyAre) {

@@ -40,7 +40,7 @@ class CpuBackend final : public HostBackend {
 #undef CONVOY_LAYER_OPERATION
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
-                                  std::int64_t mean_over) override;
+                                  std::int64_t mean_over, double label_smoothing) override;
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,

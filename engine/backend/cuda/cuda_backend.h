@@ -40,7 +40,7 @@ class CudaBackend final : public Backend {
 #undef CONVOY_LAYER_OPERATION
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
-                                  std::int64_t mean_over) override;
+                                  std::int64_t mean_over, double label_smoothing) override;
   std::unique_ptr<Metrics> make_metrics() override;
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override;
   std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;

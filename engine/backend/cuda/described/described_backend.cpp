@@ -68,7 +68,8 @@ class PlanningBackend final : public DescribedBackend {
   OperationPtr make_add(const Variable& a, const Variable& b) override;
   std::unique_ptr<Fork> make_fork(const Variable& x) override;
 
-  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr, Metrics&, std::int64_t) override {
+  OperationPtr make_cross_entropy(const Variable& logits, TensorPtr, Metrics&, std::int64_t,
+                                  double) override {
     return operation({{own_kernel("cross-entropy and its gradient", logits.value->shape())}, {}}, {});
   }
   std::unique_ptr<Metrics> make_metrics() override { return std::make_unique<NoMetrics>(); }

@@ -11,8 +11,14 @@ namespace {
 class CrossEntropyOperation final : public Operation {
  public:
   CrossEntropyOperation(Context& context, const Variable& logits, const TensorPtr& labels,
-                        kernels::LossMetrics* metrics, std::int64_t mean_over)
-      : context_(context), logits_(logits), labels_(labels), metrics_(metrics), mean_over_(mean_over) {
+                        kernels::LossMetrics* metrics, std::int64_t mean_over, double label_smoothing)
+      : context_(context),
+        logits_(logits),
+        labels_(labels),
+        metrics_(metrics),
+        mean_over_(mean_over),
+        label_smoothing_(static_cast<float>(label_smoothing)) {
+    check_label_smoothing(label_smoothing);
     classes_ = cross_entropy_classes(logits.value->shape(), labels->shape());
     rows_ = logits;
     if (!device(logits.value).order().row_major()) {  // a model that ends with the Flatten of a plane
@@ -34,6 +40,7 @@ class CrossEntropyOperation final : public Operation {
                             .rows = rows(),
                             .classes = classes_,
                             .mean_over = mean_over_,
+                            .label_smoothing = phase == Phase::training ? label_smoothing_ : 0.0f,
                             .metrics = metrics_},
                            context_.stream());
     if (gradient && rows_.grad != logits_.grad) {
@@ -52,6 +59,7 @@ class CrossEntropyOperation final : public Operation {
   TensorPtr labels_;
   kernels::LossMetrics* metrics_;
   std::int64_t mean_over_;
+  float label_smoothing_;
   std::int64_t classes_ = 0;
   Buffer results_;
 };
@@ -59,11 +67,11 @@ class CrossEntropyOperation final : public Operation {
 }  // namespace
 
 OperationPtr CudaBackend::make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
-                                             std::int64_t mean_over) {
+                                             std::int64_t mean_over, double label_smoothing) {
   require_own("cross-entropy: logits", logits, context_.activation());
   require_own("cross-entropy: labels", labels, DType::int32);
-  return std::make_unique<CrossEntropyOperation>(context_, logits, labels, device_metrics(metrics),
-                                                 mean_over);
+  return std::make_unique<CrossEntropyOperation>(context_, logits, labels, device_metrics(metrics), mean_over,
+                                                 label_smoothing);
 }
 
 }  // namespace convoy::cuda
