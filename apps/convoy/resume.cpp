@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/convoy/averaging.h"
 #include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/run_folder.h"
 #include "convoy/error.h"
@@ -75,8 +76,9 @@ Json record_to_resume(const fs::path& folder) {
       has(record, "epochs", &Json::is_number_integer) && has(record, "processes", &Json::is_number_integer) &&
       has(record, "dataset", &Json::is_string) && has(record, "device_description", &Json::is_string) &&
       has(record, "data_crc32", &Json::is_number_unsigned) &&
+      (!record.contains("settle_batches") || has(record, "settle_batches", &Json::is_number_unsigned)) &&
       (!record.contains("results") || record["results"].is_object());
-  if (whole) return record;
+  if (whole) return without_settle(std::move(record), folder.string());
   throw UsageError(
       fmt::format("{}/run.json: it lacks what it takes to go on: it is damaged, or of an older Convoy; start "
                   "from a checkpoint with --init",

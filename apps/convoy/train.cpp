@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "apps/convoy/averaging.h"
 #include "apps/convoy/commands.h"
 #include "apps/convoy/group_run.h"
 #include "apps/convoy/guarded_fit.h"
@@ -143,7 +144,7 @@ Model model_of(const TrainFlags& flags, const TrainData& data, const std::option
 std::uint64_t room_for(const TrainFlags& flags, const Model& model, bool resumed) {
   const auto* const sgd = std::get_if<SgdOptions>(&flags.options.optimizer);
   const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f ? 1 : 0;
-  const std::uint64_t sets = 1 + moments + (flags.options.settle_batches > 0 ? 1 : 0);
+  const std::uint64_t sets = 1 + moments + (flags.options.swa ? 1 : 0);
   // Those of a training that goes on are there already.
   return bytes_of_run(model, sets, resumed ? 1 : std::max<std::uint64_t>(flags.save.keep, 1) + 1);
 }
@@ -201,6 +202,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     flags.data.dataset = record["dataset"];  // a stand-in, too
   }
   flags.options.optimizer = optimizer_options(flags.optimizer);
+  check_averaging(command, flags.options);
   if (flags.keep_best && flags.validation == 0)
     throw UsageError("--keep-best needs --validation N, as --validation 5000");
   const BackendChoice device = make_backend(flags.device, launched);

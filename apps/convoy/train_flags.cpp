@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "apps/convoy/augmentation_flags.h"
+#include "apps/convoy/averaging.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
 #include "convoy/error.h"
@@ -110,12 +111,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   command.add_flag("--check-finite", options.check_finite,
                    "Stop with the first layer and step that made a NaN or infinity (on a GPU a fused ReLU "
                    "may hide a NaN for a while)");
-  command
-      .add_option(
-          "--settle", options.settle_batches,
-          "Average the last weights and settle batch norm on N batches; 0: neither, as the classic program")
-      ->check(at_least(0))
-      ->capture_default_str();
+  add_averaging_flags(command, options);
   add_saving_flags(command, flags);
   command.add_option("--limit-train", flags.limit_train, "Use only the first N training images; 0: all")
       ->check(at_least(0))

@@ -7,6 +7,8 @@
 #include <functional>
 #include <utility>
 
+#include "apps/convoy/averaging.h"
+
 namespace convoy {
 namespace {
 
@@ -26,6 +28,7 @@ class TextReport : public TrainReport {
       put(fmt::format("group   {} processes ({}), {} images a step\n", processes, text("group"),
                       processes * record["batch_size"].get<std::int64_t>()));
     }
+    put(fmt::format("weights {}\n", weights_in_words(record)));
     std::fflush(stdout);
   }
 

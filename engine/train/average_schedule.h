@@ -1,5 +1,5 @@
 // The steps whose weights are averaged: ten, spread evenly over the last fifth of a training (see
-// TrainOptions::settle_batches).
+// TrainOptions::swa).
 #pragma once
 
 #include <cstdint>

@@ -38,7 +38,7 @@ Fit::Fit(TrainingState& state, const TrainOptions& options, const FitSteps& step
       steps_(shares_.steps()),
       position_(state.position),
       begin_(done()),
-      average_(options.settle_batches > 0 ? options.epochs * steps_ : 0) {
+      average_(options.swa ? options.epochs * steps_ : 0) {
   if (position_.step > steps_) {
     throw UsageError(fmt::format("{} steps of the epoch have been done, it has {} with this data set",
                                  position_.step, steps_));

@@ -27,9 +27,7 @@ void check(const TrainOptions& options) {
     throw UsageError(fmt::format("batch size {} is not positive", options.batch_size));
   }
   if (options.epochs < 1) throw UsageError(fmt::format("{} epochs: at least 1 is needed", options.epochs));
-  if (options.settle_batches < 0) {
-    throw UsageError(fmt::format("settle_batches {} is negative", options.settle_batches));
-  }
+  if (options.bn_batches < 0) throw UsageError(fmt::format("bn_batches {} is negative", options.bn_batches));
   if (options.profile_steps < 0) {
     throw UsageError(fmt::format("profile_steps {} is negative", options.profile_steps));
   }
@@ -59,17 +57,23 @@ void require_one_training(Communicator& group, const TrainOptions& options, cons
                           const Dataset& dataset) {
   if (group.size() == 1) return;
   const auto count = [](std::int64_t value) { return static_cast<double>(value); };
-  const std::array<double, 9> ours = {
-      count(dataset.count()),        count(options.batch_size),
-      count(options.epochs),         count(options.log_every),
-      count(options.settle_batches), count(static_cast<std::int64_t>(options.seed)),
-      count(options.save_every),     count(position.epoch),
-      count(position.step)};
-  constexpr std::array<const char*, 9> kNames = {
-      "images",          "of batch size",        "epochs",
-      "steps to a log",  "batches to settle on", "as seed",
-      "steps to a save", "as epoch to go on in", "as step to go on from"};
-  std::array<double, 9> rank_0 = ours;
+  const std::array<double, 8> ours = {count(dataset.count()),
+                                      count(options.batch_size),
+                                      count(options.epochs),
+                                      count(options.log_every),
+                                      count(static_cast<std::int64_t>(options.seed)),
+                                      count(options.save_every),
+                                      count(position.epoch),
+                                      count(position.step)};
+  constexpr std::array<const char*, 8> kNames = {"images",
+                                                 "of batch size",
+                                                 "epochs",
+                                                 "steps to a log",
+                                                 "as seed",
+                                                 "steps to a save",
+                                                 "as epoch to go on in",
+                                                 "as step to go on from"};
+  std::array<double, 8> rank_0 = ours;
   group.broadcast(std::as_writable_bytes(std::span(rank_0)));
   for (std::size_t i = 0; i < ours.size(); ++i) {
     if (ours[i] == rank_0[i]) continue;
@@ -85,6 +89,7 @@ void require_one_model(Communicator& group, Model model, const TrainOptions& opt
   model.preparation.reset();  // of the images, which are compared by their number
   const std::string text =
       std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
+      fmt::format(" {} {}", options.swa, options.bn_batches) +
       fmt::format(" {} {} {} {} {} {} {} {} {}", static_cast<int>(options.schedule.kind),
                   options.schedule.start_factor, options.schedule.end_factor, options.schedule.total_iters,
                   options.augmentation.max_shift, options.augmentation.flip, options.check_finite,
@@ -113,7 +118,7 @@ class Trainer::Impl {
                 .seed = options.seed,
                 .label_smoothing = options.label_smoothing,
                 .check_finite = options.check_finite,
-                .average = options.settle_batches > 0}) {
+                .average = options.swa}) {
     network_of(shares_of(options.batch_size).full);
   }
 
@@ -152,6 +157,7 @@ class Trainer::Impl {
     return network_of(rows);
   }
 
+  // Leaves the average, with batch norm's statistics of its weights; without one all as it is.
   void settle(ResidentDataset& resident, std::int64_t count);
   std::unique_ptr<Step> step_of_rest(ResidentDataset& resident, const EpochShares& shares);
 
@@ -243,9 +249,10 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
 }
 
 void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
-  if (state_.average && state_.average->count() > 0) state_.average->store();
+  if (!state_.average) return;
+  if (state_.average->count() > 0) state_.average->store();
   const EpochShares shares = shares_of(count);
-  const std::int64_t batches = std::min(options_.settle_batches, shares.full_steps);
+  const std::int64_t batches = std::min(options_.bn_batches, shares.full_steps);
   if (batches == 0 || !has_batch_norm(model_)) return;
   const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
   resident.set_order(shares.order(shuffled_order(count, options_.seed, next_epoch)));

@@ -15,7 +15,7 @@ namespace convoy {
 struct TrainingPosition {
   std::int64_t epoch = 1;  ///< the current epoch, from 1; after the last one the number of epochs plus 1
   std::int64_t step = 0;   ///< steps of that epoch that have been done
-  bool settled = false;    ///< `fit` has returned: nothing is left to do (see TrainOptions::settle_batches)
+  bool settled = false;    ///< `fit` has returned: nothing is left to do
 
   /// Equal in all members.
   bool operator==(const TrainingPosition&) const = default;
@@ -31,7 +31,7 @@ struct TrainingSnapshot {
   StateDict optimizer;
   std::int64_t counter = 0;        ///< training steps that have been done, over all calls of `fit`
   std::int64_t total_steps = 0;    ///< that the training is to have; the average is of the last of them
-  std::int64_t average_count = 0;  ///< sets of weights averaged so far, see TrainOptions::settle_batches
+  std::int64_t average_count = 0;  ///< sets of weights averaged so far, see TrainOptions::swa
   StateDict average;               ///< their mean, under the parameters' names; empty if there are none
   TrainingPosition position;       ///< where the next `fit` goes on
   MetricsReading metrics;          ///< of the current epoch so far

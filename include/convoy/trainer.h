@@ -41,13 +41,15 @@ struct TrainOptions {
   /// Profile that many steps, after kProfileWarmup of them, for TrainObserver::profile. They run layer by
   /// layer, not as CUDA graphs. `fit` throws UsageError if its first epoch is too short for that.
   std::int64_t profile_steps = 0;
-  /// At a constant learning rate the weights keep jittering, and batch norm's running statistics lag behind
-  /// them: the test accuracy varies by half a percent with the step at which training stops. So `fit` takes
-  /// the mean of ten sets of weights from the last fifth of the steps (stochastic weight averaging, Izmailov
-  /// et al., 2018; PyTorch's torch.optim.swa_utils). Then it passes this many batches through the model to
-  /// measure the running statistics anew. 0: neither; the last step's weights stay, as in a plain PyTorch
-  /// loop.
-  std::int64_t settle_batches = 50;
+  /// Stochastic weight averaging (Izmailov et al., 2018): at its end `fit` leaves the mean of ten sets of
+  /// weights from the last fifth of the steps, as PyTorch's torch.optim.swa_utils.AveragedModel does. At a
+  /// constant learning rate the weights keep jittering, which a mean does not. Without it the last step's
+  /// weights stay, as in a plain PyTorch loop.
+  bool swa = false;
+  /// Batches of training images that pass through the averaged model, so that batch norm's running statistics
+  /// become those of its weights (PyTorch's update_bn, but with the layers' momentum and not over all of the
+  /// images). At most an epoch's; 0: the statistics stay those of the last step. Without an average none.
+  std::int64_t bn_batches = 50;
 };
 
 /// Steps before a profile. They are slower: kernels are loaded and memory is touched for the first time.

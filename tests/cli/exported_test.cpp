@@ -37,9 +37,9 @@ class ExportedTest : public testing::Test {
   /// images as pictures: every class and, by the mean loss, every logit.
   void expect_same(const std::string& dataset, const fs::path& data, std::vector<std::string> train = {},
                    bool transposed = false) {
-    std::vector<std::string> arguments = {"train", "--dataset",  dataset, "--data", data,  "--epochs",
-                                          "1",     "--settle",   "4",     "--out",  "run", "--limit-train",
-                                          "2000",  "--overwrite"};
+    std::vector<std::string> arguments = {
+        "train", "--dataset", dataset, "--data",        data,   "--epochs",   "1", "--swa", "--bn-batches",
+        "4",     "--out",     "run",   "--limit-train", "2000", "--overwrite"};
     arguments.insert(arguments.end(), train.begin(), train.end());
     const Outcome trained = run(arguments, here_);
     ASSERT_EQ(trained.code, 0) << trained.err;

@@ -24,7 +24,7 @@ class TrainingThatStops : public testing::Test {
                                            const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {"train", "--dataset",    "idx", "--data",      "digits", "--out",
                                           out,     "--shift",      "1",   "--epochs",    "8",      "--device",
-                                          "cpu",   "--batch-size", "64",  "--log-every", "1"};
+                                          "cpu",   "--batch-size", "64",  "--log-every", "1",      "--swa"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }

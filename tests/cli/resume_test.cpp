@@ -84,6 +84,35 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
   EXPECT_EQ(states("run").size(), 1u);
 }
 
+// What a run.json said of it before --settle N was renamed. 50 was the default then.
+TEST_F(ResumeTest, AFolderWithSettleGoesOnAsItBegan) {
+  const auto of_before = [&](const std::string& run, int batches, bool given) {
+    auto record = nlohmann::ordered_json::parse(bytes(run + "/run.json"));
+    record.erase("swa");
+    record.erase("bn_batches");
+    record["flags"].erase("--swa");
+    record["flags"].erase("--bn-batches");
+    record["settle_batches"] = batches;
+    if (given) record["flags"]["--settle"] = nlohmann::ordered_json::array({std::to_string(batches)});
+    write_file(folder_ / run / "run.json", record.dump());
+  };
+  ASSERT_EQ(train("whole", {"--bn-batches", "3"}).code, 0);
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [7/8], Step [4/8]", {"--bn-batches", "3"}).code, 128 + SIGINT);
+  of_before("run", 3, true);
+  const Outcome outcome = resume("run");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("convoy: note: run is of an older Convoy: its --settle 3 goes on as --swa "
+                        "--bn-batches 3\n"));
+  EXPECT_TRUE(bytes("run/model.ckpt") == bytes("whole/model.ckpt"));
+
+  of_before("run", 0, true);
+  EXPECT_THAT(resume("run").err, HasSubstr("its --settle 0 goes on as a training without --swa"));
+  of_before("run", 50, false);
+  EXPECT_THAT(resume("run").err, HasSubstr("its --settle 50 goes on as --swa --bn-batches 50"));
+  EXPECT_THAT(resume("run", {"--swa=false"}).err, HasSubstr("--swa was given, is not given"));
+}
+
 TEST_F(ResumeTest, AFinishedTrainingGetsMoreEpochs) {
   ASSERT_EQ(train("run", {"--epochs", "2"}).code, 0);
   EXPECT_THAT(resume("run").err, HasSubstr("run has finished, with a test accuracy of"));

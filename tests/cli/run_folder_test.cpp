@@ -144,7 +144,7 @@ TEST_F(RunFolderTest, StatesAreKeptAsAsked) {
 
 // The accuracy that decides is told after each epoch; the best model is one of them.
 TEST_F(RunFolderTest, TheBestModelIsKept) {
-  ASSERT_EQ(train("run", {"--epochs", "3", "--validation", "100", "--keep-best", "--settle", "0"}).code, 0);
+  ASSERT_EQ(train("run", {"--epochs", "3", "--validation", "100", "--keep-best"}).code, 0);
   double best = 0.0;
   int told = 0;
   for (const auto& event : json_lines(bytes("run/log.jsonl"))) {

@@ -17,7 +17,7 @@ class Device : public testing::Test {
 
   // Returns the object that the program printed last.
   nlohmann::json train(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"train", "--device", "cuda", "--epochs", "1", "--json"});
+    arguments.insert(arguments.begin(), {"train", "--device", "cuda", "--epochs", "1", "--swa", "--json"});
     const Outcome outcome = run(arguments, {folder_.path()});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     const auto events = json_lines(outcome.out);

@@ -43,7 +43,7 @@ TEST_F(Training, ManyStepsALaunchChangeNoBit) {
     const auto backend = make_cuda_backend({.steps_per_launch = steps_per_launch});
     const Model model = builtin_model("convnet", {1, 8, 8}, 2);
     Trainer trainer(*backend, model, initial_state(model, 3),
-                    {.batch_size = 4, .epochs = 2, .log_every = 7, .settle_batches = 2});
+                    {.batch_size = 4, .epochs = 2, .log_every = 7, .swa = true, .bn_batches = 2});
     std::vector<double> losses;
     trainer.fit(stripes(70), {.step = [&](const StepReport& step) { losses.push_back(step.loss); }});
     return std::pair(trainer.state(), losses);

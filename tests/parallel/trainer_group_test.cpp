@@ -49,7 +49,8 @@ class GroupTest : public testing::TestWithParam<std::string> {
             .augmentation = {.max_shift = 2, .flip = true},
             .label_smoothing = 0.1,
             .log_every = 1,
-            .settle_batches = 2};
+            .swa = true,
+            .bn_batches = 2};
   }
 
   static Trained train_as(Backend& backend, const Model& model, const Dataset& data, int size) {

@@ -24,7 +24,7 @@ std::vector<std::string> ranges_of_training(const std::string& device) {
   const std::string record = (folder / "ranges").string();
   const Outcome outcome =
       run({"train", "--device", device, "--dataset", "idx", "--data", "digits", "--model", "model.json",
-           "--epochs", "1", "--batch-size", "4", "--settle", "0", "--profile", "2", "--out", "out"},
+           "--epochs", "1", "--batch-size", "4", "--profile", "2", "--out", "out"},
           {folder.path(), {{"NVTX_INJECTION64_PATH", NVTX_RECORDER}, {"NVTX_RECORD", record}}});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   return lines(read_file(record));

@@ -23,10 +23,10 @@ SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signa
            signal.SIGINT, signal.SIGTERM]
 # Trainings that differ in what they keep and when they save it; one is taken after the other.
 TRAININGS = [
-    ["--save-every", "3", "--shift", "1", "--validation", "50", "--keep-best"],
-    ["--optimizer", "sgd", "--lr", "0.01", "--momentum", "0.9", "--keep", "1", "--flip"],
-    ["--optimizer", "adamw", "--save-every", "2epochs", "--settle", "3"],
-    ["--save-every", "7", "--settle", "0", "--model", "lenet5"],
+    ["--save-every", "3", "--swa", "--shift", "1", "--validation", "50", "--keep-best"],
+    ["--swa", "--optimizer", "sgd", "--lr", "0.01", "--momentum", "0.9", "--keep", "1", "--flip"],
+    ["--optimizer", "adamw", "--save-every", "2epochs", "--swa", "--bn-batches", "3"],
+    ["--save-every", "7", "--model", "lenet5"],
 ]
 # What has to be the same, byte by byte.
 COMPARED = ["model.ckpt", "best.ckpt", "model.json"]

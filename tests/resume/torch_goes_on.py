@@ -38,7 +38,7 @@ OPTIMIZERS = {
 class GoesOn(unittest.TestCase):
     def train(self, folder, run, name, epochs, *flags):
         command = [CONVOY, "train", "--device", "cpu", "--dataset", "idx", "--data", folder / "data", "--out", run,
-                   "--batch-size", str(COUNT), "--settle", "0", "--epochs", str(epochs), "--optimizer", name,
+                   "--batch-size", str(COUNT), "--epochs", str(epochs), "--optimizer", name,
                    "--mean", "0.5", "--std", "0.25", "--log-every", "1", *OPTIMIZERS[name][0], *flags]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]

@@ -17,7 +17,7 @@ using testing::Not;
 class DeviceFlagsTest : public GpuProgram {
  protected:
   Outcome train_short(std::vector<std::string> more, std::map<std::string, std::string> environment = {}) {
-    more.insert(more.end(), {"--limit-train", "8", "--limit-test", "4", "--settle", "0"});
+    more.insert(more.end(), {"--limit-train", "8", "--limit-test", "4"});
     Outcome outcome = train(more, std::move(environment));
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     json_lines(outcome.out);  // fails the test if anything else is on standard output
@@ -145,8 +145,8 @@ TEST_F(DeviceFlagsTest, NoGraphLaunchesOneByOne) {
 
 TEST_F(DeviceFlagsTest, ANoteIsSaidOnce) {
   // Each of two networks, of the batch and of the ragged rest, finds that it cannot be captured.
-  const Outcome outcome = train({"--limit-train", "14", "--epochs", "3", "--settle", "0"},
-                                {{"SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719"}});
+  const Outcome outcome =
+      train({"--limit-train", "14", "--epochs", "3"}, {{"SOFTWARE_GPU_FAIL", "cudaGraphInstantiate:0:719"}});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   const auto notes = lines(outcome.err);
   ASSERT_EQ(notes.size(), 1u) << outcome.err;

@@ -117,7 +117,7 @@ TEST_F(GroupOnGpus, TheSumIsPartOfTheCapturedStep) {
     const std::string file = (folder_ / ("trace" + std::to_string(processes))).string();
     const std::string line = "[ $OMPI_COMM_WORLD_RANK = 0 ] && export SOFTWARE_GPU_TRACE=" + file + "; exec";
     std::string all = line;
-    for (const std::string& word : words(4, {"--log-every", "0", "--settle", "0"})) all += " " + word;
+    for (const std::string& word : words(4, {"--log-every", "0"})) all += " " + word;
     const Outcome outcome = mpirun(processes, {"sh", "-c", all});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return lines(read_file(file));

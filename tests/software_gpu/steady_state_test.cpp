@@ -32,8 +32,8 @@ std::vector<std::vector<std::string>> between_losses(const std::vector<std::stri
 }
 
 TEST_F(SteadyState, StepsAreGraphLaunchesAndNothingElse) {
-  // 16 steps, a loss after every fourth; settling would read the last weights in between.
-  const auto intervals = between_losses(trace({"--log-every", "4", "--settle", "0"}));
+  // 16 steps, a loss after every fourth.
+  const auto intervals = between_losses(trace({"--log-every", "4"}));
   ASSERT_GE(intervals.size(), 5u);
   int steady = 0;
   for (std::size_t i = 1; i + 1 < intervals.size(); ++i) {
@@ -87,7 +87,7 @@ TEST_F(SteadyState, BenchCountsWhatAStepIs) {
 
 // 64 steps: one alone, single graphs up to the first loss, then twenty steps a launch.
 TEST_F(SteadyState, ManyStepsAreOneLaunch) {
-  const auto intervals = between_losses(trace({"--batch-size", "1", "--log-every", "20", "--settle", "0"}));
+  const auto intervals = between_losses(trace({"--batch-size", "1", "--log-every", "20"}));
   std::vector<std::vector<std::string>> of_steps;  // but for the first, which has the warm-up before it
   for (std::size_t i = 1; i < intervals.size(); ++i) {
     std::vector<std::string> functions;

@@ -80,8 +80,7 @@ TEST_P(BatchTrainerTest, DoesWhatTheTrainerDoes) {
                    .schedule = warm_up,
                    .label_smoothing = 0.1,
                    .seed = kSeed,
-                   .log_every = 1,
-                   .settle_batches = 0});
+                   .log_every = 1});
   std::vector<double> expected;
   trainer.fit(data, {.step = [&](const StepReport& report) { expected.push_back(report.loss); }});
 

@@ -50,7 +50,8 @@ TrainOptions options_with(const OptimizerOptions& optimizer) {
           .schedule = {.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 9},
           .augmentation = {.max_shift = 1, .flip = true},
           .log_every = 3,
-          .settle_batches = 2};
+          .swa = true,
+          .bn_batches = 2};
 }
 
 const std::vector<std::pair<std::string, OptimizerOptions>>& optimizers() {

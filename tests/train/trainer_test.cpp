@@ -106,24 +106,24 @@ TEST_P(TrainerTest, TheSameSeedGivesTheSameBits) {
 }
 
 // Ten snapshots of 50 steps' last fifth are its ten last steps: their mean stays, with statistics to match.
-TEST_P(TrainerTest, SettlingAveragesTheLastWeights) {
+TEST_P(TrainerTest, SwaAveragesTheLastWeights) {
   const Dataset data = halves(50);
   const Model model = convnet();
-  const auto train = [&](std::int64_t settle_batches, std::vector<StateDict>* states) {
+  const auto train = [&](bool swa, std::int64_t bn_batches, std::vector<StateDict>* states) {
     Trainer trainer(*backend_, model, initial_state(model, 1),
-                    {.batch_size = 10, .epochs = 10, .settle_batches = settle_batches});
+                    {.batch_size = 10, .epochs = 10, .swa = swa, .bn_batches = bn_batches});
     trainer.fit(data, {.progress = [&](const Progress&) { states->push_back(trainer.state()); }});
     return trainer.state();
   };
   std::vector<StateDict> states;
   std::vector<StateDict> again;
-  const StateDict classic = train(0, &states);
-  const StateDict settled = train(5, &again);
+  const StateDict classic = train(false, 5, &states);
+  const StateDict averaged = train(true, 5, &again);
   ASSERT_EQ(states.size(), 50u);
   EXPECT_EQ(classic, states.back());
-  EXPECT_EQ(states, again) << "settling must not change how training goes";
+  EXPECT_EQ(states, again) << "averaging must not change how training goes";
   for (const TensorSpec& spec : tensor_specs(model)) {
-    const std::vector<double>& actual = find(settled, spec.name)->values;
+    const std::vector<double>& actual = find(averaged, spec.name)->values;
     if (!spec.trainable()) {
       EXPECT_EQ(actual == find(classic, spec.name)->values, spec.role == TensorRole::num_batches_tracked);
       continue;
@@ -136,11 +136,11 @@ TEST_P(TrainerTest, SettlingAveragesTheLastWeights) {
       EXPECT_NEAR(actual[i], mean, 2.75 * backend_->epsilon() * std::max(1.0, std::abs(mean))) << spec.name;
     }
   }
-  EXPECT_EQ(settled, train(1000, &again)) << "no more batches than the data set has";
+  EXPECT_EQ(averaged, train(true, 1000, &again)) << "no more batches than the data set has";
 }
 
 // Of images that are all the same, the norm's mean over a batch comes from dropout's mask alone.
-TEST_P(TrainerTest, SettlingDrawsDropoutAnewForEachBatch) {
+TEST_P(TrainerTest, BatchNormIsMeasuredWithDropoutDrawnAnewForEachBatch) {
   Dataset data = halves(30);
   data.pixels.assign(data.pixels.size(), 200);
   const Model model{"dropped",
@@ -149,9 +149,9 @@ TEST_P(TrainerTest, SettlingDrawsDropoutAnewForEachBatch) {
                      {"norm", BatchNorm2d{1}},
                      {"flatten", Flatten{}},
                      {"fc", Linear{.in_features = 64, .out_features = 3}}}};
-  const auto running_mean = [&](std::int64_t settle_batches) {
+  const auto running_mean = [&](std::int64_t bn_batches) {
     Trainer trainer(*backend_, model, initial_state(model, 1),
-                    {.batch_size = 10, .epochs = 2, .settle_batches = settle_batches});
+                    {.batch_size = 10, .epochs = 2, .swa = true, .bn_batches = bn_batches});
     trainer.fit(data);
     return find(trainer.state(), "norm.running_mean")->values.at(0);
   };
@@ -210,8 +210,7 @@ TEST(TrainerRefuses, OptionsAndDataThatCannotBe) {
   EXPECT_THAT(refusal({.batch_size = 4, .epochs = 0}, data, convnet()), HasSubstr("0 epochs"));
   EXPECT_THAT(refusal({.batch_size = 4, .optimizer = AdamOptions{.learning_rate = -1}}, data, convnet()),
               HasSubstr("learning rate -1"));
-  EXPECT_THAT(refusal({.batch_size = 4, .settle_batches = -1}, data, convnet()),
-              HasSubstr("settle_batches -1"));
+  EXPECT_THAT(refusal({.batch_size = 4, .bn_batches = -1}, data, convnet()), HasSubstr("bn_batches -1"));
   EXPECT_THAT(refusal({.batch_size = 4, .log_every = -1}, data, convnet()), HasSubstr("log_every -1"));
   EXPECT_THAT(refusal({.batch_size = 4, .profile_steps = -1}, data, convnet()),
               HasSubstr("profile_steps -1"));
