@@ -34,13 +34,24 @@ void stop_if_diverged(const Progress& at, double loss, const std::string& advice
                              at.steps, advice));
 }
 
+/// What all ranks do behind an epoch.
+void evaluate_epoch(const EpochReport& epoch, Validation* validation, EarlyEnd& early, TrainReport* report) {
+  std::optional<Evaluation> held_out;
+  if (validation) {
+    held_out = early.clock().evaluate([&] { return validation->after_epoch(epoch.epoch); });
+    if (report) report->validated(epoch, *held_out);
+  }
+  early.after_epoch(epoch, held_out, report);
+}
+
 /// What rank 0 has found: its state is the model's.
 bool any_not_finite(Communicator& group, bool found) { return sum_of(group, found ? 1.0 : 0.0) > 0.0; }
 
 StateDict fit(const GuardedFit& what, TrainObserver observer) {
-  auto& [trainer, dataset, report, keeper, validation, last, folder, advice, group] = what;
+  auto& [trainer, dataset, report, keeper, validation, early, last, folder, advice, group, launched] = what;
   observer.progress = [&](const Progress& progress) {
     report.progress(progress);
+    if (launched) launched();
     stop_if_interrupted(trainer, group, progress);
   };
   observer.step = [&](const StepReport& step) {
@@ -52,13 +63,16 @@ StateDict fit(const GuardedFit& what, TrainObserver observer) {
   observer.epoch = [&](const EpochReport& epoch) {
     report.epoch(last = epoch);
     stop_if_diverged(epoch, epoch.loss, advice);
-    if (validation) report.validated(epoch, validation->after_epoch(epoch.epoch));
+    evaluate_epoch(epoch, validation, early, &report);
     stop_if_interrupted(trainer, group, epoch);
-    keeper.after_epoch(epoch);
+    keeper.after_epoch(epoch, early.ended());
   };
+  observer.pause = [&](const Progress& at) { early.after_steps(at, &report); };
   observer.save = [&](const Progress&) { keeper.after_steps(); };
   trainer.fit(dataset, observer);
+  early.clock().stop();
   stop_if_interrupted(trainer, group, last);
+  early.tell(report);
   StateDict state = trainer.state();
   if (any_not_finite(group, !is_finite(state))) {  // the last steps, whose loss nobody saw
     throw Diverged(fmt::format("training diverged: a weight is not finite after the last step; {}", advice));
@@ -110,20 +124,23 @@ StateDict guarded_fit(const GuardedFit& what, TrainObserver observer) {
   }
 }
 
-void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, Communicator& group) {
+void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, EarlyEnd& early,
+                Communicator& group) {
   Progress last;
   TrainObserver observer;
   observer.prepared = [&] {
     if (validation) validation->prepare();
+    early.prepare();
   };
   observer.first_step = [] {};  // all wait there for their devices, as rank 0 does
   observer.progress = [&](const Progress& progress) { stop_if_interrupted(trainer, group, progress); };
   observer.step = [](const StepReport& step) { stop_if_diverged(step, step.loss, ""); };
   observer.epoch = [&](const EpochReport& epoch) {
     stop_if_diverged(last = epoch, epoch.loss, "");
-    if (validation) validation->after_epoch(epoch.epoch);
+    evaluate_epoch(epoch, validation, early, nullptr);
     stop_if_interrupted(trainer, group, epoch);
   };
+  observer.pause = [&](const Progress& at) { early.after_steps(at, nullptr); };
   try {
     trainer.fit(dataset, observer);
     stop_if_interrupted(trainer, group, last);

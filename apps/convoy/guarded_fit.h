@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
+#include "apps/convoy/early_end.h"
 #include "apps/convoy/state_keeper.h"
 #include "apps/convoy/train_report.h"
 #include "apps/convoy/validation.h"
@@ -17,11 +19,13 @@ struct GuardedFit {
   const Dataset& dataset;
   TrainReport& report;
   StateKeeper& keeper;
-  Validation* validation;        // null: no images are held out
+  Validation* validation;  // null: no images are held out
+  EarlyEnd& early;
   EpochReport& last;             // the last epoch that was done, kept up to date
   std::filesystem::path folder;  // to go on with
   std::string advice;            // what to try against divergence
   Communicator& group;
+  std::function<void()> launched;  // behind every launch of steps; may be empty
 };
 
 /// Trains, and returns the trained state. `observer` has the functions that are called once. An
@@ -33,6 +37,7 @@ StateDict guarded_fit(const GuardedFit& what, TrainObserver observer);
 
 /// The other ranks' part, which report and write nothing. Throws Interrupted or CommonError where rank 0's
 /// does.
-void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, Communicator& group);
+void follow_fit(Trainer& trainer, const Dataset& dataset, Validation* validation, EarlyEnd& early,
+                Communicator& group);
 
 }  // namespace convoy

@@ -28,11 +28,15 @@ std::string computed_by(const Json& record) {
 }  // namespace
 
 std::string StateNotes::text() const {
-  return Json{
-      {"log_bytes", log_bytes},
-      {"last",
-       {{"loss", last.loss}, {"accuracy", last.accuracy}, {"images_per_second", last.images_per_second}}},
-      {"best", best}}
+  return Json{{"log_bytes", log_bytes},
+              {"last",
+               {{"loss", last.loss},
+                {"accuracy", last.accuracy},
+                {"images_per_second", last.images_per_second},
+                {"epoch", last.epoch},
+                {"step", last.step}}},
+              {"best", best},
+              {"early_end", early_end}}
       .dump();
 }
 
@@ -46,6 +50,10 @@ StateNotes StateNotes::of_text(const std::string& text, const fs::path& file) {
     last.at("accuracy").get_to(notes.last.accuracy);
     last.at("images_per_second").get_to(notes.last.images_per_second);
     notes.best = json.at("best");
+    // An older Convoy's lack these.
+    notes.last.epoch = last.value("epoch", std::int64_t{0});
+    notes.last.step = last.value("step", std::int64_t{0});
+    notes.early_end = json.value("early_end", Json());
     return notes;
   } catch (const Json::exception&) {
     throw Error(fmt::format("{}: its notes are not those that convoy train writes", file.string()));

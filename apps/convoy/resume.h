@@ -18,6 +18,7 @@ struct StateNotes {
   std::uint64_t log_bytes = 0;  // of log.jsonl when it was taken
   EpochReport last;             // the last epoch that was done: loss, accuracy, speed
   Json best;                    // see Validation::best
+  Json early_end = {};          // see EarlyEnd::memory
 
   std::string text() const;
   /// Throws Error that names the file if `text` is something else.

@@ -47,10 +47,10 @@ void StateKeeper::after_step() {
   if ((lines_ <= kEach || lines_ % kEach == 0) && !is_busy()) take(/*write=*/false);
 }
 
-void StateKeeper::after_epoch(const Progress& at) {
+void StateKeeper::after_epoch(const Progress& at, bool ended) {
   tell_failure();
   if (options_.epochs == 0 || at.epoch % options_.epochs != 0) return;
-  if (options_.asked_for || at.epoch == at.epochs || !is_busy(/*with_writing_alone=*/true))
+  if (options_.asked_for || at.epoch == at.epochs || ended || !is_busy(/*with_writing_alone=*/true))
     take(/*write=*/true);
 }
 

@@ -42,8 +42,9 @@ class StateKeeper {
   void after_step();
 
   /// Behind an epoch: writes the state if it is due. If that was not asked for by a flag, it is left out
-  /// while an earlier one is still being written, but not behind the last epoch.
-  void after_epoch(const Progress& at);
+  /// while an earlier one is still being written, but not behind the last epoch, nor where the training has
+  /// `ended` before that.
+  void after_epoch(const Progress& at, bool ended = false);
 
   /// Behind as many steps as the options say: writes the state.
   void after_steps();

@@ -113,6 +113,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
                    "may hide a NaN for a while)");
   add_averaging_flags(command, options);
   add_saving_flags(command, flags);
+  add_early_end_flags(command, flags.early_end, options);
   command.add_option("--limit-train", flags.limit_train, "Use only the first N training images; 0: all")
       ->check(at_least(0))
       ->capture_default_str();

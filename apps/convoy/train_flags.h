@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/convoy/early_end.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
 #include "apps/convoy/state_keeper.h"
@@ -28,6 +29,7 @@ struct TrainFlags {
   std::int64_t limit_test = 0;
   std::int64_t validation = 0;
   SaveOptions save;
+  EarlyEndOptions early_end;
   bool keep_best = false;
   bool allow_changes = false;
   bool overwrite = false;

@@ -34,6 +34,7 @@ Json describe(const TrainFlags& flags, const Json& given, const TrainData& data,
                  {"preparation", json_of_preparation(data.preparation)}};
   record.update(describe(flags.optimizer));
   record.update(describe(options.augmentation));
+  record.update(describe(flags.early_end, options));
   record["flags"] = given;
   record["versions"] = {{"convoy", CONVOY_VERSION}, {"compiler", CONVOY_COMPILER}};
   return record;

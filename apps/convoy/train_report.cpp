@@ -72,14 +72,27 @@ class TextReport : public TrainReport {
   }
 
   void epoch(const EpochReport& report) override {
-    line(bold(fmt::format("Epoch [{}/{}] done: mean loss {:.4f}, training accuracy {:.2f} %, {:.0f} images/s",
-                          report.epoch, report.epochs, without_sign(report.loss), 100.0 * report.accuracy,
-                          report.images_per_second)));
+    const std::string end = report.step == report.steps
+                                ? "done"
+                                : fmt::format("ended with step {} of {}", report.step, report.steps);
+    line(bold(fmt::format("Epoch [{}/{}] {}: mean loss {:.4f}, training accuracy {:.2f} %, {:.0f} images/s",
+                          report.epoch, report.epochs, end, without_sign(report.loss),
+                          100.0 * report.accuracy, report.images_per_second)));
   }
 
   void validated(const EpochReport& at, const Evaluation& evaluation) override {
     line(fmt::format("Epoch [{}/{}]: accuracy on the {} images held out: {:.2f} %", at.epoch, at.epochs,
                      evaluation.samples, 100.0 * evaluation.accuracy));
+  }
+
+  void tested(const Progress& at, const TimedEvaluation& evaluation, double training_seconds) override {
+    line(fmt::format("Epoch [{}/{}], Step [{}/{}]: test accuracy {:.2f} % after {:.2f} s of training",
+                     at.epoch, at.epochs, at.step, at.steps, 100.0 * evaluation.result.accuracy,
+                     training_seconds));
+  }
+
+  void ended(const std::string&, const std::string& why) override {
+    line(fmt::format("Ended early: {}", why));
   }
 
   void evaluated(const TimedEvaluation& evaluation) override {
@@ -147,6 +160,20 @@ class JsonReport : public TrainReport {
     event("validation", object);
   }
 
+  void tested(const Progress& at, const TimedEvaluation& evaluation, double training_seconds) override {
+    Json object = where(at);
+    object.update({{"samples", evaluation.result.samples},
+                   {"loss", evaluation.result.loss},
+                   {"accuracy", evaluation.result.accuracy},
+                   {"seconds", evaluation.seconds},
+                   {"training_seconds", training_seconds}});
+    event("test", object);
+  }
+
+  void ended(const std::string& by, const std::string& why) override {
+    event("ended", {{"by", by}, {"why", why}});
+  }
+
   void evaluated(const TimedEvaluation& evaluation) override {
     Json object = {{"samples", evaluation.result.samples},
                    {"loss", evaluation.result.loss},
@@ -201,6 +228,10 @@ class BothReports : public TrainReport {
   void validated(const EpochReport& epoch, const Evaluation& evaluation) override {
     tell(&TrainReport::validated, epoch, evaluation);
   }
+  void tested(const Progress& at, const TimedEvaluation& evaluation, double training_seconds) override {
+    tell(&TrainReport::tested, at, evaluation, training_seconds);
+  }
+  void ended(const std::string& by, const std::string& why) override { tell(&TrainReport::ended, by, why); }
   void evaluated(const TimedEvaluation& evaluation) override { tell(&TrainReport::evaluated, evaluation); }
   void done(const Json& results) override { tell(&TrainReport::done, results); }
 

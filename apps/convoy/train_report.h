@@ -37,6 +37,10 @@ class TrainReport {
   virtual void epoch(const EpochReport& report) = 0;
   /// Behind an epoch, with the images that are held out.
   virtual void validated(const EpochReport& epoch, const Evaluation& evaluation) = 0;
+  /// Between steps or behind an epoch, on the test images, after so many seconds of training alone.
+  virtual void tested(const Progress& at, const TimedEvaluation& evaluation, double training_seconds) = 0;
+  /// Behind the training, if it ended before its last epoch: "patience" or "stop-at", and why in words.
+  virtual void ended(const std::string& by, const std::string& why) = 0;
   virtual void evaluated(const TimedEvaluation& evaluation) = 0;
   /// Called at the end. `results` is the part of run.json with the results.
   virtual void done(const Json& results) = 0;

@@ -56,17 +56,17 @@ void Fit::check_profile() const {
                   options_.batch_size));
 }
 
-void Fit::run(ResidentDataset& resident, const TrainObserver& observer) {
+void Fit::run(ResidentDataset& resident, const TrainObserver& observer, const bool& stop) {
   start_ = Clock::now();
   if (state_.finite_check) state_.finite_check->reset();  // of an earlier training, which ended there
-  while (position_.epoch <= options_.epochs) {
+  while (position_.epoch <= options_.epochs && !stop) {
     if (position_.step < steps_) {
       if (next_order_.empty()) next_order_ = order_of(position_.epoch);
       resident.set_order(next_order_, position_.step * shares_.full.rows);
       next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);
-    run_epoch(observer);
+    run_epoch(observer, stop);
   }
 }
 
@@ -75,29 +75,16 @@ std::vector<std::uint32_t> Fit::order_of(std::int64_t epoch) const {
 }
 
 // What is left of the epoch. Before an observer is called everything is as a snapshot may find it.
-void Fit::run_epoch(const TrainObserver& observer) {
+void Fit::run_epoch(const TrainObserver& observer, const bool& stop) {
   epoch_start_ = Clock::now();
   epoch_begin_ = position_.step;
   if (position_.step == 0) state_.metrics->reset();
-  while (position_.step < steps_) {
+  while (position_.step < steps_ && !stop) {
     run_some(observer);
-    if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
-      throw_if_not_finite();
-      if (observer.step) {
-        const double loss = read_metrics(state_).last_loss;
-        measure_speed();
-        observer.step({progress(), loss});
-      }
-    }
-    if (observer.progress) observer.progress(progress());
-    // Behind the last step it is the epoch's end that is saved.
-    if (position_.step < steps_ && save_is_due()) {
-      if (state_.backend.group().size() > 1) read_metrics(state_);  // all are here, one saves
-      if (observer.save) observer.save(progress());
-    }
+    observe_step(observer);
   }
   // Before the device is waited for, which has up to a launch of steps to do.
-  if (position_.epoch < options_.epochs) next_order_ = order_of(position_.epoch + 1);
+  if (position_.epoch < options_.epochs && !stop) next_order_ = order_of(position_.epoch + 1);
   throw_if_not_finite();
   EpochReport report;
   if (observer.epoch) {
@@ -107,9 +94,32 @@ void Fit::run_epoch(const TrainObserver& observer) {
     report = {progress(), reading.loss_sum / samples, static_cast<double>(reading.correct) / samples};
   }
   const Progress end = progress();
-  position_ = {.epoch = position_.epoch + 1};
+  const bool whole = position_.step == steps_;
+  if (whole) position_ = {.epoch = position_.epoch + 1};
   if (observer.epoch) observer.epoch(report);
-  if (observer.save && save_is_due()) observer.save(end);
+  if (whole && observer.save && is_due(options_.save_every)) observer.save(end);
+}
+
+// Behind one launch.
+void Fit::observe_step(const TrainObserver& observer) {
+  if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
+    throw_if_not_finite();
+    if (observer.step) {
+      const double loss = read_metrics(state_).last_loss;
+      measure_speed();
+      observer.step({progress(), loss});
+    }
+  }
+  if (observer.progress) observer.progress(progress());
+  if (position_.step == steps_) return;  // it is the epoch's end that is evaluated and saved
+  if (observer.pause && is_due(options_.pause_every)) {
+    read_metrics(state_);  // waits, so that what is timed behind this is of no step
+    observer.pause(progress());
+  }
+  if (is_due(options_.save_every)) {
+    if (state_.backend.group().size() > 1) read_metrics(state_);  // all are here, one saves
+    if (observer.save) observer.save(progress());
+  }
 }
 
 // Runs up to the next step behind which somebody wants to see something.
@@ -142,7 +152,9 @@ std::int64_t Fit::steps_at_once() const {
   if (options_.log_every > 0) {
     times = std::min(times, options_.log_every - position_.step % options_.log_every);
   }
-  if (options_.save_every > 0) times = std::min(times, options_.save_every - done() % options_.save_every);
+  for (const std::int64_t every : {options_.save_every, options_.pause_every}) {
+    if (every > 0) times = std::min(times, every - done() % every);
+  }
   return std::min(times, average_.next_after(done()) - done());
 }
 

@@ -26,20 +26,21 @@ class Fit {
   /// of state.position has fewer steps than that.
   Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps);
 
-  /// From state.position to the end of the last epoch.
-  void run(ResidentDataset& resident, const TrainObserver& observer);
+  /// From state.position to the end of the last epoch, or to where `stop` has become true.
+  void run(ResidentDataset& resident, const TrainObserver& observer, const bool& stop);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   void check_profile() const;
-  void run_epoch(const TrainObserver& observer);
+  void run_epoch(const TrainObserver& observer, const bool& stop);
+  void observe_step(const TrainObserver& observer);
   void run_some(const TrainObserver& observer);
   std::int64_t steps_at_once() const;
   std::vector<std::uint32_t> order_of(std::int64_t epoch) const;
   std::int64_t done() const { return (position_.epoch - 1) * steps_ + position_.step; }  // of the training
   std::int64_t ran() const { return done() - begin_; }                                   // by this Fit
-  bool save_is_due() const { return options_.save_every > 0 && done() % options_.save_every == 0; }
+  bool is_due(std::int64_t every) const { return every > 0 && done() % every == 0; }
   bool profiles(std::int64_t step) const;
   void profile_one(Step& step);
   void finish_profile(const TrainObserver& observer);

@@ -32,6 +32,9 @@ void check(const TrainOptions& options) {
     throw UsageError(fmt::format("profile_steps {} is negative", options.profile_steps));
   }
   if (options.save_every < 0) throw UsageError(fmt::format("save_every {} is negative", options.save_every));
+  if (options.pause_every < 0) {
+    throw UsageError(fmt::format("pause_every {} is negative", options.pause_every));
+  }
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
   check_schedule(options.schedule);
@@ -94,7 +97,7 @@ void require_one_model(Communicator& group, Model model, const TrainOptions& opt
                   options.schedule.start_factor, options.schedule.end_factor, options.schedule.total_iters,
                   options.augmentation.max_shift, options.augmentation.flip, options.check_finite,
                   options.profile_steps, options.label_smoothing) +
-      to_json(model);
+      fmt::format(" {}", options.pause_every) + to_json(model);
   const std::size_t ours = std::hash<std::string>()(text);
   std::size_t rank_0 = ours;
   group.broadcast(std::as_writable_bytes(std::span(&rank_0, 1)));
@@ -123,6 +126,7 @@ class Trainer::Impl {
   }
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
+  void stop() { stop_ = true; }
   StateDict state() const { return state_.parameters.state(state_.counter->read()); }
   MetricsReading metrics() { return read_metrics(state_); }
   std::function<TrainingSnapshot()> begin_snapshot() {
@@ -167,9 +171,11 @@ class Trainer::Impl {
   std::map<BatchShare, std::unique_ptr<TrainingNetwork>> networks_;
   std::unique_ptr<SnapshotTaker> snapshots_;  // made on first use
   bool restored_ = false;                     // and not yet gone on from
+  bool stop_ = false;                         // the running `fit`
 };
 
 void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
+  stop_ = false;
   check_dataset_of(model_, dataset);
   Communicator& group = state_.backend.group();
   require_one_training(group, options_, restored_ ? state_.position : TrainingPosition{}, dataset);
@@ -201,6 +207,10 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   const auto rest_step = shares.rest.of > 0 ? step_of_rest(*resident, shares) : nullptr;
   state_.backend.prepare();
   if (observer.prepared) observer.prepared();
+  if (stop_ && position.settled) {
+    restored_ = false;
+    return;
+  }
   const FinishOnExit finish(state_.backend);
   Fit fit(state_, options_, {shares, *full_step, rest_step.get()});
   restored_ = false;
@@ -211,7 +221,7 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   }
   state_.total_steps = total_steps;
   position.settled = false;
-  fit.run(*resident, observer);
+  fit.run(*resident, observer, stop_);
   settle(*resident, dataset.count());
   state_.backend.synchronize();
   position.settled = true;
@@ -254,7 +264,8 @@ void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
   const EpochShares shares = shares_of(count);
   const std::int64_t batches = std::min(options_.bn_batches, shares.full_steps);
   if (batches == 0 || !has_batch_norm(model_)) return;
-  const auto next_epoch = static_cast<std::uint32_t>(options_.epochs + 1);
+  const TrainingPosition& end = state_.position;
+  const auto next_epoch = static_cast<std::uint32_t>(end.step > 0 ? end.epoch + 1 : end.epoch);
   resident.set_order(shares.order(shuffled_order(count, options_.seed, next_epoch)));
   const auto step = network_of(shares.full).settling_step(resident);
   state_.backend.prepare();
@@ -275,6 +286,8 @@ Trainer::~Trainer() = default;
 void Trainer::fit(const Dataset& dataset, const TrainObserver& observer) { impl_->fit(dataset, observer); }
 
 MetricsReading Trainer::metrics() const { return impl_->metrics(); }
+
+void Trainer::stop() { impl_->stop(); }
 
 TrainingSnapshot Trainer::snapshot() const { return impl_->begin_snapshot()(); }
 

@@ -35,6 +35,7 @@ struct TrainOptions {
   std::uint64_t seed = 1;        ///< of the samples' order, augmentation and dropout
   std::int64_t log_every = 100;  ///< steps between two calls of TrainObserver::step; 0: none
   std::int64_t save_every = 0;   ///< steps between two calls of TrainObserver::save; 0: none
+  std::int64_t pause_every = 0;  ///< steps between two calls of TrainObserver::pause; 0: none
   /// Look for NaN and infinity in what each layer, the loss and the optimizer write. After log_every steps
   /// and at an epoch's end, `fit` throws an Error that names the first of them to write one, and the step.
   bool check_finite = false;
@@ -80,7 +81,8 @@ struct EpochReport : Progress {
 };
 
 /// Functions that `fit` calls between steps. Each may be empty, and may ask the trainer for a snapshot or an
-/// evaluation. An exception thrown here ends `fit` and leaves the trainer usable: so a caller stops early.
+/// evaluation, or call Trainer::stop. An exception thrown here ends `fit` at once and leaves the trainer
+/// usable.
 struct TrainObserver {
   std::function<void()> prepared;    ///< before the first step: all is compiled and allocated
   std::function<void()> first_step;  ///< when the device has finished the first step
@@ -89,8 +91,11 @@ struct TrainObserver {
   /// After every launch of a step, or of up to DeviceOptions::steps_per_launch of them. The device may not
   /// have finished them: `fit` does not wait for it here.
   std::function<void(const Progress&)> progress;
-  std::function<void(const StepReport&)> step;    ///< after every TrainOptions::log_every steps
-  std::function<void(const EpochReport&)> epoch;  ///< after every epoch
+  std::function<void(const StepReport&)> step;  ///< after every TrainOptions::log_every steps
+  /// After every TrainOptions::pause_every steps of the whole training, as to evaluate: the device has
+  /// finished them. Behind the last step of an epoch it is `epoch` that is called.
+  std::function<void(const Progress&)> pause;
+  std::function<void(const EpochReport&)> epoch;  ///< after every epoch, and what there is of a stopped one
   /// After every TrainOptions::save_every steps of the whole training, for begin_snapshot. The device may not
   /// have finished them.
   std::function<void(const Progress&)> save;
@@ -121,6 +126,14 @@ class Trainer {
   /// has, or the snapshot has done more steps than the epoch has. Throws Error if the device fails, and see
   /// TrainOptions::check_finite.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
+
+  /// To be called by an observer: `fit` ends behind the steps that have been launched, as if they had been
+  /// the last ones, and returns. Within an epoch TrainObserver::epoch is told of what there is of it. The
+  /// weights are averaged over the sets that were taken by then, batch norm's statistics are measured anew,
+  /// and the snapshot's position is settled. Called by `prepared` it trains no step at all, and leaves a
+  /// settled snapshot as it is. In a group all processes must call it at the same step. The next `fit`
+  /// forgets it.
+  void stop();
 
   /// Loss and hits of the current epoch so far. In a group they are those of all processes, which must all
   /// call this at the same step; so `fit` has done when it calls TrainObserver::step, epoch and save. Waits

@@ -1,0 +1,227 @@
+#include "apps/convoy/training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/convoy/early_end.h"
+#include "apps/convoy/group_run.h"
+#include "apps/convoy/guarded_fit.h"
+#include "apps/convoy/interrupt.h"
+#include "apps/convoy/plan_table.h"
+#include "apps/convoy/run_log.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/train_record.h"
+#include "apps/convoy/validation.h"
+#include "convoy/checkpoint.h"
+#include "convoy/error.h"
+#include "convoy/model_file.h"
+#include "convoy/state.h"
+
+namespace convoy {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+StateDict first_state(const TrainFlags& flags, const Model& model, const std::optional<Resumed>& resumed) {
+  if (resumed && resumed->state) return resumed->state->training.snapshot.model;
+  if (flags.init.empty()) return initial_state(model, flags.options.seed);
+  return match_state(model, load_checkpoint(flags.init, say_note), flags.init.string(), say_note);
+}
+
+TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
+  const auto start = std::chrono::steady_clock::now();
+  TimedEvaluation evaluation;
+  evaluation.result = trainer.evaluate(dataset);
+  evaluation.seconds = seconds_since(start);
+  return evaluation;
+}
+
+/// Tells `report` of what happens once; `start` is the program's.
+TrainObserver observer_of_start(const Backend& backend, TrainReport& report, const RunFolder& folder,
+                                std::chrono::steady_clock::time_point start) {
+  TrainObserver observer;
+  observer.first_step = [&, start] {
+    const double seconds = seconds_since(start);
+    const std::vector<PlanRow> plans = backend.plans();
+    report.first_step(seconds, plans.empty() ? "" : plan_summary(plans));
+  };
+  observer.profile = [&](const StepProfile& profile) {
+    folder.write_profile(profile.chrome_trace());
+    report.profile(profile, folder.path() / kProfileFile);
+  };
+  return observer;
+}
+
+/// A training that is about to write.
+struct Run : Training {
+  const Model& model;
+  const Json& record;
+  RunFolder& folder;
+  RunLog& log;
+};
+
+/// What has become of it.
+struct Trained {
+  EpochReport last;
+  std::string ended_by;
+  double training_seconds;
+  double evaluation_seconds;
+};
+
+/// Begins the folder's content, or goes on with it: nothing can be asked wrongly any more.
+void begin(const Run& run) {
+  if (run.resumed) {
+    if (run.resumed->state) put_newer_states_aside(run.folder.path(), run.resumed->state->file);
+    run.folder.write_record(run.record);
+  } else {
+    run.folder.begin(run.model, run.record);
+  }
+  run.log.open(run.folder.path() / "log.jsonl", run.resumed ? run.resumed->notes.log_bytes : 0);
+}
+
+/// Trains and writes the model; until then signals only stop the training.
+Trained train_and_write(const Run& run, Trainer& trainer, TrainReport& report) {
+  const TrainFlags& flags = run.flags;
+  const InterruptGuard guard;
+  std::optional<Validation> validation;
+  if (run.data.validation) {
+    validation.emplace(trainer, *run.data.validation, flags.keep_best ? &run.folder : nullptr);
+    if (run.resumed) validation->restore(run.resumed->notes.best);
+  }
+  EarlyEnd early(trainer, flags.early_end, run.data.pair.test, flags.early_end.tests(flags.options));
+  if (run.resumed) early.restore(run.resumed->notes.early_end);
+  EpochReport last = run.resumed ? run.resumed->notes.last : EpochReport{};
+  StateKeeper keeper(run.folder, trainer, flags.options.optimizer, flags.save, [&] {
+    return StateNotes{run.log.bytes(), last, validation ? validation->best() : Json(), early.memory()}.text();
+  });
+  TrainObserver observer = observer_of_start(*run.device.backend, report, run.folder, run.start);
+  observer.prepared = [&] {
+    report_plans(flags.device, *run.device.backend);
+    if (validation) validation->prepare();
+    keeper.prepare();
+    early.prepare();
+  };
+  const std::string advice = fmt::format("try a smaller --lr than {}, or find the layer with --check-finite",
+                                         flags.optimizer.learning_rate);
+  Communicator& group = run.device.backend->group();
+  begin(run);
+  const StateDict state =
+      guarded_fit({trainer, run.data.pair.train, report, keeper, validation ? &*validation : nullptr, early,
+                   last, run.folder.path(), advice, group, run.launched},
+                  std::move(observer));
+  run.folder.write_checkpoint("model.ckpt", state);  // first, so that nothing behind can lose it
+  keeper.finish();
+  if (any_interrupted(group)) {
+    throw Interrupted(fmt::format("{} after the training; its model is {}, which was not tested",
+                                  InterruptGuard::in_words(), checkpoint_of(run.folder.path()).string()),
+                      signal_of_group());
+  }
+  return {last, early.ended_by(), early.clock().training(), early.clock().evaluation()};
+}
+
+/// What a resumed training was begun with, or what the flags ask for.
+Model model_of(const TrainFlags& flags, const TrainData& data, const std::optional<Resumed>& resumed) {
+  Model model = resumed ? resumed->model
+                        : resolve_model(flags.model, {data.pair.train.image, data.pair.train.classes, {}});
+  model.preparation = data.preparation;
+  return model;
+}
+
+/// What the training may write: a state more than those that stay, for the one that is being written.
+std::uint64_t room_for(const TrainFlags& flags, const Model& model, bool resumed) {
+  const auto* const sgd = std::get_if<SgdOptions>(&flags.options.optimizer);
+  const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f ? 1 : 0;
+  const std::uint64_t sets = 1 + moments + (flags.options.swa ? 1 : 0);
+  // Those of a training that goes on are there already.
+  return bytes_of_run(model, sets, resumed ? 1 : std::max<std::uint64_t>(flags.save.keep, 1) + 1);
+}
+
+/// Lets the trainer go on where the training stopped; returns where that is.
+TrainingPosition go_on(Trainer& trainer, const std::optional<Resumed>& resumed, const TrainOptions& options,
+                       Communicator& group) {
+  if (!resumed || !resumed->state) return {};
+  const TrainingSnapshot snapshot = snapshot_for(*resumed, options.batch_size * group.size());
+  trainer.restore(snapshot);
+  return snapshot.position;
+}
+
+Json results_of(const Evaluation& evaluation, const Trained& trained, double seconds,
+                const Training& training, const std::filesystem::path& folder) {
+  const EpochReport& last = trained.last;
+  const std::int64_t count = training.data.pair.train.count();
+  const std::int64_t batch = training.flags.options.batch_size * training.device.backend->group().size();
+  // A state of an older Convoy does not say where its last epoch ended.
+  const Json images =
+      last.epoch == 0 ? Json() : Json((last.epoch - 1) * count + std::min(last.step * batch, count));
+  return {{"loss", evaluation.loss},
+          {"accuracy", evaluation.accuracy},
+          {"train_loss", last.loss},
+          {"train_accuracy", last.accuracy},
+          {"images_per_second", last.images_per_second},
+          {"seconds", seconds},
+          {"training_seconds", trained.training_seconds},
+          {"evaluation_seconds", trained.evaluation_seconds},
+          {"ended", trained.ended_by},
+          {"images", images},
+          {"checkpoint", checkpoint_of(folder).string()}};
+}
+
+}  // namespace
+
+std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset) {
+  if (!flags.out.empty()) return flags.out;
+  return std::filesystem::path("runs") / run_name(flags.model, dataset, flags.options.seed);
+}
+
+Json run_training(const Training& training, std::optional<RunFolder>& folder,
+                  std::unique_ptr<TrainReport> screen) {
+  const auto& [flags, given, data, device, resumed, start, launched] = training;
+  const Model model = model_of(flags, data, resumed);
+  Json record = describe(flags, given, data, model, device);
+  record.update(checksums_of(data));
+  if (resumed) {
+    check_resumed(*resumed, record, flags.allow_changes);
+  } else {
+    folder.emplace(folder_of(flags, data.location.dataset));
+    if (!flags.overwrite) refuse_to_replace(folder->path(), record);
+  }
+  folder->require_space(room_for(flags, model, resumed.has_value()));
+  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
+  const TrainingPosition from = go_on(trainer, resumed, flags.options, device.backend->group());
+
+  RunLog log;
+  const auto report = make_logged_report(std::move(screen), log);
+  report->run(record);
+  if (resumed) report->resumed(resumed->state ? resumed->state->file : "", from);
+  const auto begin = std::chrono::steady_clock::now();
+  const Trained trained = train_and_write({training, model, record, *folder, log}, trainer, *report);
+  const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
+  report->evaluated(evaluation);
+
+  record["results"] = results_of(evaluation.result, trained, seconds_since(begin), training, folder->path());
+  folder->write_record(record);
+  folder->finish();
+  report->done(record["results"]);
+  return record["results"];
+}
+
+void follow_training(const Training& training) {
+  const auto& [flags, given, data, device, resumed, start, launched] = training;
+  Communicator& group = device.backend->group();
+  const Model model = model_of(flags, data, resumed);
+  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
+  go_on(trainer, resumed, flags.options, group);
+  std::optional<Validation> validation;
+  if (data.validation) validation.emplace(trainer, *data.validation, nullptr);
+  EarlyEnd early(trainer, flags.early_end, data.pair.test, flags.early_end.tests(flags.options));
+  if (resumed) early.restore(resumed->notes.early_end);
+  const InterruptGuard guard;
+  follow_fit(trainer, data.pair.train, validation ? &*validation : nullptr, early, group);
+  if (any_interrupted(group)) throw Interrupted("interrupted after the training", signal_of_group());
+  trainer.evaluate(data.pair.test);
+}
+
+}  // namespace convoy
