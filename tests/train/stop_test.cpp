@@ -51,10 +51,10 @@ class StopTest : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(StopTest, BehindAnEpochItIsATrainingOfSoManyEpochs) {
-  for (const std::int64_t settle : {0, 2}) {
+  for (const bool swa : {false, true}) {
     // One step an epoch: of fewer than five nothing is averaged, and of eight the eighth alone.
     const Dataset data = noise(4);
-    const TrainOptions options{.batch_size = 4, .epochs = 3, .settle_batches = settle};
+    const TrainOptions options{.batch_size = 4, .epochs = 3, .swa = swa, .bn_batches = 2};
     Trainer whole = make_trainer(options);
     whole.fit(data);
     TrainOptions longer = options;
@@ -66,13 +66,13 @@ TEST_P(StopTest, BehindAnEpochItIsATrainingOfSoManyEpochs) {
                   if (epoch.epoch == 3) stopped.stop();
                 }});
     EXPECT_THAT(epochs, ElementsAre(1, 2, 3));
-    EXPECT_EQ(stopped.state(), whole.state()) << "settled on " << settle << " batches";
+    EXPECT_EQ(stopped.state(), whole.state()) << (swa ? "averaged" : "the last weights");
     EXPECT_EQ(stopped.snapshot().position, (TrainingPosition{4, 0, true}));
   }
 }
 
 TEST_P(StopTest, BehindAStepTheEpochEndsThere) {
-  const TrainOptions options{.batch_size = 4, .epochs = 2, .settle_batches = 0};
+  const TrainOptions options{.batch_size = 4, .epochs = 2};
   Trainer trainer = make_trainer(options);
   std::vector<Progress> ends;
   StateDict state;
@@ -105,7 +105,7 @@ TEST_P(StopTest, BehindAStepTheEpochEndsThere) {
 
 // The sets of weights that were averaged until then.
 TEST_P(StopTest, ItIsSettledAsAtTheEnd) {
-  const TrainOptions options{.batch_size = 4, .epochs = 2, .settle_batches = 2};
+  const TrainOptions options{.batch_size = 4, .epochs = 2, .swa = true, .bn_batches = 2};
   Trainer trainer = make_trainer(options);
   StateDict last;
   trainer.fit(noise(), {.progress = [&](const Progress& at) {
@@ -120,7 +120,7 @@ TEST_P(StopTest, ItIsSettledAsAtTheEnd) {
 }
 
 TEST_P(StopTest, BeforeTheFirstStepNothingIsTrained) {
-  const TrainOptions options{.batch_size = 4, .epochs = 3, .settle_batches = 2};
+  const TrainOptions options{.batch_size = 4, .epochs = 3, .swa = true, .bn_batches = 2};
   Trainer stopped = make_trainer(options);
   std::optional<TrainingSnapshot> behind_epoch;
   stopped.fit(noise(), {.epoch = [&](const EpochReport&) {
