@@ -39,16 +39,11 @@ struct PixelPlace {
   }
 };
 
-/// Which image a row of the batch is, and how it lies.
-struct Sample {
-  const std::uint8_t* pixels;
-  Augmentation augmentation;
-};
-
 /// Of the cursor, what a launch begins with.
 struct OrderPlace {
   std::int64_t position;
   std::int64_t length;
+  std::int64_t epoch;
 
   /// The index of a row's sample. In 32 bits, as above.
   __device__ std::uint32_t sample(const BatchSource& source, std::int32_t row) const {
@@ -56,42 +51,81 @@ struct OrderPlace {
   }
 };
 
-/// By the low bits of the step's number.
-__device__ inline Sample sample_at(const BatchSource& source, const OrderPlace& order, std::int32_t row,
-                                   const BatchAugmentation& augmentation, std::uint32_t step) {
-  const std::int64_t size = std::int64_t{source.channels} * source.height * source.width;
-  Sample sample = {source.pixels + order.sample(source, row) * size, {}};
-  if (augmentation.step) {
-    sample.augmentation =
-        augmentation_at(augmentation.random, step, static_cast<std::uint32_t>(row), augmentation.options);
-  }
-  return sample;
+__device__ inline const std::uint8_t* pixels_of(const BatchSource& source, std::uint32_t sample) {
+  return source.pixels + sample * (std::int64_t{source.channels} * source.height * source.width);
 }
 
-__device__ inline float pixel_at(const BatchSource& source, const Sample& sample, const PixelPlace& place) {
-  const std::int32_t y = place.y + sample.augmentation.dy;
-  std::int32_t x = place.x + sample.augmentation.dx;
-  std::uint8_t byte = 0;
-  if (y >= 0 && y < source.height && x >= 0 && x < source.width) {
-    if (sample.augmentation.flip) x = source.width - 1 - x;
-    byte = sample.pixels[(static_cast<std::int64_t>(place.channel) * source.height + y) * source.width + x];
+/// A row of the batch that is shifted over black, and flipped: which image it is, and how it lies.
+struct MovedImage {
+  const std::uint8_t* pixels;
+  Augmentation augmentation;
+
+  /// By the low bits of the step's number.
+  __device__ MovedImage(const BatchSource& source, const OrderPlace& order, std::int32_t row,
+                        const BatchAugmentation& asked, std::uint32_t step)
+      : pixels(pixels_of(source, order.sample(source, row))) {
+    if (asked.step) {
+      augmentation = augmentation_at(asked.random, step, static_cast<std::uint32_t>(row), asked.options);
+    }
   }
-  return normalized(byte, source.scales[place.channel]);
-}
+
+  __device__ float pixel(const BatchSource& source, const PixelPlace& place, const BatchAugmentation&) const {
+    const std::int32_t y = place.y + augmentation.dy;
+    std::int32_t x = place.x + augmentation.dx;
+    std::uint8_t byte = 0;
+    if (y >= 0 && y < source.height && x >= 0 && x < source.width) {
+      if (augmentation.flip) x = source.width - 1 - x;
+      byte = pixels[(static_cast<std::int64_t>(place.channel) * source.height + y) * source.width + x];
+    }
+    return normalized(byte, source.scales[place.channel]);
+  }
+};
+
+/// The same with all that there is. A kernel of its own, so that the one above keeps its registers.
+struct VariedImage {
+  const std::uint8_t* pixels;
+  Variation variation;
+
+  __device__ VariedImage(const BatchSource& source, const OrderPlace& order, std::int32_t row,
+                         const BatchAugmentation& asked, std::uint32_t step) {
+    const std::uint32_t sample = order.sample(source, row);
+    pixels = pixels_of(source, sample);
+    const auto drawn_by = static_cast<std::uint32_t>(row);
+    Augmentation& move = variation;
+    move = asked.view;
+    if (!asked.step) return;
+    move = augmentation_at(asked.random, step, drawn_by, asked.options);
+    if (asked.options.flip == Flip::alternating)
+      move.flip = alternating_flip(asked.random, sample, order.epoch);
+    if (asked.options.cutout == 0 && !asked.table) return;
+    draw_variation(asked.random, step, drawn_by, asked.options, asked.table, source.height, source.width,
+                   variation);
+  }
+
+  __device__ float pixel(const BatchSource& source, const PixelPlace& place,
+                         const BatchAugmentation& asked) const {
+    if (variation.cuts(place.y, place.x, asked.options.cutout)) return 0.0f;
+    const ImagePlane plane = {
+        pixels + static_cast<std::int64_t>(place.channel) * source.height * source.width, source.height,
+        source.width, variation.flip, asked.options.padding};
+    const std::int32_t y = place.y + variation.dy, x = place.x + variation.dx;
+    const std::uint32_t byte = asked.table ? plane.turned(variation.affine, y, x) : plane.at(y, x);
+    return normalized(static_cast<std::uint8_t>(byte), source.scales[place.channel]);
+  }
+};
 
 // A thread makes one 16-byte pack of the output, which may reach into the next sample: packs are aligned
 // whatever the size of an image.
-template <typename T>
-__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
-    assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation,
-                          BegunStep begun) {
+template <typename T, typename Image>
+__device__ void assemble(const BatchSource& source, const BatchTarget& target,
+                         const BatchAugmentation& augmentation, const BegunStep& begun) {
   constexpr int kLanes = map_lanes<T, T>();
   std::uint32_t step = 0;
   if (augmentation.step) {  // the last block writes the new one, when all have read the old one
     const bool begins = begun.scalars && augmentation.step == &begun.scalars->step;
     step = static_cast<std::uint32_t>(*augmentation.step) + (begins ? 1 : 0);
   }
-  const OrderPlace order = {source.cursor->position, source.cursor->length};
+  const OrderPlace order = {source.cursor->position, source.cursor->length, source.cursor->epoch};
   const auto thread = static_cast<std::int32_t>(global_thread());
   const auto rows = static_cast<std::int32_t>(target.rows);
   if (thread < rows) target.labels[thread] = source.labels[order.sample(source, thread)];
@@ -101,12 +135,12 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
   if (thread < (count + kLanes - 1) / kLanes) {
     const std::int32_t begin = thread * kLanes;
     PixelPlace place(begin, source);
-    Sample sample = sample_at(source, order, place.row, augmentation, step);
+    Image image(source, order, place.row, augmentation, step);
     Pack<T> pack;
     for_each_lane<kLanes>([&](int lane) {
-      pack.value[lane] = from_float<T>(pixel_at(source, sample, place));
+      pack.value[lane] = from_float<T>(image.pixel(source, place, augmentation));
       if (place.advance(source) && place.row < rows) {
-        sample = sample_at(source, order, place.row, augmentation, step);
+        image = Image(source, order, place.row, augmentation, step);
       }
     });
     if (begin <= count - kLanes) {
@@ -122,6 +156,22 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     source.cursor->position = (order.position + target.rows) % order.length;
     if (begun.scalars) *begun.scalars = step_scalars(begun.rule, begun.scalars->step + 1);
   }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
+    assemble_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation,
+                          BegunStep begun) {
+  assemble<T, MovedImage>(source, target, augmentation, begun);
+}
+
+constexpr int kVariedBlocks = 2;  // bilinear pixels take more than 64 registers
+
+template <typename T>
+__global__ void __launch_bounds__(kMapThreads, kVariedBlocks)
+    vary_batch_kernel(BatchSource source, BatchTarget target, BatchAugmentation augmentation,
+                      BegunStep begun) {
+  assemble<T, VariedImage>(source, target, augmentation, begun);
 }
 
 void assemble_batch(const BatchSource& source, const BatchTarget& target,
@@ -140,8 +190,10 @@ void assemble_batch(const BatchSource& source, const BatchTarget& target,
     constexpr std::int64_t kLanes = map_lanes<T, T>();
     // One thread a pack, and at least one a label.
     const std::int64_t threads = std::max((count + kLanes - 1) / kLanes, target.rows);
-    launch(assemble_batch_kernel<T>, {.blocks = blocks_for(threads, kMapThreads), .threads = kMapThreads},
-           stream, source, target, augmentation, begun);
+    const auto kernel =
+        needs_variation(augmentation.options) ? vary_batch_kernel<T> : assemble_batch_kernel<T>;
+    launch(kernel, {.blocks = blocks_for(threads, kMapThreads), .threads = kMapThreads}, stream, source,
+           target, augmentation, begun);
   });
 }
 

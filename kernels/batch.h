@@ -16,6 +16,7 @@ namespace convoy::kernels {
 struct BatchCursor {
   std::int64_t position;  // 0 at the order's beginning
   std::int64_t length;    // of the order: 1 to 2^31 - 1; at its end a batch goes on at its beginning
+  std::int64_t epoch;     // that the order is of
   unsigned arrived;       // blocks of the running launch; 0 between launches
 };
 
@@ -42,7 +43,9 @@ struct BatchTarget {
 struct BatchAugmentation {
   AugmentationOptions options;
   RandomStream random;
-  const std::int64_t* step = nullptr;  // null: no augmentation
+  const std::int64_t* step = nullptr;  // null: nothing is drawn
+  const AffineTable* table = nullptr;  // on the device; null: no rotations and scalings
+  Augmentation view;                   // where nothing is drawn and padding is reflect: all images move so
 };
 
 /// The step that begins with the batch.
@@ -53,7 +56,8 @@ struct BegunStep {
 
 /// Enqueues the batch at the cursor and moves the cursor on by `rows`. It also does what advance_step does
 /// for the step that begins; an augmentation by its number draws by the new one. Without it an empty batch
-/// enqueues nothing. Throws Error for more than about 2^31 elements, CudaError for a refused launch.
+/// enqueues nothing. What needs_variation has a kernel of its own. Throws Error for more than about 2^31
+/// elements, CudaError for a refused launch.
 void assemble_batch(const BatchSource& source, const BatchTarget& target,
                     const BatchAugmentation& augmentation, const BegunStep& begun, cudaStream_t stream);
 

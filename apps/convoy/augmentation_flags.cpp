@@ -7,6 +7,33 @@
 #include "apps/convoy/flags.h"
 
 namespace convoy {
+namespace {
+
+const char* name_of(Flip flip) {
+  return flip == Flip::none ? "none" : flip == Flip::random ? "random" : "alternating";
+}
+
+/// --flip, alone or with a mode. As a flag it may be denied, too.
+void add_flip_flag(CLI::App& command, Flip& flip) {
+  const auto is_mode = [](const std::string& text) -> std::string {
+    for (const char* mode : {"random", "alternating", "true", "false"}) {
+      if (text == mode) return "";
+    }
+    return fmt::format("'{}' is neither random nor alternating", text);
+  };
+  command
+      .add_option_function<std::string>(
+          "--flip",
+          [&flip](const std::string& mode) {
+            flip = mode == "false" ? Flip::none : mode == "alternating" ? Flip::alternating : Flip::random;
+          },
+          "Flip training images left to right: each with probability 1/2, or each in every second epoch")
+      ->expected(0, 1)
+      ->check(CLI::Validator(is_mode, ""))
+      ->option_text("[random|alternating]");
+}
+
+}  // namespace
 
 void add_loss_flags(CLI::App& command, TrainOptions& options) {
   const auto below_one = [](const std::string& text) -> std::string {
@@ -29,11 +56,41 @@ void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
       ->option_text("PIXELS")
       ->check(at_least(0))
       ->capture_default_str();
-  command.add_flag("--flip", options.flip, "Flip training images left to right, each with probability 1/2");
+  add_flip_flag(command, options.flip);
+  command
+      .add_option_function<std::string>(
+          "--padding",
+          [&options](const std::string& name) {
+            options.padding = name == "reflect" ? Padding::reflect : Padding::zeros;
+          },
+          "What moves in: zeros, which is black, or reflect, which mirrors the image at its edge")
+      ->check(CLI::IsMember({"zeros", "reflect"}))
+      ->default_str("zeros");
+  command
+      .add_option("--cutout", options.cutout,
+                  "Set a square of that side to 0 after normalisation, anywhere in each training image")
+      ->option_text("PIXELS")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option("--rotate", options.max_rotation,
+                  "Rotate training images by up to DEGREES either way, about their middle")
+      ->option_text("DEGREES")
+      ->capture_default_str();
+  command
+      .add_option("--scale", options.max_scaling,
+                  "Scale training images by 1 - FRACTION to 1 + FRACTION, about their middle")
+      ->option_text("FRACTION")
+      ->capture_default_str();
 }
 
 Json describe(const AugmentationOptions& options) {
-  return {{"shift", options.max_shift}, {"flip", options.flip}};
+  return {{"shift", options.max_shift},
+          {"flip", name_of(options.flip)},
+          {"padding", options.padding == Padding::reflect ? "reflect" : "zeros"},
+          {"cutout", options.cutout},
+          {"rotate", options.max_rotation},
+          {"scale", options.max_scaling}};
 }
 
 }  // namespace convoy

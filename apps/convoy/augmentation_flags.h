@@ -12,7 +12,7 @@ namespace convoy {
 /// --label-smoothing. `options` must outlive the command.
 void add_loss_flags(CLI::App& command, TrainOptions& options);
 
-/// --shift and --flip. `options` must outlive the command.
+/// --shift, --flip, --padding, --cutout, --rotate and --scale. `options` must outlive the command.
 void add_augmentation_flags(CLI::App& command, AugmentationOptions& options);
 
 /// The flags as members of run.json and of the event `run`.

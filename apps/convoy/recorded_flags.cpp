@@ -59,7 +59,7 @@ bool same_values(const std::vector<std::string>& a, const std::vector<std::strin
 
 std::string in_words(const std::vector<std::string>& values) {
   if (values.empty() || values == std::vector<std::string>{"false"}) return "not given";
-  if (values == std::vector<std::string>{"true"}) return "given";
+  if (values == std::vector<std::string>{"true"} || values == std::vector<std::string>{""}) return "given";
   return fmt::format("{}", fmt::join(values, " "));
 }
 

@@ -98,15 +98,29 @@ class ResidentDataset {
  public:
   virtual ~ResidentDataset() = default;
   /// Sets the order (indices into the data set, at least one, no more than it has samples) and puts the
-  /// cursor on entry `begin` of it. Never reallocates. Throws UsageError.
-  virtual void set_order(std::span<const std::uint32_t> order, std::int64_t begin = 0) = 0;
+  /// cursor on entry `begin` of it. Flips that alternate do so by the number of the `epoch`. Never
+  /// reallocates. Throws UsageError.
+  virtual void set_order(std::span<const std::uint32_t> order, std::int64_t begin = 0,
+                         std::int64_t epoch = 0) = 0;
 };
 
-/// What every training batch draws anew, by the counter's step: it must be there if anything is drawn.
+/// How all images of a batch are seen: pixel (y, x) is pixel (y + dy, x + dx) of the (then flipped) image,
+/// which is mirrored at its outermost pixels.
+struct ImageView {
+  std::int32_t dy = 0;
+  std::int32_t dx = 0;
+  bool flip = false;
+
+  bool operator==(const ImageView&) const = default;
+};
+
+/// What every training batch draws anew, by the counter's step: it must be there if anything is drawn. And
+/// how evaluation sees its images.
 struct AugmentationSource {
   AugmentationOptions options;
   RandomStream random;
   const StepCounter* counter = nullptr;
+  ImageView view = {};
 };
 
 /// Which part of a step wrote the first NaN or infinity, in which step.
@@ -247,7 +261,7 @@ class Backend {
   virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
   /// Forward advances `counter`, if there is one: a step begins with its batch. Then it copies the next
   /// images.shape()[0] samples of the order, normalised, and moves the cursor; in training it augments them
-  /// (kernels/batch_math.h).
+  /// (kernels/augmentation_math.h), in evaluation it shows a view of them.
   virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                                   const AugmentationSource& augmentation, StepCounter* counter = nullptr) = 0;
   /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "convoy/error.h"
 #include "engine/model/layer_rules.h"
@@ -153,19 +154,56 @@ void check_label_smoothing(double label_smoothing) {
   throw UsageError(fmt::format("label smoothing {:g} is not in the range [0, 1)", label_smoothing));
 }
 
+namespace {
+
+void require_augmentation(bool fits, double value, const char* what, const std::string& expected) {
+  if (fits) return;  // no NaN
+  throw UsageError(fmt::format("augmentation: {} {:g} is not {}", what, value, expected));
+}
+
+}  // namespace
+
 void check_augmentation(const AugmentationOptions& options, const Shape& image) {
-  const std::int64_t smaller = std::min(image[1], image[2]);
-  if (options.max_shift >= 0 && options.max_shift < smaller) return;
-  throw UsageError(
-      fmt::format("augmentation: a shift of up to {} pixels does not fit images of {}: 0 to {} do",
-                  options.max_shift, image.str(), smaller - 1));
+  constexpr std::int64_t kMostPixels = 1024;  // a side: places between pixels are integers of 32 bits
+  constexpr double kMostDegrees = 180.0, kMostScaling = 0.5;
+  const std::int64_t height = image[1], width = image[2], smaller = std::min(height, width);
+  if (options.max_shift < 0 || options.max_shift >= smaller) {
+    throw UsageError(
+        fmt::format("augmentation: a shift of up to {} pixels does not fit images of {}: 0 to {} do",
+                    options.max_shift, image.str(), smaller - 1));
+  }
+  if (options.cutout < 0 || options.cutout > smaller) {
+    throw UsageError(
+        fmt::format("augmentation: a square of {} pixels cannot be cut out of images of {}: 0 to {} can",
+                    options.cutout, image.str(), smaller));
+  }
+  require_augmentation(options.max_rotation >= 0.0 && options.max_rotation <= kMostDegrees,
+                       options.max_rotation, "a rotation by", "from 0 to 180 degrees");
+  require_augmentation(options.max_scaling >= 0.0 && options.max_scaling <= kMostScaling, options.max_scaling,
+                       "a scaling by", "from 0 to 0.5");
+  if (std::max(height, width) > kMostPixels && (options.max_rotation > 0.0 || options.max_scaling > 0.0)) {
+    throw UsageError(
+        fmt::format("augmentation: images of {} are not rotated or scaled: up to {} pixels a side are",
+                    image.str(), kMostPixels));
+  }
 }
 
 bool augments(const AugmentationSource& augmentation, const Shape& image) {
-  check_augmentation(augmentation.options, image);
-  if (augmentation.options.max_shift == 0 && !augmentation.options.flip) return false;
-  if (!augmentation.counter) throw UsageError("augmentation: it draws by a step counter, and there is none");
-  return true;
+  const AugmentationOptions& options = augmentation.options;
+  check_augmentation(options, image);
+  const bool draws = options.max_shift > 0 || options.flip != Flip::none || options.cutout > 0 ||
+                     options.max_rotation > 0.0 || options.max_scaling > 0.0;
+  if (draws && !augmentation.counter) {
+    throw UsageError("augmentation: it draws by a step counter, and there is none");
+  }
+  return draws;
+}
+
+void check_view(const ImageView& view, const Shape& image) {
+  const std::int64_t smaller = std::min(image[1], image[2]);
+  if (std::abs(view.dy) < smaller && std::abs(view.dx) < smaller) return;
+  throw UsageError(fmt::format("a view of images of {} cannot be shifted by {} and {} pixels", image.str(),
+                               view.dy, view.dx));
 }
 
 namespace {

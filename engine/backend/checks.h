@@ -88,11 +88,15 @@ void check_normalization(const Normalization& normalization, const Shape& image,
 void check_order(std::span<const std::uint32_t> order, std::int64_t begin, std::size_t samples,
                  const std::string& dataset);
 
-/// An image [C, H, W] may move by no more than leaves a part of it in sight.
+/// An image [C, H, W] may move by no more than leaves a part of it in sight; a square that is cut out fits
+/// into it; rotation and scaling are in their ranges.
 void check_augmentation(const AugmentationOptions& options, const Shape& image);
 
 /// True if training batches of `image` are to be augmented, which takes a counter.
 bool augments(const AugmentationSource& augmentation, const Shape& image);
+
+/// An image may be shifted by no more than can be mirrored.
+void check_view(const ImageView& view, const Shape& image);
 
 /// A learning rate above 0, betas and decays that make sense, all of them finite; nesterov with a momentum.
 void check_optimizer(const OptimizerOptions& options);

@@ -34,10 +34,11 @@ HostDataset::HostDataset(const Dataset& dataset) : dataset_(dataset) {
   order_.reserve(dataset.labels.size());
 }
 
-void HostDataset::set_order(std::span<const std::uint32_t> order, std::int64_t begin) {
+void HostDataset::set_order(std::span<const std::uint32_t> order, std::int64_t begin, std::int64_t epoch) {
   check_order(order, begin, dataset_.labels.size(), dataset_.name);
   order_.assign(order.begin(), order.end());
   cursor_ = static_cast<std::size_t>(begin);
+  epoch_ = epoch;
 }
 
 std::span<const std::uint32_t> HostDataset::next(std::size_t count) {

@@ -48,17 +48,19 @@ class HostDataset final : public ResidentDataset {
   explicit HostDataset(const Dataset& dataset);
 
   /// Throws UsageError for an index that is no sample's, and for a beginning outside the order.
-  void set_order(std::span<const std::uint32_t> order, std::int64_t begin) override;
+  void set_order(std::span<const std::uint32_t> order, std::int64_t begin, std::int64_t epoch) override;
 
   /// The indices of the next `count` samples. Throws Error if the order has fewer left.
   std::span<const std::uint32_t> next(std::size_t count);
 
   const Dataset& dataset() const { return dataset_; }
+  std::int64_t epoch() const { return epoch_; }  // that the order is of
 
  private:
   Dataset dataset_;
   std::vector<std::uint32_t> order_;
   std::size_t cursor_ = 0;
+  std::int64_t epoch_ = 0;
 };
 
 /// Calls the sequence: on the host there is nothing to record.

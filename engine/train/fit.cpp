@@ -62,7 +62,7 @@ void Fit::run(ResidentDataset& resident, const TrainObserver& observer, const bo
   while (position_.epoch <= options_.epochs && !stop) {
     if (position_.step < steps_) {
       if (next_order_.empty()) next_order_ = order_of(position_.epoch);
-      resident.set_order(next_order_, position_.step * shares_.full.rows);
+      resident.set_order(next_order_, position_.step * shares_.full.rows, position_.epoch);
       next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);

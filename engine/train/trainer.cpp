@@ -50,6 +50,12 @@ std::string in_words(const SgdOptions& sgd) {
   return fmt::format("{} {} {} {}", sgd.learning_rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
 }
 
+std::string in_words(const AugmentationOptions& options) {
+  return fmt::format("{} {} {} {} {} {}", options.max_shift, static_cast<int>(options.flip),
+                     static_cast<int>(options.padding), options.cutout, options.max_rotation,
+                     options.max_scaling);
+}
+
 bool has_batch_norm(const Model& model) {
   return std::ranges::any_of(tensor_specs(model),
                              [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
@@ -92,12 +98,12 @@ void require_one_model(Communicator& group, Model model, const TrainOptions& opt
   model.preparation.reset();  // of the images, which are compared by their number
   const std::string text =
       std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
-      fmt::format(" {} {}", options.swa, options.bn_batches) +
-      fmt::format(" {} {} {} {} {} {} {} {} {}", static_cast<int>(options.schedule.kind),
-                  options.schedule.start_factor, options.schedule.end_factor, options.schedule.total_iters,
-                  options.augmentation.max_shift, options.augmentation.flip, options.check_finite,
-                  options.profile_steps, options.label_smoothing) +
-      fmt::format(" {}", options.pause_every) + to_json(model);
+      fmt::format(" {} {} {} {}", static_cast<int>(options.schedule.kind), options.schedule.start_factor,
+                  options.schedule.end_factor, options.schedule.total_iters) +
+      in_words(options.augmentation) +
+      fmt::format(" {} {} {} {} {} {}", options.swa, options.bn_batches, options.label_smoothing,
+                  options.check_finite, options.profile_steps, options.pause_every) +
+      to_json(model);
   const std::size_t ours = std::hash<std::string>()(text);
   std::size_t rank_0 = ours;
   group.broadcast(std::as_writable_bytes(std::span(&rank_0, 1)));

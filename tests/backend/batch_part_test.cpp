@@ -61,7 +61,14 @@ TEST_P(BatchPartTest, AugmentationDrawsByTheRowOfTheWhole) {
     const TensorPtr images = backend().make_activation({last - first, 2, 5, 7});
     const TensorPtr labels = backend().make_tensor({last - first}, DType::int32);
     const OperationPtr batch = backend().make_batch(*resident, images, labels,
-                                                    {{.max_shift = 3, .flip = true}, random, counter.get()});
+                                                    {{.max_shift = 3,
+                                                      .flip = Flip::alternating,
+                                                      .padding = Padding::reflect,
+                                                      .cutout = 2,
+                                                      .max_rotation = 30,
+                                                      .max_scaling = 0.2},
+                                                     random,
+                                                     counter.get()});
     resident->set_order(order, first);
     batch->forward(Phase::training);
     return backend().read(*images);

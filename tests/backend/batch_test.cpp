@@ -216,7 +216,7 @@ Values augmented(const Dataset& dataset, const std::vector<std::uint32_t>& order
       return static_cast<std::int64_t>(draw.word[word] / 4294967296.0 * (2 * options.max_shift + 1)) -
              options.max_shift;
     };
-    const bool flip = options.flip && draw.word[2] / 4294967296.0 >= 0.5;
+    const bool flip = options.flip == Flip::random && draw.word[2] / 4294967296.0 >= 0.5;
     for (std::int64_t i = 0; i < channels * height * width; ++i) {
       const std::int64_t c = i / width / height, y = i / width % height + shift(0), x = i % width + shift(1);
       const bool inside = y >= 0 && y < height && x >= 0 && x < width;
@@ -235,10 +235,13 @@ TEST_P(BatchTest, AugmentsTrainingBatches) {
   const double allowed = tolerance(backend().epsilon(), dataset.normalization);
   const auto resident = backend().upload(dataset);
   const auto counter = backend().make_counter();
-  const AugmentationOptions cases[] = {
-      {.max_shift = 2}, {.flip = true}, {.max_shift = 2, .flip = true}, {.max_shift = 4, .flip = true}};
+  const AugmentationOptions cases[] = {{.max_shift = 2},
+                                       {.flip = Flip::random},
+                                       {.max_shift = 2, .flip = Flip::random},
+                                       {.max_shift = 4, .flip = Flip::random}};
   for (const AugmentationOptions& options : cases) {
-    SCOPED_TRACE(testing::Message() << "shift " << options.max_shift << ", flip " << options.flip);
+    SCOPED_TRACE(testing::Message() << "shift " << options.max_shift << ", flip "
+                                    << static_cast<int>(options.flip));
     const Batch batch = make_batch(*resident, 8, dataset.image, {options, kRandom, counter.get()});
     const Values plain = normalised(dataset, order);
     Values last = plain;
@@ -262,7 +265,7 @@ TEST_P(BatchTest, ReplaysDrawByTheCounter) {
   const Dataset dataset = small_dataset(6, {1, 4, 4});
   const auto resident = backend().upload(dataset);
   const auto counter = backend().make_counter();
-  const AugmentationOptions options{.max_shift = 1, .flip = true};
+  const AugmentationOptions options{.max_shift = 1, .flip = Flip::random};
   const Batch batch = make_batch(*resident, 2, dataset.image, {options, kRandom, counter.get()});
   resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
   const auto step = backend().record([&] {
@@ -284,7 +287,7 @@ TEST_P(BatchTest, BeginsTheStepThatItDrawsBy) {
       step_rule(AdamOptions{},
                 {.kind = Schedule::Kind::linear, .start_factor = 0.25, .end_factor = 1.0, .total_iters = 3});
   const auto counter = backend().make_counter(rule), alone = backend().make_counter(rule);
-  const AugmentationOptions options{.max_shift = 1, .flip = true};
+  const AugmentationOptions options{.max_shift = 1, .flip = Flip::random};
   const Batch batch =
       make_batch(*resident, 2, dataset.image, {options, kRandom, counter.get()}, counter.get());
   resident->set_order(std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
@@ -312,7 +315,7 @@ TEST_P(BatchTest, RefusesAugmentationsThatCannotBe) {
   };
   EXPECT_THAT(message({.max_shift = -1}, counter.get()), HasSubstr("-1 pixels"));
   EXPECT_THAT(message({.max_shift = 4}, counter.get()), AllOf(HasSubstr("4 pixels"), HasSubstr("[1, 4, 6]")));
-  EXPECT_THAT(message({.flip = true}, nullptr), HasSubstr("counter"));
+  EXPECT_THAT(message({.flip = Flip::random}, nullptr), HasSubstr("counter"));
   make_batch(*resident, 2, image, {{.max_shift = 3}, kRandom, counter.get()});
 }
 

@@ -47,7 +47,7 @@ struct ForeignMetrics final : Metrics {
   void write(const MetricsReading&) override {}
 };
 struct ForeignDataset final : ResidentDataset {
-  void set_order(std::span<const std::uint32_t>, std::int64_t) override {}
+  void set_order(std::span<const std::uint32_t>, std::int64_t, std::int64_t) override {}
 };
 struct ForeignParameters final : ParameterArena {};
 

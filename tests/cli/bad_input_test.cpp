@@ -57,6 +57,17 @@ TEST_F(BadInputTest, TrainingFlags) {
   expect_train_refused({"--shift", "-1"}, kUsage, "--shift");
   expect_train_refused({"--shift", "8"}, kUsage, "8 pixels does not fit images of [1, 8, 8]");
   expect_train_refused({"--shift", "9000000000000000000"}, kUsage, "--shift");
+  expect_train_refused({"--flip", "sometimes"}, kUsage, "neither random nor alternating");
+  expect_train_refused({"--padding", "circular"}, kUsage, "--padding");
+  expect_train_refused({"--cutout", "9"}, kUsage,
+                       "9 pixels cannot be cut out of images of [1, 8, 8]: 0 to 8");
+  expect_train_refused({"--cutout", "-1"}, kUsage, "--cutout");
+  for (const char* degrees : {"-1", "181", "nan"}) {
+    expect_train_refused({"--rotate", degrees}, kUsage, "is not from 0 to 180 degrees");
+  }
+  for (const char* fraction : {"-0.1", "0.6", "nan"}) {
+    expect_train_refused({"--scale", fraction}, kUsage, "is not from 0 to 0.5");
+  }
   expect_train_refused({"--model", "alexnet"}, kUsage, "alexnet");
   expect_train_refused({"--device", "tpu"}, kUsage, "tpu");
   expect_refused({"train", "--dataset", "emnist", "--data", "digits"}, kUsage, "emnist");

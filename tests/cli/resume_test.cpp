@@ -70,6 +70,7 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
       refused({"--epochs", "9", "--flip"}),
       HasSubstr("run: --epochs was 8, is 9; --flip was not given, is given: leave out what differs, or go "
                 "on with --allow-changes"));
+  EXPECT_THAT(refused({"--flip", "alternating"}), HasSubstr("--flip was not given, is alternating"));
   EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("--seed was 1, is 2"));
   EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("--batch-size was 64, is 32"));
   EXPECT_THAT(refused({"--model", "lenet5", "--allow-changes"}),

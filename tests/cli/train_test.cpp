@@ -160,14 +160,17 @@ TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
         {"label_smoothing", 0.1},
         {"weight_decay", 0.01},
         {"shift", 2},
-        {"flip", true}}},
+        {"flip", "random"}}},
       {{"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9", "--nesterov", "--weight-decay", "1e-4"},
        {{"optimizer", "sgd"},
         {"learning_rate", 0.05},
         {"weight_decay", 1e-4},
         {"momentum", 0.9},
         {"nesterov", true},
-        {"flip", false}}}};
+        {"flip", "none"}}},
+      {{"--flip", "alternating", "--padding", "reflect", "--cutout", "3", "--rotate", "12.5", "--scale",
+        "0.1"},
+       {{"flip", "alternating"}, {"padding", "reflect"}, {"cutout", 3}, {"rotate", 12.5}, {"scale", 0.1}}}};
   std::vector<std::string> checkpoints;
   for (const auto& c : cases) {
     std::vector<std::string> flags = {"--json", "--out", "run"};
@@ -185,12 +188,15 @@ TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
   }
   EXPECT_NE(checkpoints[0], checkpoints[1]) << "the flags reach the training";
   EXPECT_NE(checkpoints[0], checkpoints[2]);
+  EXPECT_NE(checkpoints[0], checkpoints[3]);
 }
 
 TEST_F(TrainTest, EveryOptimizerAndAugmentationLearns) {
   const std::vector<std::string> cases[] = {{"--optimizer", "adamw", "--lr", "1e-2"},
                                             {"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9"},
-                                            {"--lr", "1e-2", "--shift", "1"}};
+                                            {"--lr", "1e-2", "--shift", "1"},
+                                            {"--lr", "1e-2", "--shift", "1", "--padding", "reflect",
+                                             "--cutout", "2", "--rotate", "5", "--scale", "0.05"}};
   for (const auto& c : cases) {
     std::vector<std::string> flags = {"--epochs", "4", "--json"};
     flags.insert(flags.end(), c.begin(), c.end());

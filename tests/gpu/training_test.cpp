@@ -55,7 +55,7 @@ TEST_F(Training, ManyStepsALaunchChangeNoBit) {
 
 TEST_F(Training, GraphsChangeNoBitOfSgdAndAugmentation) {
   const TrainOptions options{.optimizer = SgdOptions{.momentum = 0.9f, .nesterov = true},
-                             .augmentation = {.max_shift = 2, .flip = true}};
+                             .augmentation = {.max_shift = 2, .flip = Flip::random}};
   EXPECT_EQ(train_on_stripes({}, options).state, train_on_stripes({.use_cuda_graphs = false}, options).state);
 }
 

@@ -91,14 +91,14 @@ struct Case {
 };
 
 BatchAugmentation augmentation(const Case& c, const std::int64_t* step) {
-  return {.options = {.max_shift = 2, .flip = true},
+  return {.options = {.max_shift = 2, .flip = Flip::random},
           .random = {.seed = 9, .stream = 4},
           .step = c.augment ? step : nullptr};
 }
 
 Batches run(const Source& source, const Case& c) {
   Batches result{};
-  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
+  BatchCursor cursor{.position = 0, .length = kCount, .epoch = 0, .arrived = 0};
   for (std::int64_t batch = 0; batch < kBatches; ++batch) {
     const std::int64_t step = kFirstStep + batch;
     Elements images(c.dtype, c.rows * c.image.size());
@@ -172,7 +172,7 @@ struct CountedBatches {
 
 CountedBatches run_counted(const Source& source, const Case& c, const StepRule& rule) {
   CountedBatches result{};
-  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
+  BatchCursor cursor{.position = 0, .length = kCount, .epoch = 0, .arrived = 0};
   StepScalars scalars{.step = kFirstStep - 1};
   for (std::int64_t batch = 0; batch < kBatches; ++batch) {
     Elements images(c.dtype, c.rows * c.image.size());
@@ -217,7 +217,7 @@ TEST(Batch, BeginsTheStepThatItDrawsBy) {
 }
 
 TEST(Batch, TooManyElementsAreRefused) {
-  BatchCursor cursor{.position = 0, .length = kCount, .arrived = 0};
+  BatchCursor cursor{.position = 0, .length = kCount, .epoch = 0, .arrived = 0};
   const Source source({3, 32, 32});
   EXPECT_THROW(assemble_batch(source.on_device(&cursor), {.rows = 700000}, {}, {}, nullptr), Error);
   EXPECT_EQ(cursor.position, 0);
@@ -227,7 +227,7 @@ TEST(Augmentation, DrawsEveryShiftAndBothSides) {
   std::set<std::int32_t> rows, columns;
   int flips = 0;
   for (std::uint32_t row = 0; row < 1000; ++row) {
-    const Augmentation a = augmentation_at({.seed = 1}, 1, row, {.max_shift = 3, .flip = true});
+    const Augmentation a = augmentation_at({.seed = 1}, 1, row, {.max_shift = 3, .flip = Flip::random});
     rows.insert(a.dy);
     columns.insert(a.dx);
     flips += a.flip;
@@ -238,7 +238,7 @@ TEST(Augmentation, DrawsEveryShiftAndBothSides) {
 }
 
 TEST(Augmentation, IsTheDocumentedFunctionOfItsDraw) {
-  const AugmentationOptions options{.max_shift = 4, .flip = true};
+  const AugmentationOptions options{.max_shift = 4, .flip = Flip::random};
   const Philox4 draw = philox(12, {{34, 0, 56, 7}});
   const Augmentation a = augmentation_at({.seed = 12, .stream = 7}, 56, 34, options);
   EXPECT_EQ(a.dy, static_cast<std::int32_t>(std::floor(draw.word[0] * 9.0 / 4294967296.0)) - 4);

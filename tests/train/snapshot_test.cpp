@@ -48,7 +48,12 @@ TrainOptions options_with(const OptimizerOptions& optimizer) {
           .epochs = kEpochs,
           .optimizer = optimizer,
           .schedule = {.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 9},
-          .augmentation = {.max_shift = 1, .flip = true},
+          .augmentation = {.max_shift = 1,
+                           .flip = Flip::alternating,
+                           .padding = Padding::reflect,
+                           .cutout = 2,
+                           .max_rotation = 15,
+                           .max_scaling = 0.1},
           .log_every = 3,
           .swa = true,
           .bn_batches = 2};

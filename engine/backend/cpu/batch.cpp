@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/loops.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_backend.h"
+#include "kernels/affine_table.h"
 #include "kernels/batch_math.h"
 
 namespace convoy::cpu {
@@ -47,10 +49,15 @@ class BatchOperation final : public Operation {
         images_(std::move(images)),
         labels_(std::move(labels)),
         augmentation_(augmentation),
-        augments_(augments(augmentation, dataset.dataset().image)) {}
+        augments_(augments(augmentation, dataset.dataset().image)),
+        varies_(augments_ && needs_variation(augmentation.options)) {
+    check_view(augmentation.view, dataset.dataset().image);
+    if (needs_affine(augmentation.options)) table_ = affine_table(augmentation.options);
+  }
 
   void forward(Phase phase) override {
     const bool augmented = augments_ && phase == Phase::training;
+    const bool viewed = phase == Phase::evaluation && augmentation_.view != ImageView{};
     const auto step = static_cast<std::uint32_t>(augmented ? augmentation_.counter->read() : 0);
     const auto samples = dataset_.next(labels_->integers().size());
     const auto count = static_cast<std::int64_t>(samples.size());
@@ -62,10 +69,10 @@ class BatchOperation final : public Operation {
       const std::uint32_t sample = samples[static_cast<std::size_t>(n)];
       labels[n] = dataset_.dataset().labels[sample];
       if (n + 1 < count) fetch(samples[static_cast<std::size_t>(n) + 1]);
-      if (augmented) {
-        write_image(sample, images + n * pixels,
-                    augmentation_at(augmentation_.random, step, static_cast<std::uint32_t>(n),
-                                    augmentation_.options));
+      if (viewed) {
+        write_view(sample, images + n * pixels);
+      } else if (augmented) {
+        write_augmented(sample, images + n * pixels, step, static_cast<std::uint32_t>(n));
       } else {
         write_image(sample, images + n * pixels);
       }
@@ -112,6 +119,64 @@ class BatchOperation final : public Operation {
     }
   }
 
+  /// The same as row `row` of the batch of that step.
+  void write_augmented(std::uint32_t sample, T* out, std::uint32_t step, std::uint32_t row) const {
+    const AugmentationOptions& options = augmentation_.options;
+    const RandomStream& random = augmentation_.random;
+    const Augmentation move = augmentation_at(random, step, row, options);
+    if (!varies_) {
+      write_image(sample, out, move);
+      return;
+    }
+    Variation variation;
+    static_cast<Augmentation&>(variation) = move;
+    if (options.flip == Flip::alternating) {
+      variation.flip = alternating_flip(random, sample, dataset_.epoch());
+    }
+    const Shape& image = dataset_.dataset().image;
+    const auto height = static_cast<std::int32_t>(image[1]), width = static_cast<std::int32_t>(image[2]);
+    draw_variation(random, step, row, options, table_ ? &*table_ : nullptr, height, width, variation);
+    write_varied(sample, out, variation, options.padding, /*turned=*/table_.has_value());
+    if (options.cutout > 0) cut_out(out, variation);
+  }
+
+  void write_view(std::uint32_t sample, T* out) const {
+    const ImageView& view = augmentation_.view;
+    Variation variation;
+    static_cast<Augmentation&>(variation) = {view.dy, view.dx, view.flip};
+    write_varied(sample, out, variation, Padding::reflect, /*turned=*/false);
+  }
+
+  /// Pixel by pixel, as a GPU does it.
+  void write_varied(std::uint32_t sample, T* out, const Variation& variation, Padding padding,
+                    bool turned) const {
+    const auto height = static_cast<std::int32_t>(dataset_.dataset().image[1]);
+    const auto width = static_cast<std::int32_t>(dataset_.dataset().image[2]);
+    ImagePlane plane = {bytes_of(sample), height, width, variation.flip, padding};
+    for (const ByteTable<T>& table : tables_) {
+      for (std::int32_t y = variation.dy; y < height + variation.dy; ++y) {
+        for (std::int32_t x = variation.dx; x < width + variation.dx; ++x) {
+          *out++ = table[turned ? plane.turned(variation.affine, y, x) : plane.at(y, x)];
+        }
+      }
+      plane.pixels += std::int64_t{height} * width;
+    }
+  }
+
+  /// Sets the square to 0 in every channel.
+  void cut_out(T* out, const Variation& variation) const {
+    const auto height = static_cast<std::int32_t>(dataset_.dataset().image[1]);
+    const auto width = static_cast<std::int32_t>(dataset_.dataset().image[2]);
+    const std::int32_t side = augmentation_.options.cutout;
+    const std::int32_t top = std::max(variation.top, 0), bottom = std::min(variation.top + side, height);
+    const std::int32_t left = std::max(variation.left, 0), right = std::min(variation.left + side, width);
+    for (std::size_t c = 0; c < tables_.size(); ++c, out += std::int64_t{height} * width) {
+      for (std::int32_t y = top; y < bottom; ++y) {
+        std::fill(out + std::int64_t{y} * width + left, out + std::int64_t{y} * width + right, T{});
+      }
+    }
+  }
+
   const std::uint8_t* bytes_of(std::uint32_t sample) const {
     const Dataset& source = dataset_.dataset();
     return source.pixels.data() + sample * source.image.count();
@@ -122,6 +187,8 @@ class BatchOperation final : public Operation {
   std::shared_ptr<CpuTensor> images_, labels_;
   const AugmentationSource augmentation_;
   const bool augments_;
+  const bool varies_;                 // by more than a move over black
+  std::optional<AffineTable> table_;  // of rotations and scalings, if there are any
 };
 
 }  // namespace

@@ -103,7 +103,7 @@ class NoMetrics final : public Metrics {
 
 class NoDataset final : public ResidentDataset {
  public:
-  void set_order(std::span<const std::uint32_t>, std::int64_t) override {}
+  void set_order(std::span<const std::uint32_t>, std::int64_t, std::int64_t) override {}
 };
 
 class NoMark final : public TimeMark {

@@ -5,6 +5,7 @@
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
+#include "kernels/affine_table.h"
 
 namespace convoy::cuda {
 namespace {
@@ -32,10 +33,11 @@ class DeviceDataset final : public ResidentDataset {
     copy_to_device(scales_.data(), scales.data(), scales_.bytes(), context.stream());
   }
 
-  void set_order(std::span<const std::uint32_t> order, std::int64_t begin) override {
+  void set_order(std::span<const std::uint32_t> order, std::int64_t begin, std::int64_t epoch) override {
     check_order(order, begin, labels_.bytes(), name_);
     copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
-    const kernels::BatchCursor start{.position = begin, .length = std::ssize(order), .arrived = 0};
+    const kernels::BatchCursor start{
+        .position = begin, .length = std::ssize(order), .epoch = epoch, .arrived = 0};
     copy_to_device(cursor_.data(), &start, sizeof start, context_.stream());
     ordered_ = true;
   }
@@ -75,7 +77,20 @@ class BatchOperation final : public Operation {
       : context_(context), dataset_(dataset), images_(images), labels_(labels) {
     const Shape& image = dataset.image();
     if (augments(augmentation, image)) {
-      augmentation_ = {augmentation.options, augmentation.random, device_step(*augmentation.counter)};
+      training_ = {.options = augmentation.options,
+                   .random = augmentation.random,
+                   .step = device_step(*augmentation.counter)};
+    }
+    if (needs_affine(augmentation.options)) {
+      const AffineTable table = affine_table(augmentation.options);
+      table_ = Buffer(sizeof table);
+      copy_to_device(table_.data(), &table, sizeof table, context.stream());
+      training_.table = table_.as<AffineTable>();
+    }
+    if (augmentation.view != ImageView{}) {
+      check_view(augmentation.view, image);
+      const ImageView& view = augmentation.view;
+      evaluation_ = {.options = {.padding = Padding::reflect}, .view = {view.dy, view.dx, view.flip}};
     }
     if (counter) begun_ = {device_scalars(*counter), counter->rule()};
     const std::int64_t rows = images->shape()[0];
@@ -89,8 +104,7 @@ class BatchOperation final : public Operation {
                              .dtype = device(images_).dtype(),
                              .labels = device(labels_).as<std::int32_t>(),
                              .rows = images_->shape()[0]},
-                            phase == Phase::training ? augmentation_ : kernels::BatchAugmentation{}, begun_,
-                            context_.stream());
+                            phase == Phase::training ? training_ : evaluation_, begun_, context_.stream());
   }
 
   void backward() override {}  // bytes have no gradient
@@ -100,7 +114,9 @@ class BatchOperation final : public Operation {
   const DeviceDataset& dataset_;
   TensorPtr images_;
   TensorPtr labels_;
-  kernels::BatchAugmentation augmentation_;
+  Buffer table_;  // of rotations and scalings
+  kernels::BatchAugmentation training_;
+  kernels::BatchAugmentation evaluation_;
   kernels::BegunStep begun_;
 };
 
