@@ -84,6 +84,26 @@ void add_augmentation_flags(CLI::App& command, AugmentationOptions& options) {
       ->capture_default_str();
 }
 
+void add_tta_flag(CLI::App& command, TestTimeAugmentation& augmentation) {
+  command
+      .add_option_function<std::string>(
+          "--tta",
+          [&augmentation](const std::string& views) {
+            augmentation.flip = views.find("flip") != std::string::npos;
+            augmentation.shift = views.find("shift") != std::string::npos;
+          },
+          "Test-time augmentation: take the mean of the logits of several views of each image. flip: of its "
+          "mirror image, too; shift: also moved by one pixel; flip,shift: airbench's six views")
+      ->check(CLI::IsMember({"none", "flip", "shift", "flip,shift", "shift,flip"}))
+      ->option_text("VIEWS")
+      ->default_str("none");
+}
+
+std::string in_words(const TestTimeAugmentation& augmentation) {
+  if (!augmentation.flip) return augmentation.shift ? "shift" : "none";
+  return augmentation.shift ? "flip,shift" : "flip";
+}
+
 Json describe(const AugmentationOptions& options) {
   return {{"shift", options.max_shift},
           {"flip", name_of(options.flip)},

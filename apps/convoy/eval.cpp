@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/classification.h"
 #include "apps/convoy/commands.h"
 #include "apps/convoy/setup.h"
@@ -19,6 +20,7 @@ namespace {
 struct EvalFlags {
   CheckpointFlags trained;
   DeviceFlags device;
+  TestTimeAugmentation views;
   std::int64_t batch_size = 100;
   bool json = false;
 };
@@ -48,8 +50,8 @@ void print_text(const Classification& result, const Dataset& test, const std::ve
   fmt::print("{}\n{}", table.str(), confusion.str());
 }
 
-void print_json(const Classification& result, const std::string& dataset, const Dataset& test,
-                const std::vector<std::string>& names, double seconds) {
+void print_json(const Classification& result, const EvalFlags& flags, const std::string& dataset,
+                const Dataset& test, const std::vector<std::string>& names, double seconds) {
   Json classes = Json::array();
   Json confusion = Json::array();
   for (std::size_t truth = 0; truth < result.classes(); ++truth) {
@@ -64,6 +66,7 @@ void print_json(const Classification& result, const std::string& dataset, const 
   emit({{"event", "eval"},
         {"dataset", dataset},
         {"samples", test.count()},
+        {"tta", in_words(flags.views)},
         {"loss", result.loss()},
         {"accuracy", result.accuracy()},
         {"images_per_second", static_cast<double>(test.count()) / seconds},
@@ -84,18 +87,21 @@ int run_eval(const EvalFlags& flags) {
   Inference inference(*device.backend, trained.model, trained.state,
                       std::min(flags.batch_size, test.count()));
   const auto start = std::chrono::steady_clock::now();
-  const Classification result(inference.predict(test), test.labels, classes);
+  const Classification result(inference.predict(test, flags.views), test.labels, classes);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   report_plans(flags.device, *device.backend);
 
   const auto names = class_names(data.location.dataset, classes);
   if (flags.json) {
-    print_json(result, data.location.dataset, test, names, elapsed.count());
+    print_json(result, flags, data.location.dataset, test, names, elapsed.count());
   } else {
     fmt::print("checkpoint  {}\n", flags.trained.checkpoint.string());
     fmt::print("data        {}, {} ({})\n", data.location.dataset, data.location.folder.string(),
                data.location.how);
     fmt::print("device      {} ({})\n", device.backend->description(), device.reason);
+    if (flags.views != TestTimeAugmentation{}) {
+      fmt::print("views       the mean of several: --tta {}\n", in_words(flags.views));
+    }
     print_text(result, test, names);
   }
   return 0;
@@ -115,9 +121,11 @@ Command add_eval(CLI::App& program) {
   command.add_option("--batch-size", flags->batch_size, "Images a step")
       ->check(at_least(1))
       ->capture_default_str();
+  add_tta_flag(command, flags->views);
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n"
+             "  convoy eval --checkpoint runs/resnet9-cifar10-1/model.ckpt --tta flip,shift\n"
              "  convoy eval --checkpoint pytorch.pt --model resnet9 --dataset cifar10 --data cifar\n");
   return {&command, [flags] { return run_eval(*flags); }};
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/classification.h"
 #include "apps/convoy/commands.h"
 #include "apps/convoy/model_input.h"
@@ -25,6 +26,7 @@ struct PredictFlags {
   std::string framing = "auto";
   std::string invert = "auto";
   std::filesystem::path save_input;
+  TestTimeAugmentation views;
   DeviceFlags device;
   bool json = false;
 };
@@ -136,7 +138,7 @@ int run_predict(const PredictFlags& flags) {
   if (read.files.empty()) return 1;
   Inference inference(*device.backend, trained.model, trained.state,
                       std::min<std::int64_t>(100, pictures.count()));
-  const std::vector<double> logits = inference.predict(pictures);
+  const std::vector<double> logits = inference.predict(pictures, flags.views);
   report_plans(flags.device, *device.backend);
 
   const auto classes = static_cast<std::size_t>(pictures.classes);
@@ -181,6 +183,7 @@ Command add_predict(CLI::App& program) {
   add_image_flags(command, flags->trained.images,
                   "Exchange rows and columns of the picture, for a model that was trained elsewhere on "
                   "EMNIST's files as they are");
+  add_tta_flag(command, flags->views);
   add_device_flags(command, flags->device);
   add_json_flag(command, flags->json);
   set_footer(command,

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
+
 #include "convoy/error.h"
 #include "engine/data/order.h"
 #include "engine/train/finish_on_exit.h"
@@ -46,14 +50,16 @@ class BorrowedMetrics {
 
 class EvaluationPass final : public Evaluator {
  public:
-  EvaluationPass(const EvaluatedModel& evaluated, const Dataset& dataset)
+  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<ResidentDataset> resident,
+                 std::int64_t count, const ImageView& view)
       : backend_(evaluated.state.backend),
         metrics_(*evaluated.state.metrics),
         evaluated_(evaluated),
-        count_(dataset.count()),
+        view_(view),
+        count_(count),
         share_(even_share(count_, backend_.group().place())),
         classes_(class_count(evaluated.model)),
-        resident_(backend_.upload(dataset)),
+        resident_(std::move(resident)),
         share_steps_(steps_over(share_.rows)) {}
 
   Evaluation evaluate() override {
@@ -68,13 +74,26 @@ class EvaluationPass final : public Evaluator {
 
   std::vector<double> predict() override {
     evaluated_.state.parameters.share_statistics();
+    if (share_.rows == count_) return logits_of(share_steps_, 0);
     // A group's processes have steps over their shares; each of them predicts the whole.
-    std::vector<SizedStep> of_group;
-    if (share_.rows < count_) of_group = steps_over(count_);
+    std::vector<SizedStep> of_group = steps_over(count_);
+    return logits_of(of_group, 0);
+  }
+
+  /// The logits of the rows that are this process's.
+  std::vector<double> predict_share() {
+    evaluated_.state.parameters.share_statistics();
+    return logits_of(share_steps_, share_.first);
+  }
+
+  const BatchShare& share() const { return share_; }
+
+ private:
+  std::vector<double> logits_of(std::vector<SizedStep>& steps, std::int64_t first) {
     BorrowedMetrics borrowed(metrics_);
     std::vector<double> logits;
     logits.reserve(static_cast<std::size_t>(count_ * classes_));
-    run(share_.rows < count_ ? of_group : share_steps_, 0, [&](SizedStep& sized) {
+    run(steps, first, [&](SizedStep& sized) {
       for (std::int64_t i = 0; i < sized.times; ++i) {
         sized.step->run(1);
         const auto output = backend_.read(*sized.network.output().value);
@@ -85,14 +104,13 @@ class EvaluationPass final : public Evaluator {
     return logits;
   }
 
- private:
   // Whole batches and the rest.
   std::vector<SizedStep> steps_over(std::int64_t rows) {
     std::vector<SizedStep> steps;
     const auto add = [&](std::int64_t batch, std::int64_t times) {
       if (batch == 0 || times == 0) return;
       BatchNetwork& network = evaluated_.network_of(batch);
-      steps.push_back({network.network(), network.evaluation_step(*resident_), times});
+      steps.push_back({network.network(), network.evaluation_step(*resident_, view_), times});
     };
     add(evaluated_.batch_size, rows / evaluated_.batch_size);
     add(rows % evaluated_.batch_size, 1);
@@ -112,11 +130,97 @@ class EvaluationPass final : public Evaluator {
   Backend& backend_;
   Metrics& metrics_;
   EvaluatedModel evaluated_;
+  ImageView view_;
   std::int64_t count_;
   BatchShare share_;  // of the data set, this process's
   std::int64_t classes_;
-  std::unique_ptr<ResidentDataset> resident_;
+  std::shared_ptr<ResidentDataset> resident_;
   std::vector<SizedStep> share_steps_;
+};
+
+struct WeightedView {
+  ImageView view;
+  double weight;
+};
+
+// The image and its mirror image count the same; with shifts, what is moved counts half of all.
+std::vector<WeightedView> views_of(const TestTimeAugmentation& augmentation) {
+  std::vector<WeightedView> views;
+  const auto add = [&](std::int32_t shift, double weight) {
+    if (augmentation.flip) {
+      views.push_back({{shift, shift, false}, weight / 2});
+      views.push_back({{shift, shift, true}, weight / 2});
+    } else {
+      views.push_back({{shift, shift, false}, weight});
+    }
+  };
+  add(0, augmentation.shift ? 0.5 : 1.0);
+  if (augmentation.shift) {
+    add(-1, 0.25);
+    add(1, 0.25);
+  }
+  return views;
+}
+
+// A pass for each view, over one copy of the data. What is counted is counted here, from the mean logits.
+class AveragedViews final : public Evaluator {
+ public:
+  AveragedViews(const EvaluatedModel& evaluated, const Dataset& dataset,
+                const TestTimeAugmentation& augmentation)
+      : group_(evaluated.state.backend.group()), labels_(dataset.labels) {
+    const std::shared_ptr<ResidentDataset> resident = evaluated.state.backend.upload(dataset);
+    for (const WeightedView& view : views_of(augmentation)) {
+      passes_.push_back(
+          {std::make_unique<EvaluationPass>(evaluated, resident, dataset.count(), view.view), view.weight});
+    }
+    classes_ = static_cast<std::size_t>(class_count(evaluated.model));
+  }
+
+  std::vector<double> predict() override {
+    return mean_of([](EvaluationPass& pass) { return pass.predict(); });
+  }
+
+  Evaluation evaluate() override {
+    const std::vector<double> logits = mean_of([](EvaluationPass& pass) { return pass.predict_share(); });
+    const BatchShare& share = passes_.front().pass->share();
+    MetricsReading reading;
+    for (std::int64_t n = 0; n < share.rows; ++n) {
+      const std::span<const double> row =
+          std::span(logits).subspan(static_cast<std::size_t>(n) * classes_, classes_);
+      const std::size_t label = labels_[static_cast<std::size_t>(share.first + n)];
+      const auto largest = std::ranges::max_element(row);
+      double sum = 0.0;
+      for (const double logit : row) sum += std::exp(logit - *largest);
+      reading.loss_sum += std::log(sum) + *largest - row[label];
+      reading.correct += static_cast<std::size_t>(largest - row.begin()) == label ? 1 : 0;
+    }
+    reading.samples = share.rows;
+    reading = sum_over(group_, reading);
+    const auto samples = static_cast<double>(reading.samples);
+    return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
+  }
+
+ private:
+  struct WeightedPass {
+    std::unique_ptr<EvaluationPass> pass;
+    double weight;
+  };
+
+  template <typename LogitsOf>
+  std::vector<double> mean_of(LogitsOf logits_of) {
+    std::vector<double> mean;
+    for (const WeightedPass& weighted : passes_) {
+      const std::vector<double> logits = logits_of(*weighted.pass);
+      mean.resize(logits.size(), 0.0);
+      for (std::size_t i = 0; i < logits.size(); ++i) mean[i] += weighted.weight * logits[i];
+    }
+    return mean;
+  }
+
+  Communicator& group_;
+  std::vector<std::uint8_t> labels_;
+  std::vector<WeightedPass> passes_;
+  std::size_t classes_ = 0;
 };
 
 }  // namespace
@@ -134,9 +238,14 @@ void check_dataset_of(const Model& model, const Dataset& dataset) {
   }
 }
 
-std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset) {
+std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset,
+                                          const TestTimeAugmentation& augmentation) {
   check_dataset_of(evaluated.model, dataset);
-  return std::make_unique<EvaluationPass>(evaluated, dataset);
+  if (augmentation != TestTimeAugmentation{}) {
+    return std::make_unique<AveragedViews>(evaluated, dataset, augmentation);
+  }
+  return std::make_unique<EvaluationPass>(evaluated, evaluated.state.backend.upload(dataset), dataset.count(),
+                                          ImageView{});
 }
 
 }  // namespace convoy

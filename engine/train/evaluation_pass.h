@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "convoy/augmentation.h"
 #include "convoy/dataset.h"
 #include "convoy/evaluation.h"
 #include "convoy/model.h"
@@ -26,6 +27,7 @@ struct EvaluatedModel {
 
 /// Uploads the data set; it need not outlive this call. Throws UsageError if it is not the model's (see
 /// above).
-std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset);
+std::unique_ptr<Evaluator> make_evaluator(const EvaluatedModel& evaluated, const Dataset& dataset,
+                                          const TestTimeAugmentation& augmentation = {});
 
 }  // namespace convoy

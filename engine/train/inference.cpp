@@ -20,10 +20,10 @@ class Inference::Impl {
     network_of(batch_size);
   }
 
-  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
     return make_evaluator({state_, model_, batch_size_,
                            [this](std::int64_t batch) -> BatchNetwork& { return network_of(batch); }},
-                          dataset);
+                          dataset, augmentation);
   }
 
  private:
@@ -51,10 +51,17 @@ Inference::Inference(Backend& backend, const Model& model, const StateDict& stat
 
 Inference::~Inference() = default;
 
-std::unique_ptr<Evaluator> Inference::evaluator(const Dataset& dataset) { return impl_->evaluator(dataset); }
+std::unique_ptr<Evaluator> Inference::evaluator(const Dataset& dataset,
+                                                const TestTimeAugmentation& augmentation) {
+  return impl_->evaluator(dataset, augmentation);
+}
 
-Evaluation Inference::evaluate(const Dataset& dataset) { return evaluator(dataset)->evaluate(); }
+Evaluation Inference::evaluate(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
+  return evaluator(dataset, augmentation)->evaluate();
+}
 
-std::vector<double> Inference::predict(const Dataset& dataset) { return evaluator(dataset)->predict(); }
+std::vector<double> Inference::predict(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
+  return evaluator(dataset, augmentation)->predict();
+}
 
 }  // namespace convoy

@@ -235,9 +235,9 @@ void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
   for (const NamedOperation& operation : network_.operations()) parts.push_back(forward_of(operation, phase));
 }
 
-std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset) {
+std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset, const ImageView& view) {
   std::vector<StepPart> parts;
-  parts.push_back(batch_part(dataset, {}, Phase::evaluation, nullptr));
+  parts.push_back(batch_part(dataset, {.view = view}, Phase::evaluation, nullptr));
   add_forward(parts, Phase::evaluation);
   parts.push_back(forward_of(loss_, Phase::evaluation));
   return std::make_unique<Step>(backend_, std::move(parts));

@@ -115,8 +115,8 @@ class BatchNetwork {
   BatchNetwork(const BatchNetwork&) = delete;  // its steps know where it is
   BatchNetwork& operator=(const BatchNetwork&) = delete;
 
-  /// An evaluation of the next batch: batch, forward, loss into the metrics.
-  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset);
+  /// An evaluation of the next batch, seen so: batch, forward, loss into the metrics.
+  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset, const ImageView& view = {});
 
   const Network& network() const { return network_; }
   Network& network() { return network_; }

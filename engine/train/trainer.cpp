@@ -141,10 +141,10 @@ class Trainer::Impl {
   }
   void restore(const TrainingSnapshot& snapshot);
 
-  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset) {
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
     return make_evaluator({state_, model_, options_.batch_size,
                            [this](std::int64_t rows) -> BatchNetwork& { return network_of_rows(rows); }},
-                          dataset);
+                          dataset, augmentation);
   }
 
  private:
@@ -301,11 +301,18 @@ std::function<TrainingSnapshot()> Trainer::begin_snapshot() const { return impl_
 
 void Trainer::restore(const TrainingSnapshot& snapshot) { impl_->restore(snapshot); }
 
-std::unique_ptr<Evaluator> Trainer::evaluator(const Dataset& dataset) { return impl_->evaluator(dataset); }
+std::unique_ptr<Evaluator> Trainer::evaluator(const Dataset& dataset,
+                                              const TestTimeAugmentation& augmentation) {
+  return impl_->evaluator(dataset, augmentation);
+}
 
-Evaluation Trainer::evaluate(const Dataset& dataset) { return evaluator(dataset)->evaluate(); }
+Evaluation Trainer::evaluate(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
+  return evaluator(dataset, augmentation)->evaluate();
+}
 
-std::vector<double> Trainer::predict(const Dataset& dataset) { return evaluator(dataset)->predict(); }
+std::vector<double> Trainer::predict(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
+  return evaluator(dataset, augmentation)->predict();
+}
 
 StateDict Trainer::state() const { return impl_->state(); }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "convoy/augmentation.h"
 #include "convoy/dataset.h"
 #include "convoy/evaluation.h"
 #include "convoy/model.h"
@@ -27,15 +28,17 @@ class Inference {
   ~Inference();
 
   /// Uploads a data set that is evaluated more than once. If the batch size does not divide it, its last
-  /// batch is smaller. The evaluator must not outlive this. Throws UsageError if the data set is empty, its
-  /// images are not the model's, or it has more classes.
-  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
+  /// batch is smaller. The evaluator must not outlive this. Its logits are means over the views of
+  /// `augmentation`, and loss and accuracy are those of the mean logits. Throws UsageError if the data set is
+  /// empty, its images are not the model's (or have one row or column, and are to be shifted), or it has more
+  /// classes.
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// Mean loss and accuracy over the data set. Throws as evaluator().
-  Evaluation evaluate(const Dataset& dataset);
+  Evaluation evaluate(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
-  std::vector<double> predict(const Dataset& dataset);
+  std::vector<double> predict(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
  private:
   class Impl;

@@ -155,15 +155,16 @@ class Trainer {
   /// snapshot is not of this model, optimizer and batch size; then nothing is changed.
   void restore(const TrainingSnapshot& snapshot);
 
-  /// Uploads a data set that is evaluated more than once. The evaluator must not outlive the trainer. Throws
-  /// UsageError if the data set is empty, its images are not the model's, or it has more classes.
-  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset);
+  /// Uploads a data set that is evaluated more than once. The evaluator must not outlive the trainer. Its
+  /// logits are means over the views of `augmentation`. Throws UsageError if the data set is empty, its
+  /// images are not the model's, or it has more classes.
+  std::unique_ptr<Evaluator> evaluator(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// Mean loss and accuracy over the data set. Throws as evaluator().
-  Evaluation evaluate(const Dataset& dataset);
+  Evaluation evaluate(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
-  std::vector<double> predict(const Dataset& dataset);
+  std::vector<double> predict(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// The model's current state dict, in a group rank 0's. Waits for the device.
   StateDict state() const;

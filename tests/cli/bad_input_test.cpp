@@ -16,6 +16,7 @@ TEST_F(BadInputTest, CommandLine) {
   expect_refused({"trian"}, kUsage, "trian");
   expect_refused({"train", "--no-such-flag"}, kUsage, "--no-such-flag");
   expect_refused({"eval"}, kUsage, "--checkpoint");
+  expect_refused({"eval", "--checkpoint", "run/model.ckpt", "--tta", "turn"}, kUsage, "--tta");
   expect_refused({"predict", "--checkpoint", "x"}, kUsage, "images");
   expect_refused({"fetch"}, kUsage, "dataset");
   expect_refused({"fetch", "emnist"}, kUsage, "emnist");

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "convoy/catalog.h"
 #include "tests/cli/program.h"
 #include "tests/cli/test_data.h"
@@ -40,6 +42,21 @@ TEST(Eval, ReproducesWhatTrainingSaid) {
   }
   EXPECT_EQ(all, 200);
   EXPECT_EQ(static_cast<double>(right) / 200.0, eval["accuracy"].get<double>());
+  EXPECT_EQ(eval["tta"], "none");
+
+  std::vector<double> losses = {eval["loss"]};
+  for (const std::string views : {"flip", "shift", "flip,shift"}) {
+    const Outcome averaged =
+        run({"eval", "--checkpoint", "run/model.ckpt", "--data", "digits", "--tta", views, "--json"},
+            {folder.path()});
+    ASSERT_EQ(averaged.code, 0) << averaged.err;
+    const auto event = json_lines(averaged.out).back();
+    EXPECT_EQ(event["tta"], views);
+    EXPECT_EQ(event["samples"], 200);
+    losses.push_back(event["loss"]);
+  }
+  std::ranges::sort(losses);
+  EXPECT_EQ(std::ranges::adjacent_find(losses), losses.end()) << "each has views of its own";
 }
 
 TEST(Eval, PrintsTables) {

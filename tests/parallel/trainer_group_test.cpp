@@ -139,17 +139,23 @@ TEST_P(GroupTest, EveryRankPredictsAll) {
   const Dataset data = noise_with_labels();
   const Model model = with_norm();
   std::map<int, std::vector<double>> logits;
+  std::map<int, double> losses;  // of the mean of several views
   std::mutex mutex;
   for (const int size : {1, 3}) {
     run_as_group(size, [&](const std::shared_ptr<Communicator>& group) {
       const auto backend = make_backend(GetParam(), {.group = group}).backend;
       Trainer trainer(*backend, model, initial_state(model, 1), options(size));
       const auto ours = trainer.predict(data);
+      const Evaluation averaged = trainer.evaluate(data, {.flip = true, .shift = true});
       const std::lock_guard lock(mutex);
+      EXPECT_EQ(averaged.samples, kSamples);
+      const auto [first, added] = losses.insert({size, averaged.loss});
+      EXPECT_EQ(averaged.loss, first->second) << "the same in all ranks";
       logits[size * 10 + group->rank()] = ours;
     });
   }
   ASSERT_EQ(logits.size(), 4u);
+  EXPECT_NEAR(losses[3], losses[1], 4 * 12 * 0x1p-24);  // as of the logits below
   for (const auto& [key, values] : logits) {
     ASSERT_EQ(values.size(), logits[10].size()) << key;
     // A logit is a sum of 144 products of about 1, each half a rounding off.

@@ -13,7 +13,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class SteadyState : public GpuProgram {};
+class SteadyState : public GpuProgram {
+ protected:
+  void expect_only_launches(const std::vector<std::string>& more);
+};
+
+// Whatever varies images and targets is done by the kernels of a plain step.
+const std::vector<std::string> kVaried = {
+    "--label-smoothing", "0.1",      "--flip", "alternating", "--shift", "2",       "--padding",
+    "reflect",           "--cutout", "3",      "--rotate",    "20",      "--scale", "0.2"};
 
 // What keeps the state: copies on the device and an event. Another thread reads them.
 bool keeps_state(const std::string& call) {
@@ -31,9 +39,11 @@ std::vector<std::vector<std::string>> between_losses(const std::vector<std::stri
   return intervals;
 }
 
-TEST_F(SteadyState, StepsAreGraphLaunchesAndNothingElse) {
+void SteadyState::expect_only_launches(const std::vector<std::string>& more) {
   // 16 steps, a loss after every fourth.
-  const auto intervals = between_losses(trace({"--log-every", "4"}));
+  std::vector<std::string> flags = {"--log-every", "4"};
+  flags.insert(flags.end(), more.begin(), more.end());
+  const auto intervals = between_losses(trace(flags));
   ASSERT_GE(intervals.size(), 5u);
   int steady = 0;
   for (std::size_t i = 1; i + 1 < intervals.size(); ++i) {
@@ -50,15 +60,21 @@ TEST_F(SteadyState, StepsAreGraphLaunchesAndNothingElse) {
   EXPECT_EQ(steady, 3) << "losses 2, 3 and 4; the first has the warm-up before it";
 }
 
+TEST_F(SteadyState, StepsAreGraphLaunchesAndNothingElse) { expect_only_launches({}); }
+
+TEST_F(SteadyState, AugmentedStepsAreGraphLaunchesAndNothingElse) { expect_only_launches(kVaried); }
+
 // The batch, 2 x (conv, its bias inside; batch norm + ReLU; pool) forward, fc, loss; and backward fc twice,
 // 2 x (pool, batch norm + ReLU, weights) and one input gradient; Adam. The stand-in has one node a plan of
 // batch norm, so what replaces it and the pool by two own kernels each way is as many here.
 TEST_F(SteadyState, TheConvNetTakesNineteenLaunchesAStep) {
-  for (const std::string fuse : {"--no-fuse", "--fuse"}) {
+  for (const bool varied : {false, true}) {
+    const std::string fuse = varied ? "--fuse" : "--no-fuse";
     SCOPED_TRACE(fuse);
     const std::string file = (folder_ / ("trace" + fuse)).string();
-    const Outcome outcome =
-        train({"--model", "convnet", "--limit-train", "12", fuse}, {{"SOFTWARE_GPU_TRACE", file}});
+    std::vector<std::string> flags = {"--model", "convnet", "--limit-train", "12", fuse};
+    if (varied) flags.insert(flags.end(), kVaried.begin(), kVaried.end());
+    const Outcome outcome = train(flags, {{"SOFTWARE_GPU_TRACE", file}});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     std::vector<std::string> launches, own_pools;
     for (const std::string& call : lines(read_file(file))) {

@@ -57,6 +57,27 @@ TEST(SoftwareGpuTraining, AWarmUpNeedsNoNewCapture) {
   EXPECT_NE(graphed.state, constant.state);
 }
 
+// What is drawn for a step is read from the device, too, and the epoch from the order.
+TEST(SoftwareGpuTraining, AugmentationNeedsNoNewCapture) {
+  const Trace trace;
+  const TrainOptions varied{.augmentation = {.max_shift = 2,
+                                             .flip = Flip::alternating,
+                                             .padding = Padding::reflect,
+                                             .cutout = 2,
+                                             .max_rotation = 20,
+                                             .max_scaling = 0.1},
+                            .label_smoothing = 0.1};
+  Trained plain, graphed;
+  const std::ptrdiff_t captures =
+      trace.calls_by("cudaStreamBeginCapture", [&] { plain = train_on_stripes({.steps_per_launch = 2}); });
+  EXPECT_EQ(trace.calls_by("cudaStreamBeginCapture",
+                           [&] { graphed = train_on_stripes({.steps_per_launch = 2}, varied); }),
+            captures);
+  EXPECT_TRUE(graphed.said.empty()) << graphed.said.front();
+  EXPECT_EQ(graphed.state, train_on_stripes({.use_cuda_graphs = false}, varied).state);
+  EXPECT_NE(graphed.state, plain.state);
+}
+
 // Ten batches: one alone, and then four, four and one a launch, all of which the first evaluation captures.
 TEST(SoftwareGpuTraining, ASecondEvaluationOnlyLaunches) {
   const Trace trace;

@@ -119,6 +119,71 @@ TEST_P(InferenceTest, TakesOneImageAtATime) {  // "late" then has one element a 
   for (std::size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
 }
 
+/// Each image mirrored, if asked, then moved so that pixel (y, x) is what was (y + by, x + by), by hand.
+Dataset seen(const Dataset& data, bool flip, std::int64_t by) {
+  Dataset result = data;
+  const std::int64_t height = data.image[1], width = data.image[2];
+  const auto mirrored = [](std::int64_t at, std::int64_t size) {
+    return at < 0 ? -at : at >= size ? 2 * (size - 1) - at : at;
+  };
+  for (std::int64_t i = 0; i < std::ssize(data.pixels); ++i) {
+    const std::int64_t plane = i / (height * width);
+    const std::int64_t y = mirrored(i / width % height + by, height), x = mirrored(i % width + by, width);
+    result.pixels[static_cast<std::size_t>(i)] =
+        data.pixels[static_cast<std::size_t>((plane * height + y) * width + (flip ? width - 1 - x : x))];
+  }
+  return result;
+}
+
+// The views' bytes are the same, so their logits are, too: what is left is the order of six summands.
+TEST_P(InferenceTest, TestTimeAugmentationIsTheMeanOfTheViews) {
+  const Model model = builtin_model("convnet", {1, 8, 8}, 3);
+  const Dataset data = noise(13, model.input, 3);
+  Inference inference(*backend_, model, lived_in(model), 5);
+  struct View {
+    bool flip;
+    std::int64_t by;
+    double weight;
+  };
+  const struct {
+    TestTimeAugmentation asked;
+    std::vector<View> views;
+  } cases[] = {{{.flip = true}, {{false, 0, 0.5}, {true, 0, 0.5}}},
+               {{.shift = true}, {{false, 0, 0.5}, {false, -1, 0.25}, {false, 1, 0.25}}},
+               {{.flip = true, .shift = true},
+                {{false, 0, 0.25},
+                 {true, 0, 0.25},
+                 {false, -1, 0.125},
+                 {true, -1, 0.125},
+                 {false, 1, 0.125},
+                 {true, 1, 0.125}}}};
+  for (const auto& [asked, views] : cases) {
+    SCOPED_TRACE(testing::Message() << "flip " << asked.flip << ", shift " << asked.shift);
+    std::vector<double> expected(13 * 3, 0.0);
+    for (const View& view : views) {
+      const std::vector<double> logits = inference.predict(seen(data, view.flip, view.by));
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += view.weight * logits[i];
+    }
+    const std::vector<double> actual = inference.predict(data, asked);
+    ASSERT_EQ(actual.size(), expected.size());
+    // A GPU's own kernel normalises by one multiplication and one addition either way.
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      EXPECT_NEAR(actual[i], expected[i], 8 * 0x1p-53 * largest(expected)) << i;
+    }
+    double loss = 0.0, hits = 0.0;
+    for (std::size_t n = 0; n < 13; ++n) {
+      const double* const z = &expected[n * 3];
+      loss += std::log(std::exp(z[0]) + std::exp(z[1]) + std::exp(z[2])) - z[data.labels[n]];
+      hits += std::max_element(z, z + 3) - z == data.labels[n] ? 1 : 0;
+    }
+    const Evaluation evaluation = inference.evaluate(data, asked);
+    EXPECT_EQ(evaluation.samples, 13);
+    EXPECT_NEAR(evaluation.loss, loss / 13, 1e-12 * largest(expected));
+    EXPECT_EQ(evaluation.accuracy, hits / 13);
+    EXPECT_EQ(inference.predict(data, asked), actual) << "the same bits again";
+  }
+}
+
 TEST_P(InferenceTest, KeepsOnlyWeightsAndActivationsOnTheDevice) {
   const Model model = builtin_model("convnet", {1, 28, 28}, 10);
   const StateDict state = initial_state(model, 1);
