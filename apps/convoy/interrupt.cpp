@@ -16,12 +16,15 @@ constexpr std::array<Handled, 5> kHandled = {
      {SIGXCPU, false, "interrupted by SIGXCPU (out of processor time)"}}};
 
 volatile std::sig_atomic_t arrived = 0;  // a signal handler may write nothing else
+bool guarded = false;
 
 void note_signal(int signal) { arrived = signal; }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard() : outermost_(!guarded) {
+  if (!outermost_) return;
+  guarded = true;
   arrived = 0;
   for (std::size_t i = 0; i < kHandled.size(); ++i) {
     const auto [signal, once, words] = kHandled[i];
@@ -36,6 +39,8 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (!outermost_) return;
+  guarded = false;
   for (std::size_t i = 0; i < kHandled.size(); ++i) sigaction(kHandled[i].signal, &previous_[i], nullptr);
 }
 

@@ -24,7 +24,8 @@ class Interrupted : public Error {
 /// While it lives, the first SIGINT or SIGQUIT only sets a flag, and a second one ends the program as usual.
 /// SIGTERM, SIGHUP and SIGXCPU set it each time, so that what is being saved is not cut off: a batch system
 /// may ask again, a closing terminal may send several, and a process beyond its time is told so every second.
-/// A signal that was ignored before, as nohup and background jobs of scripts have it, stays ignored.
+/// A signal that was ignored before, as nohup and background jobs of scripts have it, stays ignored. One
+/// within the life of another changes nothing.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -42,6 +43,7 @@ class InterruptGuard {
   static const char* in_words();
 
  private:
+  bool outermost_;
   std::array<struct sigaction, 5> previous_ = {};
 };
 

@@ -16,9 +16,9 @@ namespace convoy {
 namespace {
 
 // Of one call of the program, not of the training.
-constexpr auto kOfTheCall =
-    std::to_array<std::string_view>({"--help", "--resume", "--allow-changes", "--overwrite", "--out",
-                                     "--json", "--verbose", "--summary", "--profile"});
+constexpr auto kOfTheCall = std::to_array<std::string_view>(
+    {"--help", "--resume", "--allow-changes", "--overwrite", "--out", "--json", "--verbose", "--summary",
+     "--profile", "--seeds", "--seeds-at-once"});
 // They change what is told and kept, or where the same data lie: a checksum shows whether they are the same.
 constexpr auto kOfNoBit = std::to_array<std::string_view>(
     {"--log-every", "--save-every", "--keep", "--check-finite", "--data", "--plan-cache", "--no-plan-cache"});

@@ -108,8 +108,12 @@ bool tell_if_finished(CLI::App& command, const Json& record, const fs::path& fol
 }
 
 Resumed read_resumed(CLI::App& command, const fs::path& folder, const Json& record, bool changes_allowed) {
-  Resumed resumed{.folder = folder, .record = record, .model = {}, .state = {}, .notes = {}};
   take_over_flags(command, record["flags"], folder.string(), changes_allowed);
+  return read_folder(folder, record);
+}
+
+Resumed read_folder(const fs::path& folder, const Json& record) {
+  Resumed resumed{.folder = folder, .record = record, .model = {}, .state = {}, .notes = {}};
   resumed.model = load_model(folder / "model.json");
   resumed.state = newest_state(folder);
   if (resumed.state) {

@@ -49,6 +49,9 @@ bool tell_if_finished(CLI::App& command, const Json& record, const std::filesyst
 Resumed read_resumed(CLI::App& command, const std::filesystem::path& folder, const Json& record,
                      bool changes_allowed);
 
+/// The same without the flags, which the caller knows to be those of the folder.
+Resumed read_folder(const std::filesystem::path& folder, const Json& record);
+
 /// The checksums of the images as members of run.json.
 Json checksums_of(const TrainData& data);
 

@@ -11,6 +11,7 @@
 #include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/resume.h"
 #include "apps/convoy/run_folder.h"
+#include "apps/convoy/seeds.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/train_data.h"
 #include "apps/convoy/train_flags.h"
@@ -55,6 +56,13 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   if (flags.keep_best && flags.validation == 0)
     throw UsageError("--keep-best needs --validation N, as --validation 5000");
   check_early_end(flags.early_end, flags.validation);
+  if (!flags.seeds.seeds.empty()) {
+    if (launched->size() > 1)
+      throw UsageError("--seeds trains in one process: start it without mpirun or torchrun");
+    const TrainData data = load_train_data(flags, earlier_preparation(flags));
+    train_seeds({flags, given_flags(command), data, launched});
+    return 0;
+  }
   const BackendChoice device = make_backend(flags.device, launched);
   Communicator& group = device.backend->group();
   const TrainData data =

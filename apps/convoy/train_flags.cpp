@@ -123,6 +123,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   CLI::Option* summary =
       command.add_flag("--summary", flags.summary, "Print the model's layers, shapes and FLOPs, and stop");
   add_json_flag(command, flags.json);
+  add_seed_flags(command, flags.seeds);
   summary->excludes("--json");
   set_footer(command,
              "  convoy train\n"
@@ -132,6 +133,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
              "  convoy train --profile 20\n"
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"
              "  convoy train --resume runs/convnet-mnist-1\n"
+             "  convoy train --seeds 1-10 --stop-at 99\n"
              "  convoy train --save-every 500 --keep 5 --validation 5000 --keep-best\n");
 }
 

@@ -9,6 +9,7 @@
 #include "apps/convoy/early_end.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
+#include "apps/convoy/seed_flags.h"
 #include "apps/convoy/state_keeper.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/trainer.h"
@@ -30,6 +31,7 @@ struct TrainFlags {
   std::int64_t validation = 0;
   SaveOptions save;
   EarlyEndOptions early_end;
+  SeedFlags seeds;
   bool keep_best = false;
   bool allow_changes = false;
   bool overwrite = false;

@@ -249,11 +249,14 @@ class BothReports : public TrainReport {
 }  // namespace
 
 std::unique_ptr<TrainReport> make_text_report() { return std::make_unique<TextReport>(); }
-std::unique_ptr<TrainReport> make_json_report() { return std::make_unique<JsonReport>(emit); }
+std::unique_ptr<TrainReport> make_json_report() { return make_json_report(emit); }
+std::unique_ptr<TrainReport> make_json_report(std::function<void(const Json&)> emit) {
+  return std::make_unique<JsonReport>(std::move(emit));
+}
 
 std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log) {
-  return std::make_unique<BothReports>(
-      std::move(report), std::make_unique<JsonReport>([&log](const Json& event) { log.write(event); }));
+  return std::make_unique<BothReports>(std::move(report),
+                                       make_json_report([&log](const Json& event) { log.write(event); }));
 }
 
 }  // namespace convoy

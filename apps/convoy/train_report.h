@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "apps/convoy/run_log.h"
@@ -48,6 +49,8 @@ class TrainReport {
 
 std::unique_ptr<TrainReport> make_text_report();
 std::unique_ptr<TrainReport> make_json_report();
+/// Gives each event to `emit`.
+std::unique_ptr<TrainReport> make_json_report(std::function<void(const Json&)> emit);
 
 /// Tells `report`, and writes the events of make_json_report to the log, which must outlive it.
 std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log);

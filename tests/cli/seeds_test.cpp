@@ -1,0 +1,163 @@
+// --seeds: trainings that differ in their seed alone, in one process.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "apps/convoy/statistics.h"
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kFailed = 1, kUsage = 2;
+
+class SeedsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_idx_data(folder_ / "digits");
+    write_file(folder_ / "model.json", tiny_model_json());
+  }
+
+  static std::vector<std::string> command(const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"train",   "--dataset",    "idx",      "--data", "digits",
+                                          "--model", "model.json",   "--device", "cpu",    "--epochs",
+                                          "3",       "--batch-size", "50"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  Outcome train(const std::vector<std::string>& more) const { return run(command(more), {folder_.path()}); }
+  std::string bytes(const std::string& file) const { return read_file(folder_ / file); }
+  nlohmann::json record(const std::string& run) const {
+    return nlohmann::json::parse(bytes(run + "/run.json"));
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(SeedsTest, EachIsItsSingleRun) {
+  const std::vector<std::string> flags = {"--shift", "1", "--test-every", "4"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), flags.begin(), flags.end());
+    return train(more);
+  };
+  const Outcome outcome = with({"--seeds", "7,1-2", "--out", "sweep"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::vector<double> accuracies, losses;
+  for (const std::string seed : {"7", "1", "2"}) {
+    ASSERT_EQ(with({"--seed", seed, "--out", "single" + seed}).code, 0);
+    EXPECT_TRUE(bytes("sweep/" + seed + "/model.ckpt") == bytes("single" + seed + "/model.ckpt")) << seed;
+    const auto ours = record("sweep/" + seed), alone = record("single" + seed);
+    EXPECT_EQ(ours["flags"], alone["flags"]);
+    EXPECT_EQ(ours["results"]["loss"], alone["results"]["loss"]);
+    accuracies.push_back(100 * alone["results"]["accuracy"].get<double>());
+    losses.push_back(alone["results"]["loss"]);
+    EXPECT_THAT(outcome.out, HasSubstr(fmt::format("\nseed {}  test accuracy {:.2f} %, loss {:.4f}, ", seed,
+                                                   accuracies.back(), losses.back())));
+  }
+  EXPECT_FALSE(bytes("sweep/1/model.ckpt") == bytes("sweep/2/model.ckpt"));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("\nseeds   7, 1-2, one after the other\n"), Not(HasSubstr("Epoch ["))));
+  EXPECT_THAT(outcome.out,
+              HasSubstr(fmt::format("Mean of 3 seeds: test accuracy {} %, loss {}, ",
+                                    in_words(mean_of(accuracies), 2), in_words(mean_of(losses), 4))));
+  EXPECT_THAT(outcome.out, HasSubstr("95 % interval of the mean: Student's t with 2 degrees of freedom\n"));
+  // A folder is that of a training of its own.
+  EXPECT_THAT(train({"--resume", "sweep/7"}).err, HasSubstr("sweep/7 has finished"));
+  EXPECT_EQ(json_lines(bytes("sweep/7/log.jsonl"))[0]["event"], "run");
+}
+
+TEST_F(SeedsTest, EventsCarryTheirSeed) {
+  const Outcome outcome = train({"--seeds", "1,2", "--json", "--log-every", "0"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto events = json_lines(outcome.out);
+  for (std::size_t i = 0; i + 1 < events.size(); ++i) {
+    EXPECT_EQ(events[i]["seed"], i < events.size() / 2 ? 1 : 2) << events[i];
+  }
+  const auto& last = events.back();
+  EXPECT_EQ(last["event"], "seeds");
+  ASSERT_EQ(last["seeds"].size(), 2u);
+  std::vector<double> accuracies;
+  for (const auto& seed : last["seeds"]) {
+    EXPECT_EQ(seed["folder"], fmt::format("runs/model-idx-{}", seed["seed"].get<int>()));
+    EXPECT_EQ(seed["accuracy"], record(seed["folder"])["results"]["accuracy"]);
+    EXPECT_EQ(seed["ended"], "epochs");
+    accuracies.push_back(seed["accuracy"]);
+  }
+  EXPECT_EQ(last["accuracy"]["mean"], mean_of(accuracies).mean);
+  EXPECT_EQ(last["accuracy"]["high"], mean_of(accuracies).high());
+  EXPECT_EQ(last["accuracy"]["count"], 2);
+}
+
+TEST_F(SeedsTest, AnInterruptSavesAndTheSameCommandGoesOn) {
+  ASSERT_EQ(train({"--seeds", "1-3", "--out", "whole", "--epochs", "40"}).code, 0);
+  const std::vector<std::string> flags = {"--seeds", "1-3", "--out", "stopped", "--epochs", "40"};
+  const Outcome stopped = run_and_signal(command(flags), {folder_.path()}, "seed 1  test accuracy", SIGINT);
+  ASSERT_EQ(stopped.code, 128 + SIGINT) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("the same command goes on with all of them"));
+  const Outcome outcome = train(flags);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("had finished in stopped/1\n"));
+  for (const char* seed : {"1", "2", "3"}) {
+    EXPECT_TRUE(bytes(fmt::format("stopped/{}/model.ckpt", seed)) ==
+                bytes(fmt::format("whole/{}/model.ckpt", seed)));
+  }
+  // More of them train what is missing.
+  const Outcome more = train({"--seeds", "3-4", "--out", "stopped", "--epochs", "40"});
+  EXPECT_THAT(more.out,
+              AllOf(HasSubstr("had finished in stopped/3\n"), HasSubstr("\nseed 4  test accuracy")));
+}
+
+TEST_F(SeedsTest, WhatIsThereIsNotReplaced) {
+  ASSERT_EQ(train({"--seeds", "1-2", "--out", "sweep"}).code, 0);
+  const Outcome refused = train({"--seeds", "2-3", "--out", "sweep", "--lr", "0.01"});
+  EXPECT_EQ(refused.code, kUsage);
+  EXPECT_THAT(refused.err, HasSubstr("sweep/2 holds a training with other flags"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "sweep/3"));
+  const Outcome replaced = train({"--seeds", "2-3", "--out", "sweep", "--lr", "0.01", "--overwrite"});
+  EXPECT_EQ(replaced.code, 0) << replaced.err;
+  EXPECT_EQ(record("sweep/2")["learning_rate"], 0.01);
+  EXPECT_EQ(record("sweep/1")["learning_rate"], 0.001);
+}
+
+TEST_F(SeedsTest, OneThatFailsLeavesTheOthers) {
+  std::filesystem::create_directory(folder_ / "sweep");
+  write_file(folder_ / "sweep/1", "a file where a folder should be");
+  const Outcome outcome = train({"--seeds", "1-2", "--out", "sweep"});
+  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("seed 1  failed: sweep/1: the output folder cannot be created"),
+                                 HasSubstr("Mean of 1 seed: ")));
+  EXPECT_THAT(outcome.err, HasSubstr("1 of 2 seeds failed: seed 1: "));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "sweep/2/model.ckpt"));
+}
+
+TEST_F(SeedsTest, WhatCannotBeIsOneClearLine) {
+  const auto refused = [&](const std::vector<std::string>& flags) {
+    const Outcome outcome = train(flags);
+    EXPECT_EQ(outcome.code, kUsage);
+    EXPECT_EQ(lines(outcome.err).size(), 1u) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(refused({"--seeds", "4-1"}), HasSubstr("'4-1' is not a list of seeds, as 1-8 or 1,5,9"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--seed", "2"}), HasSubstr("--seeds excludes --seed"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--resume", "x"}), HasSubstr("--seeds excludes --resume"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--profile", "2"}), HasSubstr("--seeds excludes --profile"));
+  EXPECT_THAT(refused({"--seeds-at-once", "2"}), HasSubstr("--seeds-at-once requires --seeds"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--seeds-at-once", "2"}),
+              HasSubstr("--seeds-at-once 2 needs a GPU: the cpu backend trains one after the other"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--batch-size", "501"}),
+              HasSubstr("--batch-size 501 is larger than"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+}
+
+}  // namespace
+}  // namespace convoy::test

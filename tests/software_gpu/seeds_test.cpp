@@ -1,0 +1,71 @@
+// Many seeds on one GPU: their launches alternate, and their bits are those of single runs.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "tests/software_gpu/support.h"
+
+namespace convoy::test {
+namespace {
+
+using testing::HasSubstr;
+
+class GpuSeeds : public GpuProgram {
+ protected:
+  std::string bytes(const std::string& file) const { return read_file(folder_ / file); }
+};
+
+TEST_F(GpuSeeds, HaveTheBitsOfTheirSingleRuns) {
+  const std::vector<std::string> flags = {"--log-every", "4", "--validation", "8", "--test-every", "5"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), flags.begin(), flags.end());
+    return train(more);
+  };
+  // Five by three threads: each takes the next when it is done with one.
+  const Outcome outcome = with({"--seeds", "1-5", "--seeds-at-once", "3"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const std::string seed : {"1", "2", "3", "4", "5"}) {
+    ASSERT_EQ(with({"--seed", seed, "--out", "single"}).code, 0);
+    EXPECT_TRUE(bytes("out/" + seed + "/model.ckpt") == bytes("single/model.ckpt")) << seed;
+  }
+  const auto last = json_lines(outcome.out).back();
+  EXPECT_EQ(last["event"], "seeds");
+  std::vector<int> order;
+  for (const auto& seed : last["seeds"]) order.push_back(seed["seed"]);
+  EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 5}));
+}
+
+// One thread is the program's first, whose calls are not marked as those of another.
+TEST_F(GpuSeeds, TakeTurnsBehindEveryLaunch) {
+  const auto calls = trace({"--seeds", "1,2", "--log-every", "0", "--settle", "0", "--save-every", "0"});
+  std::vector<bool> others;  // of each launch: whether it is the second seed's
+  for (const std::string& call : calls) {
+    if (function_of(call) == "cudaGraphLaunch") others.push_back(call.ends_with(" beside"));
+  }
+  const auto first = std::ranges::find(others, true);
+  const auto last = std::find(others.rbegin(), others.rend(), false).base() - 1;
+  ASSERT_LT(first, last);
+  EXPECT_GE(last - first, 2);
+  // From the first launch of the one to the last of the other they alternate.
+  const auto same = std::adjacent_find(first, last + 1);
+  EXPECT_EQ(same, last + 1) << "launch " << same - others.begin() << " of " << others.size();
+}
+
+TEST_F(GpuSeeds, AnInterruptSavesAllThatRun) {
+  const std::vector<std::string> flags = {
+      "train",      "--device",        "cuda", "--dataset", "idx", "--data",       "digits", "--model",
+      "model.json", "--epochs",        "300",  "--out",     "out", "--batch-size", "4",      "--seeds",
+      "1-3",        "--seeds-at-once", "2",    "--json"};
+  const Outcome outcome = run_and_signal(flags, {folder_.path()}, "\"event\":\"epoch\",\"seed\":2", SIGTERM);
+  EXPECT_EQ(outcome.code, 128 + SIGTERM) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("of the seeds 1-2 are saved, 3 not begun; the same command goes on with all"));
+  for (const char* seed : {"1", "2"}) {
+    EXPECT_FALSE(files_under(folder_ / "out" / seed / "states").empty());
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out/3"));
+}
+
+}  // namespace
+}  // namespace convoy::test
