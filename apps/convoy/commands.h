@@ -19,5 +19,6 @@ Command add_fetch(CLI::App& program);
 Command add_gradcheck(CLI::App& program);
 Command add_doctor(CLI::App& program);
 Command add_bench(CLI::App& program);
+Command add_race(CLI::App& program);
 
 }  // namespace convoy

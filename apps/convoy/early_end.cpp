@@ -11,7 +11,12 @@
 namespace convoy {
 namespace {
 
-/// Accepts numbers above 0 and up to 100.
+bool has_number(const Json& object, const char* key) {
+  return object.contains(key) && object[key].is_number();
+}
+
+}  // namespace
+
 CLI::Validator percent() {
   const auto check = [](const std::string& text) -> std::string {
     double value = 0.0;
@@ -20,12 +25,6 @@ CLI::Validator percent() {
   };
   return {check, "PERCENT"};
 }
-
-bool is_number(const Json& object, const char* key) {
-  return object.contains(key) && object[key].is_number();
-}
-
-}  // namespace
 
 void add_early_end_flags(CLI::App& command, EarlyEndOptions& flags, TrainOptions& options) {
   command
@@ -145,16 +144,16 @@ Json EarlyEnd::memory() const {
 
 void EarlyEnd::restore(const Json& memory) {
   if (memory.is_null()) return;
-  const bool good = memory.is_object() && is_number(memory, "validated") &&
-                    is_number(memory, "training_seconds") && is_number(memory, "evaluation_seconds") &&
+  const bool good = memory.is_object() && has_number(memory, "validated") &&
+                    has_number(memory, "training_seconds") && has_number(memory, "evaluation_seconds") &&
                     memory.contains("best_epoch") && memory.contains("best_accuracy") &&
                     memory["best_epoch"].is_number() == memory["best_accuracy"].is_number();
   if (!good) throw Error("what the state knows of an early end is malformed: it is damaged");
   validated_ = memory["validated"].get<std::int64_t>();
-  if (is_number(memory, "best_epoch")) {
+  if (has_number(memory, "best_epoch")) {
     best_ = {memory["best_epoch"].get<std::int64_t>(), memory["best_accuracy"].get<double>()};
   }
-  if (is_number(memory, "test_accuracy")) test_accuracy_ = memory["test_accuracy"].get<double>();
+  if (has_number(memory, "test_accuracy")) test_accuracy_ = memory["test_accuracy"].get<double>();
   clock_.restore(memory["training_seconds"].get<double>(), memory["evaluation_seconds"].get<double>());
 }
 

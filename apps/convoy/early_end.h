@@ -28,6 +28,9 @@ struct EarlyEndOptions {
 /// --patience, --stop-at and --test-every, which is TrainOptions::pause_every.
 void add_early_end_flags(CLI::App& command, EarlyEndOptions& flags, TrainOptions& options);
 
+/// Accepts numbers above 0 and up to 100.
+CLI::Validator percent();
+
 /// Throws UsageError for --patience without images that are held out.
 void check_early_end(const EarlyEndOptions& options, std::int64_t validation);
 

@@ -21,15 +21,15 @@ def environment(extra: dict[str, str]) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if not k.startswith(STEERING)}, **extra}
 
 
-def output_of(command: list[str], extra: dict[str, str]) -> str:
+def output_of(command: list[str], extra: dict[str, str], timeout: int = TIMEOUT_S) -> str:
     """Runs a program; throws CompareError with its last line of complaint if it fails."""
     try:
-        done = subprocess.run(command, env=environment(extra), capture_output=True, text=True, timeout=TIMEOUT_S,
+        done = subprocess.run(command, env=environment(extra), capture_output=True, text=True, timeout=timeout,
                               check=False)
     except OSError as error:
         raise CompareError(f"cannot run {command[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise CompareError(f"{command[0]} did not finish in {TIMEOUT_S} s") from error
+        raise CompareError(f"{command[0]} did not finish in {timeout} s") from error
     if done.returncode != 0:
         complaint = (done.stderr.strip().splitlines() or ["no message"])[-1][:COMPLAINT_LENGTH]
         raise CompareError(f"{command[0]} failed with exit code {done.returncode}: {complaint}")

@@ -1,0 +1,25 @@
+// Another process of this program, whose events are read while it runs.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/convoy/terminal.h"
+
+namespace convoy {
+
+struct Child {
+  std::vector<std::string> arguments;      // without the program's name
+  std::vector<std::string> variables;      // "NAME=VALUE", in place of this process's of that name
+  std::filesystem::path errors;            // the file for its standard error
+  std::function<void(const Json&)> event;  // called with each line of its standard output
+};
+
+/// Runs it to its end. Returns its exit code, or 128 and the signal that ended it. While an InterruptGuard
+/// lives a signal to this process is passed on as SIGTERM, so that the child may save. Throws Error if it
+/// cannot be started, or prints what is no JSON.
+int run_child(const Child& child);
+
+}  // namespace convoy
