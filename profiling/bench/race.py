@@ -34,16 +34,17 @@ TIMEOUT_S = 6 * 3600
 
 # What the PyTorch side does as well.
 INGREDIENTS = ("lr", "epochs", "batch-size", "optimizer", "weight-decay", "momentum", "nesterov", "decay", "clip-norm",
-               "ema", "label-smoothing", "shift", "flip", "schedule", "schedule-by", "schedule-length", "lr-end", "lr-
-               step", "lr-milestones", "lr-gamma", "pct-start", "anneal", "div-factor", "final-div-factor", "cycle-
-               momentum", "no-cycle-momentum", "base-momentum", "max-momentum", "three-phase", "warmup", "warmup-
-               factor", "validation", "limit-train", "limit-test")
+               "ema", "label-smoothing", "shift", "flip", "schedule", "schedule-by", "schedule-length", "lr-end",
+               "lr-step", "lr-milestones", "lr-gamma", "pct-start", "anneal", "div-factor", "final-div-factor",
+               "cycle-momentum", "no-cycle-momentum", "base-momentum", "max-momentum", "three-phase", "warmup",
+               "warmup-factor", "validation", "limit-train", "limit-test")
 # What run.json tells better, or what changes no accuracy.
 OTHERS = ("model", "dataset", "data", "mean", "std", "swa", "bn-batches", "settle", "log-every", "save-every", "keep",
-          "keep-best", "check-finite", "device", "plan-cache", "no-plan-cache", "no-graph", "autotune", "fuse", "no-
-          fuse", "nondeterministic", "verbose", "test-every")
-FLAGS_ALONE = ("nesterov", "flip", "cycle-momentum", "no-cycle-momentum", "three-phase", "swa", "keep-best", "check-
-               finite", "no-plan-cache", "no-graph", "autotune", "fuse", "no-fuse", "nondeterministic", "verbose")
+          "keep-best", "check-finite", "device", "plan-cache", "no-plan-cache", "no-graph", "autotune", "fuse",
+          "no-fuse", "nondeterministic", "verbose", "test-every")
+FLAGS_ALONE = ("nesterov", "flip", "cycle-momentum", "no-cycle-momentum", "three-phase", "swa", "keep-best",
+               "check-finite", "no-plan-cache", "no-graph", "autotune", "fuse", "no-fuse", "nondeterministic",
+               "verbose")
 NOTHING = (None, False, 0, 0.0, "", "constant", "all", [], "auto")  # what an ingredient has that does nothing
 
 Recipe = dict[str, Any]

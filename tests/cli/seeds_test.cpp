@@ -149,8 +149,8 @@ TEST_F(SeedsTest, WhatCannotBeIsOneClearLine) {
   };
   EXPECT_THAT(refused({"--seeds", "4-1"}), HasSubstr("'4-1' is not a list of seeds, as 1-8 or 1,5,9"));
   EXPECT_THAT(refused({"--seeds", "1-4", "--seed", "2"}), HasSubstr("--seeds excludes --seed"));
-  EXPECT_THAT(refused({"--seeds", "1-4", "--resume", "x"}), HasSubstr("--seeds excludes --resume"));
-  EXPECT_THAT(refused({"--seeds", "1-4", "--profile", "2"}), HasSubstr("--seeds excludes --profile"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--resume", "x"}), HasSubstr("--resume excludes --seeds"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--profile", "2"}), HasSubstr("--profile excludes --seeds"));
   EXPECT_THAT(refused({"--seeds-at-once", "2"}), HasSubstr("--seeds-at-once requires --seeds"));
   EXPECT_THAT(refused({"--seeds", "1-4", "--seeds-at-once", "2"}),
               HasSubstr("--seeds-at-once 2 needs a GPU: the cpu backend trains one after the other"));

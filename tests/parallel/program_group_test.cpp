@@ -99,6 +99,31 @@ TEST_F(ProgramGroupTest, LossesAreThoseOfOneProcessWithTheWholeBatch) {
   }
 }
 
+// All decide alike, by what all have seen.
+TEST_F(ProgramGroupTest, AnEarlyEndIsThatOfAll) {
+  std::vector<std::string> words = {convoy()};
+  for (const std::string& word :
+       train({"--device", "reference", "--batch-size", "10", "--epochs", "40", "--lr", "0.01", "--stop-at",
+              "70", "--test-every", "5", "--json", "--out", "run"})) {
+    words.push_back(word);
+  }
+  const Outcome stopped = mpirun(2, words);
+  ASSERT_EQ(stopped.code, 0) << stopped.err;
+  const auto last = json_lines(stopped.out).back();
+  EXPECT_EQ(last["ended"], "stop-at");
+  EXPECT_LT(last["images"], 40 * 530);
+
+  words.insert(words.end(), {"--stop-at", "100", "--validation", "130", "--patience", "1"});
+  const Outcome patient = mpirun(2, words);
+  ASSERT_EQ(patient.code, 0) << patient.err;
+  EXPECT_NE(json_lines(patient.out).back()["ended"], "epochs");
+
+  const Outcome seeds =
+      mpirun(2, {convoy(), "train", "--dataset", "idx", "--data", "digits", "--seeds", "1-2"});
+  EXPECT_EQ(seeds.code, 2);
+  EXPECT_THAT(seeds.err, HasSubstr("--seeds trains in one process: start it without mpirun or torchrun"));
+}
+
 TEST_F(ProgramGroupTest, ARepeatGivesTheSameBits) {
   std::vector<std::string> words = {convoy()};
   for (const std::string& word : train({"--device", "reference", "--batch-size", "10", "--out", "run"}))

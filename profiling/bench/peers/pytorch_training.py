@@ -2,8 +2,8 @@
 
 Takes a file with the job (see job_of in ../race.py). Whole batches are augmented by indexing, and no loader stands in
 the way. Without a setting in the job, memory formats and kinds of optimizer are tried for some steps, and the fastest
-trains. The clock runs as the records' does: for the training alone. Reading the data, compiling, warming up and tests do
-not count.
+trains. The clock runs as the records' does: for the training alone. Reading the data, compiling, warming up and tests
+do not count.
 """
 
 from __future__ import annotations
