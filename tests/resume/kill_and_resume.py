@@ -23,7 +23,8 @@ SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signa
            signal.SIGINT, signal.SIGTERM]
 # Trainings that differ in what they keep and when they save it; one is taken after the other.
 TRAININGS = [
-    ["--save-every", "3", "--swa", "--shift", "1", "--validation", "50", "--keep-best"],
+    ["--save-every", "3", "--swa", "--shift", "1", "--rotate", "10", "--cutout", "2", "--flip", "alternating",
+     "--validation", "50", "--keep-best"],
     ["--swa", "--optimizer", "sgd", "--lr", "0.01", "--momentum", "0.9", "--keep", "1", "--flip"],
     ["--optimizer", "adamw", "--save-every", "2epochs", "--swa", "--bn-batches", "3"],
     ["--save-every", "7", "--model", "lenet5"],
