@@ -72,7 +72,8 @@ TEST_P(StopTest, BehindAnEpochItIsATrainingOfSoManyEpochs) {
 }
 
 TEST_P(StopTest, BehindAStepTheEpochEndsThere) {
-  const TrainOptions options{.batch_size = 4, .epochs = 2};
+  // A launch ends behind step 5.
+  const TrainOptions options{.batch_size = 4, .epochs = 2, .log_every = 5};
   Trainer trainer = make_trainer(options);
   std::vector<Progress> ends;
   StateDict state;
