@@ -10,6 +10,10 @@ get_property(rooms GLOBAL PROPERTY CONVOY_ROOMS)
 install(TARGETS convoy ${rooms} EXPORT convoyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
 install(DIRECTORY include/convoy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library FILES_MATCHING PATTERN "*.h")
 
+# Every recipe there is, with the models that recipes bring.
+install(DIRECTORY apps/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/convoy COMPONENT program
+  FILES_MATCHING PATTERN "*.toml" PATTERN "*.json")
+
 file(RELATIVE_PATH to_private /${CMAKE_INSTALL_BINDIR} /${CONVOY_PRIVATE_LIBDIR})
 # RPATH and not RUNPATH, because libraries that the bundled ones need are found by it, too.
 target_link_options(convoy_program PRIVATE -Wl,--disable-new-dtags)

@@ -20,5 +20,6 @@ Command add_gradcheck(CLI::App& program);
 Command add_doctor(CLI::App& program);
 Command add_bench(CLI::App& program);
 Command add_race(CLI::App& program);
+Command add_recipes(CLI::App& program);
 
 }  // namespace convoy

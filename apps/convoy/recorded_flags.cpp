@@ -18,7 +18,7 @@ namespace {
 // Of one call of the program, not of the training.
 constexpr auto kOfTheCall = std::to_array<std::string_view>(
     {"--help", "--resume", "--allow-changes", "--overwrite", "--out", "--json", "--verbose", "--summary",
-     "--profile", "--seeds", "--seeds-at-once"});
+     "--profile", "--seeds", "--seeds-at-once", "--config", "--recipe", "--print-config"});
 // They change what is told and kept, or where the same data lie: a checksum shows whether they are the same.
 constexpr auto kOfNoBit = std::to_array<std::string_view>(
     {"--log-every", "--save-every", "--keep", "--check-finite", "--data", "--plan-cache", "--no-plan-cache"});
@@ -34,15 +34,6 @@ bool contains(std::span<const std::string_view> names, std::string_view name) {
 
 std::string name_of(const CLI::Option& option) { return option.get_name(); }
 
-std::vector<std::string> values_of(const CLI::Option& option) {
-  const std::string name = name_of(option);
-  std::vector<std::string> values = option.reduced_results();
-  const bool is_path = name == "--data" || name == "--init" || name == "--plan-cache" ||
-                       (name == "--model" && std::filesystem::path(values.back()).extension() == ".json");
-  if (is_path) values = {std::filesystem::absolute(values.back()).lexically_normal().string()};
-  return values;
-}
-
 /// Fractions are compared as numbers: 1e-3 is 0.001.
 bool same_value(const std::string& a, const std::string& b) {
   const auto is_fraction = [](const std::string& text) {
@@ -51,10 +42,6 @@ bool same_value(const std::string& a, const std::string& b) {
   if (a == b || (!is_fraction(a) && !is_fraction(b))) return a == b;
   double x = 0.0, y = 0.0;
   return CLI::detail::lexical_cast(a, x) && CLI::detail::lexical_cast(b, y) && x == y;
-}
-
-bool same_values(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  return std::ranges::equal(a, b, same_value);
 }
 
 std::string in_words(const std::vector<std::string>& values) {
@@ -70,8 +57,8 @@ bool is_ruled_out(const CLI::Option& option) {
 }
 
 /// The flags of a run.json. Throws UsageError if they are not what given_flags wrote.
-std::vector<std::string> recorded_values(const Json& recorded, const std::string& name,
-                                         const std::string& run) {
+std::vector<std::string> values_before(const Json& recorded, const std::string& name,
+                                       const std::string& run) {
   const auto found = recorded.find(name);
   if (found == recorded.end()) return {};
   const bool texts = found->is_array() && !found->empty() &&
@@ -82,11 +69,33 @@ std::vector<std::string> recorded_values(const Json& recorded, const std::string
 
 }  // namespace
 
+bool is_of_the_call(const CLI::Option& option) { return contains(kOfTheCall, name_of(option)); }
+
+bool is_of_the_optimizer(const std::string& flag) { return contains(kOfTheOptimizer, flag); }
+
+bool names_path(const CLI::Option& option, const std::string& value) {
+  const std::string name = name_of(option);
+  return name == "--data" || name == "--init" || name == "--plan-cache" ||
+         (name == "--model" && std::filesystem::path(value).extension() == ".json");
+}
+
+std::vector<std::string> recorded_values(const CLI::Option& option) {
+  std::vector<std::string> values = option.reduced_results();
+  if (names_path(option, values.back())) {
+    values = {std::filesystem::absolute(values.back()).lexically_normal().string()};
+  }
+  return values;
+}
+
+bool same_values(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  return std::ranges::equal(a, b, same_value);
+}
+
 Json given_flags(const CLI::App& command) {
   Json flags = Json::object();
   for (const CLI::Option* option : command.get_options()) {
-    if (option->count() > 0 && !contains(kOfTheCall, name_of(*option))) {
-      flags[name_of(*option)] = values_of(*option);
+    if (option->count() > 0 && !is_of_the_call(*option)) {
+      flags[name_of(*option)] = recorded_values(*option);
     }
   }
   return flags;
@@ -95,13 +104,13 @@ Json given_flags(const CLI::App& command) {
 void take_over_flags(CLI::App& command, const Json& recorded, const std::string& run, bool changes_allowed) {
   const CLI::Option* const optimizer = command.get_option("--optimizer");
   const bool other_optimizer =
-      optimizer->count() > 0 && values_of(*optimizer) != recorded_values(recorded, "--optimizer", run);
+      optimizer->count() > 0 && recorded_values(*optimizer) != values_before(recorded, "--optimizer", run);
   std::vector<CLI::Option*> taken;
   std::vector<std::string> differences;
   for (CLI::Option* option : command.get_options()) {
     const std::string name = name_of(*option);
-    if (contains(kOfTheCall, name)) continue;
-    std::vector<std::string> before = recorded_values(recorded, name, run);
+    if (is_of_the_call(*option)) continue;
+    std::vector<std::string> before = values_before(recorded, name, run);
     if (option->count() == 0) {
       if (before.empty() || is_ruled_out(*option)) continue;
       if (other_optimizer && contains(kOfTheOptimizer, name)) continue;
@@ -110,7 +119,7 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
       continue;
     }
     if (contains(kOfNoBit, name)) continue;
-    const std::vector<std::string> now = values_of(*option);
+    const std::vector<std::string> now = recorded_values(*option);
     if (before.empty() && !option->get_default_str().empty()) before = {option->get_default_str()};
     if (same_values(before, now) || in_words(before) == in_words(now)) continue;
     differences.push_back(fmt::format("{} was {}, is {}", name, in_words(before), in_words(now)));

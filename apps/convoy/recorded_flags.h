@@ -3,13 +3,29 @@
 
 #include <CLI/App.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/convoy/terminal.h"
 
 namespace convoy {
 
-/// The flags that were given and belong to the training: {"--epochs": ["5"], "--nesterov": ["true"]}. Paths
-/// are absolute, so that they hold in another working folder.
+/// Whether a flag is of one call of the program and not of the training: --out, --json.
+bool is_of_the_call(const CLI::Option& option);
+
+/// Whether another optimizer does not take the flag over.
+bool is_of_the_optimizer(const std::string& flag);
+
+/// Whether that value of the flag is the name of a file or folder.
+bool names_path(const CLI::Option& option, const std::string& value);
+
+/// The values of a flag that was given. Paths are absolute, so that they hold in another working folder.
+std::vector<std::string> recorded_values(const CLI::Option& option);
+
+/// Whether both are the same values of a flag: 1e-3 is 0.001.
+bool same_values(const std::vector<std::string>& a, const std::vector<std::string>& b);
+
+/// The flags that were given and belong to the training: {"--epochs": ["5"], "--nesterov": ["true"]}, as
+/// recorded_values has them.
 Json given_flags(const CLI::App& command);
 
 /// Gives `command` the flags of `recorded` that its command line does not have. One that has another value

@@ -33,14 +33,14 @@ bool is_trial_again(const Json& earlier, const Json& record) {
   if (!earlier.is_object() || (record["limit_train"] == 0 && record["limit_test"] == 0)) return false;
   return std::ranges::all_of(record.items(), [&](const auto& member) {
     const bool counts = !member.key().starts_with("device_") && member.key() != "data_found" &&
-                        member.key() != "flags" && member.key() != "versions";
+                        member.key() != "flags" && member.key() != "config" && member.key() != "versions";
     return !counts || (earlier.contains(member.key()) && earlier[member.key()] == member.value());
   });
 }
 
 // All that a training writes.
-constexpr auto kFiles = std::to_array<const char*>(
-    {"model.ckpt", "best.ckpt", "model.json", "run.json", "log.jsonl", kProfileFile, kStatesFolder});
+constexpr auto kFiles = std::to_array<const char*>({"model.ckpt", "best.ckpt", "model.json", "run.json",
+                                                    "config.toml", "log.jsonl", kProfileFile, kStatesFolder});
 
 // Those that are not begun anew by the same command. model.json comes before run.json, and says nothing
 // alone.
@@ -183,6 +183,10 @@ void RunFolder::write_record(const Json& record) const {
 
 void RunFolder::write_profile(const std::string& trace) const {
   write_atomically(folder_ / kProfileFile, trace);
+}
+
+void RunFolder::write_config(const std::string& text) const {
+  write_atomically(folder_ / "config.toml", text);
 }
 
 void refuse_to_replace(const fs::path& folder, const Json& record) {

@@ -43,6 +43,7 @@ class RunFolder {
   void write_record(const Json& record) const;                            // run.json
   void write_checkpoint(const char* name, const StateDict& state) const;  // "model.ckpt", "best.ckpt"
   void write_profile(const std::string& trace) const;                     // profile.json
+  void write_config(const std::string& text) const;                       // config.toml
 
   /// The training is done: what was put aside is not needed any more.
   void finish() const;

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 /// One of the trainings, before it begins.
 struct Planned {
   TrainFlags flags;              // its own
-  Json given;                    // likewise
+  KeptFlags kept;                // likewise
   std::optional<Json> resumed;   // the run.json to go on with
   std::optional<Json> finished;  // its results, if there is nothing left to do
 };
@@ -44,7 +44,7 @@ void look_into_folder(Planned& planned) {
   const RunFolder mended(folder);
   if (!fs::exists(folder / "run.json", ignored)) return;
   Json record = record_to_resume(folder);
-  if (!same_flags(record, planned.given)) {
+  if (!same_flags(record, planned.kept.given)) {
     throw UsageError(fmt::format(
         "{} holds a training with other flags; name another folder with --out, or replace what is "
         "there with --overwrite",
@@ -60,9 +60,9 @@ void look_into_folder(Planned& planned) {
 std::vector<Planned> plan(const SeedTrainings& trainings) {
   std::vector<Planned> all;
   for (const std::uint64_t seed : trainings.flags.seeds.seeds) {
-    Planned planned{.flags = trainings.flags, .given = trainings.given, .resumed = {}, .finished = {}};
+    Planned planned{.flags = trainings.flags, .kept = {}, .resumed = {}, .finished = {}};
     planned.flags.options.seed = seed;
-    planned.given["--seed"] = {std::to_string(seed)};
+    planned.kept = kept_flags(trainings.command, planned.flags, trainings.data);
     planned.flags.out = trainings.flags.out.empty()
                             ? folder_of(planned.flags, trainings.data.location.dataset)
                             : trainings.flags.out / std::to_string(seed);
@@ -135,7 +135,7 @@ class Seeds {
     const auto pass = [this] {
       if (at_once_ > 1) baton_.pass();
     };
-    return run_training({planned.flags, planned.given, trainings_.data, device, resumed, start, pass}, folder,
+    return run_training({planned.flags, planned.kept, trainings_.data, device, resumed, start, pass}, folder,
                         screen_.report_of(planned.flags.options.seed));
   }
 

@@ -13,8 +13,8 @@ namespace convoy {
 
 /// What the trainings have in common. All that it refers to must outlive them.
 struct SeedTrainings {
-  const TrainFlags& flags;  // with --seeds
-  const Json& given;        // the flags for run.json, of all
+  const CLI::App& command;
+  const TrainFlags& flags;  // of the command, with --seeds
   const TrainData& data;
   std::shared_ptr<Communicator> group;  // of one process
 };

@@ -8,7 +8,6 @@
 #include "apps/convoy/averaging.h"
 #include "apps/convoy/commands.h"
 #include "apps/convoy/group_run.h"
-#include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/resume.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/seeds.h"
@@ -60,15 +59,15 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     if (launched->size() > 1)
       throw UsageError("--seeds trains in one process: start it without mpirun or torchrun");
     const TrainData data = load_train_data(flags, earlier_preparation(flags));
-    train_seeds({flags, given_flags(command), data, launched});
+    train_seeds({command, flags, data, launched});
     return 0;
   }
   const BackendChoice device = make_backend(flags.device, launched);
   Communicator& group = device.backend->group();
   const TrainData data =
       load_in_turn(flags, resumed ? resumed->model.preparation : earlier_preparation(flags), group);
-  const Json given = given_flags(command);
-  const Training training{flags, given, data, device, resumed, program_start};
+  const KeptFlags kept = kept_flags(command, flags, data);
+  const Training training{flags, kept, data, device, resumed, program_start};
   if (group.leads()) {
     run_training(training, folder, flags.json ? make_json_report() : make_text_report());
   } else {
@@ -78,6 +77,11 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
 }
 
 int run_train(CLI::App& command, TrainFlags& flags) {
+  take_config(command, flags.config);
+  if (flags.config.print) {
+    put(config_text(command));
+    return 0;
+  }
   if (flags.summary) {
     const Model model = resolve_model(flags.model, image_format(flags.data.dataset));
     fmt::print("{}", summary(model, flags.options.batch_size));

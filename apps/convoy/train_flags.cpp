@@ -86,6 +86,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   add_image_flags(command, flags.images, kTransposeFiles);
   add_device_flags(command, flags.device);
   add_model_flag(command, flags.model, "convnet");
+  for (const char* flag : {"--dataset", "--model"}) command.get_option(flag)->capture_default_str();
   command.add_option("--epochs", options.epochs, "Passes over the training images")
       ->check(at_least(1))
       ->capture_default_str();
@@ -114,6 +115,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   add_averaging_flags(command, options);
   add_saving_flags(command, flags);
   add_early_end_flags(command, flags.early_end, options);
+  add_config_flags(command, flags.config);
   command.add_option("--limit-train", flags.limit_train, "Use only the first N training images; 0: all")
       ->check(at_least(0))
       ->capture_default_str();
@@ -134,6 +136,8 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"
              "  convoy train --resume runs/convnet-mnist-1\n"
              "  convoy train --seeds 1-10 --stop-at 99\n"
+             "  convoy train --recipe classic --epochs 10\n"
+             "  convoy train --config runs/convnet-mnist-1/config.toml --out runs/again\n"
              "  convoy train --save-every 500 --keep 5 --validation 5000 --keep-best\n");
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/convoy/config_file.h"
 #include "apps/convoy/early_end.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
@@ -17,6 +18,7 @@
 namespace convoy {
 
 struct TrainFlags {
+  ConfigFlags config;
   DataFlags data = {"mnist", {}};
   ImageFlags images;
   DeviceFlags device;

@@ -4,15 +4,18 @@
 
 #include <algorithm>
 
+#include "apps/convoy/config_file.h"
 #include "apps/convoy/early_end.h"
 #include "apps/convoy/group_run.h"
 #include "apps/convoy/guarded_fit.h"
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/plan_table.h"
+#include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/run_log.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/train_record.h"
 #include "apps/convoy/validation.h"
+#include "convoy/builtin.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
@@ -79,6 +82,7 @@ void begin(const Run& run) {
   } else {
     run.folder.begin(run.model, run.record);
   }
+  run.folder.write_config(run.kept.config_file);
   run.log.open(run.folder.path() / "log.jsonl", run.resumed ? run.resumed->notes.log_bytes : 0);
 }
 
@@ -176,11 +180,22 @@ std::filesystem::path folder_of(const TrainFlags& flags, const std::string& data
   return std::filesystem::path("runs") / run_name(flags.model, dataset, flags.options.seed);
 }
 
+KeptFlags kept_flags(const CLI::App& command, const TrainFlags& flags, const TrainData& data) {
+  const std::string seed = std::to_string(flags.options.seed);
+  ConfigChanges changes = {{"--dataset", data.location.dataset}, {"--seed", seed}};
+  const auto built_in = builtin_model_names();
+  if (std::ranges::find(built_in, flags.model) == built_in.end()) changes["--model"] = "model.json";
+  KeptFlags kept{given_flags(command), config_json(command, changes), config_text(command, changes)};
+  if (!flags.seeds.seeds.empty()) kept.given["--seed"] = {seed};
+  return kept;
+}
+
 Json run_training(const Training& training, std::optional<RunFolder>& folder,
                   std::unique_ptr<TrainReport> screen) {
-  const auto& [flags, given, data, device, resumed, start, launched] = training;
+  const auto& [flags, kept, data, device, resumed, start, launched] = training;
   const Model model = model_of(flags, data, resumed);
-  Json record = describe(flags, given, data, model, device);
+  Json record = describe(flags, kept.given, data, model, device);
+  record["config"] = kept.config;
   record.update(checksums_of(data));
   if (resumed) {
     check_resumed(*resumed, record, flags.allow_changes);
@@ -209,7 +224,7 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
 }
 
 void follow_training(const Training& training) {
-  const auto& [flags, given, data, device, resumed, start, launched] = training;
+  const auto& [flags, kept, data, device, resumed, start, launched] = training;
   Communicator& group = device.backend->group();
   const Model model = model_of(flags, data, resumed);
   Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);

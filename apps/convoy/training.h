@@ -15,10 +15,21 @@
 
 namespace convoy {
 
+/// The flags of a training as its folder keeps them.
+struct KeptFlags {
+  Json given;               // see given_flags
+  Json config;              // see config_json
+  std::string config_file;  // see config_text
+};
+
+/// With the data that stood in for others, the model that the folder keeps, and the seed of `flags`, so that
+/// the run can be repeated from there.
+KeptFlags kept_flags(const CLI::App& command, const TrainFlags& flags, const TrainData& data);
+
 /// What a training is made of. All that it refers to must outlive it.
 struct Training {
   const TrainFlags& flags;  // with its seed, and its folder as --out
-  const Json& given;        // the flags for run.json, see given_flags
+  const KeptFlags& kept;
   const TrainData& data;
   const BackendChoice& device;
   const std::optional<Resumed>& resumed;

@@ -74,7 +74,7 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
   EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("--seed was 1, is 2"));
   EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("--batch-size was 64, is 32"));
   EXPECT_THAT(refused({"--model", "lenet5", "--allow-changes"}),
-              HasSubstr("--model was not given, is lenet5; it cannot change"));
+              HasSubstr("--model was convnet, is lenet5; it cannot change"));
   EXPECT_THAT(refused({"--out", "other"}), HasSubstr("excludes"));
   EXPECT_THAT(refused({"--init", "run/model.ckpt"}), HasSubstr("excludes"));
   // The same said again, or what changes no bit, is no difference.

@@ -19,6 +19,10 @@ works() {
   local program=$1/bin/convoy
   env -i "$program" --version >/dev/null || fail "$program does not start"
   env -i HOME="$work" "$program" doctor >"$work/log" || { cat "$work/log"; fail "$program doctor"; }
+  env -i "$program" recipes --json >"$work/log" || { cat "$work/log"; fail "$program recipes"; }
+  grep -qF "\"file\":\"$1/share/convoy/recipes/classic.toml\"" "$work/log" ||
+    { cat "$work/log"; fail "the recipes are not those of $1"; }
+  env -i "$program" train --recipe classic --summary >"$work/log" || { cat "$work/log"; fail "$program train --recipe"; }
 }
 # complete PREFIX: the program's libraries lie in it.
 complete() {
