@@ -154,7 +154,7 @@ __device__ void assemble(const BatchSource& source, const BatchTarget& target,
 
   if (is_last_block(&source.cursor->arrived, gridDim.x) && threadIdx.x == 0) {
     source.cursor->position = (order.position + target.rows) % order.length;
-    if (begun.scalars) *begun.scalars = step_scalars(begun.rule, begun.scalars->step + 1);
+    if (begun.scalars) *begun.scalars = step_scalars(*begun.table, begun.scalars->step + 1);
   }
 }
 
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(kMapThreads, kVariedBlocks)
 void assemble_batch(const BatchSource& source, const BatchTarget& target,
                     const BatchAugmentation& augmentation, const BegunStep& begun, cudaStream_t stream) {
   if (target.rows == 0) {
-    if (begun.scalars) advance_step(begun.scalars, begun.rule, stream);
+    if (begun.scalars) advance_step(begun.scalars, begun.table, stream);
     return;
   }
   const std::int64_t count = target.rows * source.channels * source.height * source.width;

@@ -50,8 +50,8 @@ struct BatchAugmentation {
 
 /// The step that begins with the batch.
 struct BegunStep {
-  StepScalars* scalars = nullptr;  // of the step before, on the device; null: none begins
-  StepRule rule;
+  StepScalars* scalars = nullptr;    // of the step before, on the device; null: none begins
+  const StepTable* table = nullptr;  // on the device
 };
 
 /// Enqueues the batch at the cursor and moves the cursor on by `rows`. It also does what advance_step does

@@ -7,8 +7,8 @@ namespace convoy::kernels {
 
 __global__ void reset_metrics_kernel(LossMetrics* metrics) { *metrics = LossMetrics{}; }
 
-__global__ void advance_step_kernel(StepScalars* scalars, StepRule rule) {
-  *scalars = step_scalars(rule, scalars->step + 1);
+__global__ void advance_step_kernel(StepScalars* scalars, const StepTable* table) {
+  *scalars = step_scalars(*table, scalars->step + 1);
 }
 
 cudaError_t kernels_fit_this_gpu() {
@@ -23,8 +23,8 @@ void reset_metrics(LossMetrics* metrics, cudaStream_t stream) {
   launch(reset_metrics_kernel, {}, stream, metrics);
 }
 
-void advance_step(StepScalars* scalars, const StepRule& rule, cudaStream_t stream) {
-  launch(advance_step_kernel, {}, stream, scalars, rule);
+void advance_step(StepScalars* scalars, const StepTable* table, cudaStream_t stream) {
+  launch(advance_step_kernel, {}, stream, scalars, table);
 }
 
 }  // namespace convoy::kernels

@@ -25,7 +25,8 @@ cudaError_t kernels_fit_this_gpu();
 /// Enqueues metrics = 0. Throws CudaError.
 void reset_metrics(LossMetrics* metrics, cudaStream_t stream);
 
-/// Enqueues the next step: adds 1 to scalars->step and makes the other scalars by `rule`. Throws CudaError.
-void advance_step(StepScalars* scalars, const StepRule& rule, cudaStream_t stream);
+/// Enqueues the next step: adds 1 to scalars->step and makes the other scalars by `table`. Both are on the
+/// device. Throws CudaError.
+void advance_step(StepScalars* scalars, const StepTable* table, cudaStream_t stream);
 
 }  // namespace convoy::kernels

@@ -246,19 +246,8 @@ void check_optimizer(const OptimizerOptions& options) {
 }
 
 void check_step_rule(const StepRule& rule, const OptimizerOptions& options) {
-  if (rule == step_rule(options, rule.schedule)) return;
+  if (rule == step_rule(options, rule.schedule, rule.length)) return;
   throw UsageError("optimizer: the step counter was made by the rule of another optimizer");
-}
-
-void check_schedule(const Schedule& schedule) {
-  if (schedule.kind == Schedule::Kind::constant) return;
-  const char* const name = "linear schedule";
-  require_option(schedule.start_factor > 0.0f && schedule.start_factor <= 1.0f, name, "start_factor",
-                 schedule.start_factor, "above 0 and at most 1");
-  require_option(schedule.end_factor >= 0.0f && schedule.end_factor <= 1.0f, name, "end_factor",
-                 schedule.end_factor, "from 0 to 1");
-  require_option(schedule.total_iters >= 1, name, "total_iters", static_cast<double>(schedule.total_iters),
-                 "a positive number");
 }
 
 }  // namespace convoy

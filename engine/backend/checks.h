@@ -104,7 +104,4 @@ void check_optimizer(const OptimizerOptions& options);
 /// Throws for a rule that does not follow from the options.
 void check_step_rule(const StepRule& rule, const OptimizerOptions& options);
 
-/// Factors and a number of steps that make sense.
-void check_schedule(const Schedule& schedule);
-
 }  // namespace convoy

@@ -14,17 +14,21 @@
 
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
+#include "engine/core/step_table.h"
 
 namespace convoy {
 
 class HostCounter final : public StepCounter {
  public:
-  using StepCounter::StepCounter;
+  explicit HostCounter(const StepRule& rule) : StepCounter(rule), table_(step_table(rule)) {}
   void advance() override;
   StepScalars scalars() const override { return scalars_; }
   void write(std::int64_t step) override;
 
  private:
+  void follow(const StepTable& table) override { table_ = table; }
+
+  StepTable table_;
   StepScalars scalars_;
 };
 

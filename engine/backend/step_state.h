@@ -33,8 +33,14 @@ class StepCounter {
   virtual void write(std::int64_t step) = 0;
 
   const StepRule& rule() const { return rule_; }
+  /// Another schedule of the same optimizer, where the length of the training becomes known: the next
+  /// advance() makes scalars by it, in a recorded step, too. Throws UsageError as make_counter, and for
+  /// another optimizer.
+  void set_rule(const StepRule& rule);
 
  private:
+  virtual void follow(const StepTable& table) = 0;  // synchronises
+
   StepRule rule_;
 };
 

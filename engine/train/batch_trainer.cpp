@@ -7,6 +7,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
+#include "engine/core/step_table.h"
 #include "engine/train/step.h"
 
 namespace convoy {
@@ -37,16 +38,27 @@ class BatchTrainer::Impl {
       : model_(model),
         state_(backend, model_, of_rank_0(backend.group(), state),
                {.optimizer = options.optimizer,
-                .schedule = options.schedule,
                 .seed = options.seed,
                 .label_smoothing = options.label_smoothing}),
         place_(backend.group().place()),
-        sum_(place_.size > 1 ? backend.make_gradient_sum(state_.parameters.arena()) : nullptr) {}
+        sum_(place_.size > 1 ? backend.make_gradient_sum(state_.parameters.arena()) : nullptr) {
+    const StepRule rule =
+        step_rule(options.optimizer, options.schedule,
+                  {.steps_per_epoch = options.steps_per_epoch, .total_steps = options.total_steps});
+    state_.counter->set_rule(rule);
+    last_step_ = last_step(rule);
+  }
 
   void forward(std::span<const float> images, Phase phase) {
+    if (phase == Phase::training && !counted_ && last_step_ > 0 && state_.counted == last_step_) {
+      throw UsageError(fmt::format("OneCycleLR: all of its {} steps have been made", last_step_));
+    }
     TrainingNetwork& network = load(images);
     // All forwards before a step() belong to one training step: one dropout mask, one bias correction.
-    if (phase == Phase::training && !counted_) state_.counter->advance();
+    if (phase == Phase::training && !counted_) {
+      state_.counter->advance();
+      ++state_.counted;
+    }
     counted_ = counted_ || phase == Phase::training;
     network.network().forward(phase);
     current_ = &network;
@@ -131,7 +143,8 @@ class BatchTrainer::Impl {
   std::map<std::int64_t, std::unique_ptr<TrainingNetwork>> networks_;  // by batch size
   TrainingNetwork* current_ = nullptr;                                 // of the last forward
   Done done_ = Done::nothing;
-  bool counted_ = false;  // the step that is under way has its number
+  std::int64_t last_step_ = 0;  // of the schedule; 0: there is none
+  bool counted_ = false;        // the step that is under way has its number
 };
 
 BatchTrainer::BatchTrainer(Backend& backend, const Model& model, const StateDict& state,

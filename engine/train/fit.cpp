@@ -6,6 +6,7 @@
 
 #include "convoy/error.h"
 #include "engine/data/order.h"
+#include "kernels/schedule_math.h"
 
 namespace convoy {
 namespace {
@@ -38,6 +39,7 @@ Fit::Fit(TrainingState& state, const TrainOptions& options, const FitSteps& step
       steps_(shares_.steps()),
       position_(state.position),
       begin_(done()),
+      table_(step_table(state.counter->rule())),
       average_(options.swa ? options.epochs * steps_ : 0) {
   if (position_.step > steps_) {
     throw UsageError(fmt::format("{} steps of the epoch have been done, it has {} with this data set",
@@ -137,6 +139,7 @@ void Fit::run_some(const TrainObserver& observer) {
     step.run(times);
   }
   position_.step += times;
+  state_.counted += times;
   if (average_.wants(done())) state_.average->add();
   if (first && observer.first_step) {
     state_.backend.synchronize();
@@ -201,7 +204,8 @@ Progress Fit::progress() const {
           .step = position_.step,
           .steps = steps_,
           .images_per_second = images_per_second_,
-          .seconds = seconds_since(start_)};
+          .seconds = seconds_since(start_),
+          .learning_rate = step_scalars(table_, state_.counted).learning_rate};
 }
 
 }  // namespace convoy

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "convoy/trainer.h"
+#include "engine/core/step_table.h"
 #include "engine/train/average_schedule.h"
 #include "engine/train/batch_share.h"
 #include "engine/train/profiler.h"
@@ -57,6 +58,7 @@ class Fit {
   std::int64_t steps_;       // the same with the rest
   TrainingPosition& position_;
   std::int64_t begin_;                     // steps of the training that had been done before
+  StepTable table_;                        // of the counter, for the host
   std::int64_t epoch_begin_ = 0;           // and of the running epoch
   std::vector<std::uint32_t> next_order_;  // of the epoch behind it, once all its steps are launched
   AverageSchedule average_;

@@ -138,6 +138,7 @@ void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   state.parameters.load(snapshot.model, snapshot.counter);
   write(state.backend, snapshot.optimizer, optimizer);
   state.counter->write(snapshot.counter);
+  state.counted = snapshot.counter;
   if (averaged) write(state.backend, snapshot.average, average_tensors(state));
   if (state.average) state.average->set_count(snapshot.average_count);
   state.metrics->write(state.backend.group().leads() ? snapshot.metrics : MetricsReading{});

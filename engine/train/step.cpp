@@ -194,7 +194,7 @@ NetworkState::NetworkState(Backend& device, const Model& model, const StateDict&
 
 TrainingState::TrainingState(Backend& device, const Model& model, const StateDict& state,
                              const StepOptions& step)
-    : NetworkState(device, model, state, /*with_gradients=*/true, step_rule(step.optimizer, step.schedule)),
+    : NetworkState(device, model, state, /*with_gradients=*/true, step_rule(step.optimizer)),
       options(step),
       optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
       finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr),

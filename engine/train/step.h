@@ -66,8 +66,7 @@ class Step {
 
 /// How a training goes on, whatever the batch size.
 struct StepOptions {
-  OptimizerOptions optimizer;
-  Schedule schedule = {};
+  OptimizerOptions optimizer;  // its schedule is for the counter, once the training's length is known
   AugmentationOptions augmentation = {};
   std::uint64_t seed = 0;  // of dropout and augmentation
   double label_smoothing = 0.0;
@@ -95,6 +94,7 @@ struct TrainingState : NetworkState {
   std::unique_ptr<ParameterAverage> average;  // likewise
   TrainingPosition position;                  // Fit keeps it up to date
   std::int64_t total_steps = 0;               // of the training that the average is of
+  std::int64_t counted = 0;                   // what the counter reads between two launches
   bool idle = false;                          // in the last step the others of the group had all the samples
   /// The metrics of a group, and where they were read: what a process may keep without asking the others.
   std::optional<std::pair<TrainingPosition, MetricsReading>> group_metrics;

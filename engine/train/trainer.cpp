@@ -12,6 +12,7 @@
 #include "convoy/model_file.h"
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
+#include "engine/core/step_table.h"
 #include "engine/data/order.h"
 #include "engine/train/evaluation_pass.h"
 #include "engine/train/finish_on_exit.h"
@@ -37,7 +38,7 @@ void check(const TrainOptions& options) {
   }
   if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
   check_optimizer(options.optimizer);
-  check_schedule(options.schedule);
+  check_schedule(step_rule(options.optimizer, options.schedule));
   check_label_smoothing(options.label_smoothing);
 }
 
@@ -98,9 +99,7 @@ void require_one_model(Communicator& group, Model model, const TrainOptions& opt
   model.preparation.reset();  // of the images, which are compared by their number
   const std::string text =
       std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
-      fmt::format(" {} {} {} {}", static_cast<int>(options.schedule.kind), options.schedule.start_factor,
-                  options.schedule.end_factor, options.schedule.total_iters) +
-      in_words(options.augmentation) +
+      fmt::format(" {}", in_words(options.schedule)) + in_words(options.augmentation) +
       fmt::format(" {} {} {} {} {} {}", options.swa, options.bn_batches, options.label_smoothing,
                   options.check_finite, options.profile_steps, options.pause_every) +
       to_json(model);
@@ -122,7 +121,6 @@ class Trainer::Impl {
         options_(options),
         state_(backend, model_, of_rank_0(backend.group(), state),
                {.optimizer = options.optimizer,
-                .schedule = options.schedule,
                 .augmentation = options.augmentation,
                 .seed = options.seed,
                 .label_smoothing = options.label_smoothing,
@@ -208,6 +206,11 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
                     "need some: take another batch size, or another number of images",
                     shares.rest.of, group.size()));
   }
+  const std::int64_t total_steps = options_.epochs * shares.steps();
+  const std::int64_t done = (position.epoch - 1) * shares.steps() + position.step;
+  state_.counter->set_rule(
+      step_rule(options_.optimizer, options_.schedule,
+                {.steps_per_epoch = shares.steps(), .total_steps = state_.counted + total_steps - done}));
   const auto resident = state_.backend.upload(dataset);
   const auto full_step = network_of(shares.full).training_step(*resident);
   const auto rest_step = shares.rest.of > 0 ? step_of_rest(*resident, shares) : nullptr;
@@ -221,7 +224,6 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   Fit fit(state_, options_, {shares, *full_step, rest_step.get()});
   restored_ = false;
   // A training that goes on to another end averages the weights of that.
-  const std::int64_t total_steps = options_.epochs * shares.steps();
   if (state_.average && (position.settled || state_.total_steps != total_steps)) {
     state_.average->set_count(0);
   }

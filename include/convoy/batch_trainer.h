@@ -11,6 +11,7 @@
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
 #include "convoy/optimizer_options.h"
+#include "convoy/schedule.h"
 
 namespace convoy {
 
@@ -19,8 +20,10 @@ class Backend;  // convoy/device.h
 /// The choices of a BatchTrainer.
 struct BatchTrainerOptions {
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
-  Schedule schedule = {};  ///< of the learning rate; one step() is one step of the schedule
-  std::uint64_t seed = 1;  ///< of dropout
+  Schedule schedule = {};                      ///< of the learning rate; one step() is one training step
+  std::int64_t steps_per_epoch = 0;            ///< step() calls in an epoch; 0: no schedule counts epochs
+  std::int64_t total_steps = 0;                ///< step() calls in all; 0: no length in the schedule is 0
+  std::uint64_t seed = 1;                      ///< of dropout
   /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
   double label_smoothing = 0.0;
 };
@@ -49,7 +52,7 @@ class BatchTrainer {
 
   /// Runs the model in training mode on images [n, C, H, W], row-major: batch norm normalises by the batch's
   /// statistics, and dropout is on. The images are copied. Throws UsageError unless they are a whole number
-  /// of the model's images, at least one.
+  /// of the model's images, at least one, and behind the last step of a OneCycleLR.
   void forward(std::span<const float> images);
 
   /// The same for bytes: each becomes (byte / 255 - mean) / std of its channel. Throws UsageError also for a

@@ -24,6 +24,7 @@
 #include "convoy/preparation.h"
 #include "convoy/process_group.h"
 #include "convoy/profile.h"
+#include "convoy/schedule.h"
 #include "convoy/shape.h"
 #include "convoy/snapshot.h"
 #include "convoy/state.h"

@@ -1,8 +1,7 @@
 /// @file
-/// The optimizers, and the schedule of the learning rate.
+/// The optimizers.
 #pragma once
 
-#include <cstdint>
 #include <variant>
 
 namespace convoy {
@@ -30,24 +29,5 @@ struct SgdOptions {
 
 /// Which optimizer to use: `SgdOptions{.learning_rate = 0.1f, .momentum = 0.9f}`.
 using OptimizerOptions = std::variant<AdamOptions, SgdOptions>;
-
-/// The factor by which the optimizer's learning rate is multiplied in each step.
-struct Schedule {
-  /// How the factor changes.
-  enum class Kind : std::int32_t {
-    constant,  ///< it is always 1
-    /// torch.optim.lr_scheduler.LinearLR, stepped once a batch. In step s, counted from 1, the factor is
-    /// start_factor + (end_factor - start_factor) min(s - 1, total_iters) / total_iters.
-    linear,
-  };
-
-  Kind kind = Kind::constant;        ///< `constant` ignores the members below
-  float start_factor = 1.0f / 3.0f;  ///< of the first step; above 0, at most 1
-  float end_factor = 1.0f;           ///< after total_iters steps and from then on; 0 to 1
-  std::int64_t total_iters = 5;      ///< steps, at least 1
-
-  /// Equal in all members.
-  bool operator==(const Schedule&) const = default;
-};
 
 }  // namespace convoy

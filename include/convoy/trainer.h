@@ -14,6 +14,7 @@
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
 #include "convoy/optimizer_options.h"
+#include "convoy/schedule.h"
 #include "convoy/snapshot.h"
 
 namespace convoy {
@@ -27,8 +28,9 @@ struct TrainOptions {
   std::int64_t batch_size = 100;  ///< images in a step, at least 1; in a group each process has so many
   std::int64_t epochs = 5;        ///< passes over the data set, at least 1
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
-  Schedule schedule;                           ///< of the learning rate
-  AugmentationOptions augmentation;            ///< of training images; evaluation takes them as they are
+  /// Of the learning rate. Its lengths of 0 reach to the end of the last epoch. A second `fit` counts on.
+  Schedule schedule;
+  AugmentationOptions augmentation;  ///< of training images; evaluation takes them as they are
   /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
   /// The losses of steps and epochs are smoothed ones, as a PyTorch loop prints them; evaluation's are not.
   double label_smoothing = 0.0;
@@ -66,7 +68,8 @@ struct Progress {
   /// `log_every` steps if there is an observer of steps. In between that of the last time; 0 before the
   /// first.
   double images_per_second = 0.0;
-  double seconds = 0.0;  ///< since `fit` began with the first step
+  double seconds = 0.0;        ///< since `fit` began with the first step
+  double learning_rate = 0.0;  ///< of the last step, by the schedule
 };
 
 /// The loss of one step.

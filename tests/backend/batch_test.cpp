@@ -284,8 +284,7 @@ TEST_P(BatchTest, BeginsTheStepThatItDrawsBy) {
   const Dataset dataset = small_dataset(6, {1, 4, 4});
   const auto resident = backend().upload(dataset);
   const StepRule rule =
-      step_rule(AdamOptions{},
-                {.kind = Schedule::Kind::linear, .start_factor = 0.25, .end_factor = 1.0, .total_iters = 3});
+      step_rule(AdamOptions{}, {LinearLR{.start_factor = 0.25, .end_factor = 1.0, .total_iters = 3}});
   const auto counter = backend().make_counter(rule), alone = backend().make_counter(rule);
   const AugmentationOptions options{.max_shift = 1, .flip = Flip::random};
   const Batch batch =

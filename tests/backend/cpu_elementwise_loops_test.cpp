@@ -88,7 +88,7 @@ TEST_P(CpuElementwiseLoops, ReluPassesWhatIsAboveZeroAndNan) {
 
 TEST_P(CpuElementwiseLoops, Adam) {
   const StepScalars scalars{
-      .step = 3, .learning_rate = 1e-3f, .step_size = 3.7e-3f, .inverse_sqrt_bias2 = 18.3f};
+      .step = 3, .learning_rate = 1e-3f, .step_size = 3.7e-3f, .inverse_sqrt_bias2 = 18.3f, .beta1 = 0.9f};
   for (const std::int64_t count : kSizes) {
     for (const bool decoupled : {false, true}) {
       SCOPED_TRACE(testing::Message() << count << (decoupled ? ", decoupled decay" : ""));

@@ -119,7 +119,7 @@ TEST_P(OptimizerTest, AgreesWithPyTorch) {
 // after each of them.
 TEST_P(OptimizerTest, FollowsTheScheduleAsPyTorchDoes) {
   const std::vector<Values> gradients = {{0.5, -1, 0}, {0.25, 2, 1e-3}, {-1, 0.5, -4}};
-  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 2};
+  const Schedule schedule{LinearLR{.start_factor = 0.25, .total_iters = 2}};
   const auto adam = [](bool decoupled) {
     return AdamOptions{.learning_rate = 0.01f, .weight_decay = 0.1f, .decoupled_weight_decay = decoupled};
   };
@@ -146,12 +146,12 @@ TEST_P(OptimizerTest, TheScalarsOfAStepArePyTorchs) {
                                0.0005000000237487255, 0.0005833333610401799, 0.0006666666983316341,
                                0.0007500000356230883, 0.0007500000356230883, 0.0007500000356230883};
   const AdamOptions adam;
-  for (const Schedule::Kind kind : {Schedule::Kind::constant, Schedule::Kind::linear}) {
-    const Schedule schedule{.kind = kind, .start_factor = 0.25f, .end_factor = 0.75f, .total_iters = 6};
+  const Schedule linear{LinearLR{.start_factor = 0.25, .end_factor = 0.75, .total_iters = 6}};
+  for (const Schedule& schedule : {Schedule{}, linear}) {
     const auto counter = backend().make_counter(step_rule(adam, schedule));
     for (std::size_t i = 0; i < linear_rates.size(); ++i) {
       counter->advance();
-      const double rate = kind == Schedule::Kind::linear ? linear_rates[i] : adam.learning_rate;
+      const double rate = schedule == linear ? linear_rates[i] : adam.learning_rate;
       const double beta1 = adam.beta1, beta2 = adam.beta2, step = static_cast<double>(i + 1);
       const StepScalars scalars = counter->scalars();
       EXPECT_EQ(scalars.step, static_cast<std::int64_t>(i + 1));
@@ -170,7 +170,7 @@ TEST_P(OptimizerTest, TheScalarsOfAStepArePyTorchs) {
 // A step that was recorded takes each time the learning rate of its number.
 TEST_P(OptimizerTest, ARecordedStepFollowsTheSchedule) {
   const SgdOptions options{.learning_rate = 1.0f};
-  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 3};
+  const Schedule schedule{LinearLR{.start_factor = 0.25, .total_iters = 3}};
   const auto arena = place_parameters(backend(), {zeros({1})});
   const auto counter = backend().make_counter(step_rule(options, schedule));
   const auto sgd = backend().make_optimizer(*arena, *counter, options);
@@ -294,17 +294,39 @@ TEST_P(OptimizerTest, RefusesOptionsThatCannotBe) {
   EXPECT_THAT(refusal(AdamOptions{}), HasSubstr("the rule of another optimizer")) << "the counter has none";
 }
 
+// core/schedule_test.cpp has all that is refused.
 TEST_P(OptimizerTest, RefusesSchedulesThatCannotBe) {
   const auto refusal = [&](const Schedule& schedule) {
     return usage_error([&] { backend().make_counter(step_rule(AdamOptions{}, schedule)); });
   };
-  constexpr auto kLinear = Schedule::Kind::linear;
-  for (const float factor : {0.0f, 1.5f, std::numeric_limits<float>::quiet_NaN()}) {
-    EXPECT_THAT(refusal({.kind = kLinear, .start_factor = factor}),
-                StartsWith("linear schedule: start_factor"));
-  }
-  EXPECT_THAT(refusal({.kind = kLinear, .end_factor = -0.5f}), HasSubstr("end_factor -0.5 is not from 0"));
-  EXPECT_THAT(refusal({.kind = kLinear, .total_iters = 0}), HasSubstr("total_iters 0"));
+  EXPECT_THAT(refusal({LinearLR{.start_factor = 1.5}}),
+              StartsWith("LinearLR: start_factor 1.5 is not above 0"));
+  EXPECT_THAT(refusal({CosineAnnealingLR{}}), StartsWith("CosineAnnealingLR: T_max 0 means"));
+}
+
+// Where the length of the training becomes known, and nowhere else.
+TEST_P(OptimizerTest, ARecordedStepFollowsARuleThatIsSetLater) {
+  const SgdOptions options{.learning_rate = 1.0f};
+  const auto arena = place_parameters(backend(), {zeros({1})});
+  const auto counter = backend().make_counter(step_rule(options));
+  const auto sgd = backend().make_optimizer(*arena, *counter, options);
+  backend().write(*arena->variables()[0].grad, Values{-1});
+  const auto step = backend().record([&] {
+    counter->advance();
+    sgd->step();
+  });
+  step->run(1);
+  EXPECT_THAT(backend().read(*arena->variables()[0].value), Exactly({1}));
+  const StepRule rule = step_rule(options, {LinearLR{1.0, 0.0, 0}}, {.total_steps = 4});
+  counter->set_rule(rule);
+  EXPECT_EQ(counter->rule(), rule);
+  step->run(2);  // of 4 steps the second and the third
+  EXPECT_THAT(backend().read(*arena->variables()[0].value), Exactly({1 + 0.75 + 0.5}));
+  EXPECT_THAT(usage_error([&] { counter->set_rule(step_rule(SgdOptions{.learning_rate = 2.0f})); }),
+              HasSubstr("another optimizer"));
+  EXPECT_THAT(usage_error([&] { counter->set_rule(step_rule(options, {StepLR{}})); }),
+              HasSubstr("step_size"));
+  EXPECT_EQ(counter->rule(), rule);
 }
 
 INSTANTIATE_TEST_SUITE_P(, OptimizerTest, testing::ValuesIn(available_backends()), backend_name);

@@ -21,6 +21,7 @@ from typing import Any
 
 import golden_convnet
 import golden_layers
+import golden_schedules
 import torch
 
 HERE = Path(__file__).resolve().parent
@@ -33,12 +34,14 @@ CHECK_TOLERANCE = {
     "convnet_step20.ckpt": 2e-7,
     "convnet.json": 5e-4,
     "layers.json": 1e-12,
+    "schedules.json": 1e-12,
 }
 
 
 def write(data: Path, out: Path) -> None:
     """Computes every golden file and writes it into `out`."""
     golden_convnet.write(data, out)
+    golden_schedules.write(data, out)
     layers = json.dumps({"torch": torch.__version__, "cases": golden_layers.cases()}, separators=(",", ":"))
     (out / "layers.json").write_text(layers.replace('{"name"', '\n{"name"') + "\n", encoding="utf-8")
 

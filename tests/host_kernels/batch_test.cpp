@@ -1,5 +1,6 @@
 #include "kernels/batch.h"
 
+#include "engine/core/step_table.h"
 #include "kernels/metrics.h"
 
 #include <cmath>
@@ -172,6 +173,7 @@ struct CountedBatches {
 
 CountedBatches run_counted(const Source& source, const Case& c, const StepRule& rule) {
   CountedBatches result{};
+  const StepTable table = step_table(rule);
   BatchCursor cursor{.position = 0, .length = kCount, .epoch = 0, .arrived = 0};
   StepScalars scalars{.step = kFirstStep - 1};
   for (std::int64_t batch = 0; batch < kBatches; ++batch) {
@@ -179,7 +181,7 @@ CountedBatches run_counted(const Source& source, const Case& c, const StepRule& 
     std::vector<std::int32_t> labels(static_cast<std::size_t>(c.rows));
     assemble_batch(source.on_device(&cursor),
                    {.images = images.data(), .dtype = c.dtype, .labels = labels.data(), .rows = c.rows},
-                   augmentation(c, &scalars.step), {&scalars, rule}, nullptr);
+                   augmentation(c, &scalars.step), {&scalars, &table}, nullptr);
     result.batches.images.push_back(images);
     result.batches.labels.push_back(labels);
     result.scalars.push_back(scalars);
@@ -191,13 +193,13 @@ CountedBatches run_counted(const Source& source, const Case& c, const StepRule& 
 
 TEST(Batch, BeginsTheStepThatItDrawsBy) {
   const StepRule adam =
-      step_rule(AdamOptions{},
-                {.kind = Schedule::Kind::linear, .start_factor = 0.25, .end_factor = 1.0, .total_iters = 6});
+      step_rule(AdamOptions{}, {LinearLR{.start_factor = 0.25, .end_factor = 1.0, .total_iters = 6}});
   for (const StepRule& rule : {adam, step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f})}) {
+    const StepTable table = step_table(rule);
     StepScalars scalars{.step = kFirstStep - 1};
     std::vector<StepScalars> expected;
     for (std::int64_t batch = 0; batch < kBatches; ++batch) {
-      advance_step(&scalars, rule, nullptr);
+      advance_step(&scalars, &table, nullptr);
       expected.push_back(scalars);
     }
     const Image image{3, 9, 7};

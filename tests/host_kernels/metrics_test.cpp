@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/core/step_table.h"
 #include "tests/host_kernels/support.h"
 
 namespace convoy::kernels {
@@ -22,19 +23,21 @@ TEST(Metrics, TheirKernelFitsTheHost) { EXPECT_EQ(kernels_fit_this_gpu(), cudaSu
 
 TEST(AdvanceStep, CountsBeyond32Bits) {
   StepScalars scalars{.step = 0xffffffff};
-  advance_step(&scalars, {}, nullptr);
-  advance_step(&scalars, {}, nullptr);
+  const StepTable table = step_table({});
+  advance_step(&scalars, &table, nullptr);
+  advance_step(&scalars, &table, nullptr);
   EXPECT_EQ(scalars.step, 0x100000001);
 }
 
 // torch.optim.lr_scheduler.LinearLR's closed form, and Adam's corrections in double.
 TEST(AdvanceStep, MakesTheScalarsOfAWholeWarmUp) {
-  const Schedule schedule{.kind = Schedule::Kind::linear, .start_factor = 0.125f, .total_iters = 10};
+  const Schedule schedule{LinearLR{.start_factor = 0.125, .total_iters = 10}};
   const StepRule rule = step_rule(AdamOptions{.learning_rate = 0.5f}, schedule);
   const double beta1 = rule.beta1, beta2 = rule.beta2;
+  const StepTable table = step_table(rule);
   StepScalars scalars;
   for (int step = 1; step <= 15; ++step) {
-    advance_step(&scalars, rule, nullptr);
+    advance_step(&scalars, &table, nullptr);
     const double rate = 0.5 * (0.125 + 0.875 * std::min(step - 1, 10) / 10.0);
     EXPECT_EQ(scalars.step, step);
     EXPECT_FLOAT_EQ(scalars.learning_rate, static_cast<float>(rate));
@@ -45,7 +48,8 @@ TEST(AdvanceStep, MakesTheScalarsOfAWholeWarmUp) {
 
 TEST(AdvanceStep, MakesThoseOfSgd) {
   StepScalars scalars;
-  advance_step(&scalars, step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f}), nullptr);
+  const StepTable table = step_table(step_rule(SgdOptions{.learning_rate = 0.5f, .momentum = 0.9f}));
+  advance_step(&scalars, &table, nullptr);
   EXPECT_EQ(scalars, (StepScalars{1, 0.5f, 0.5f, 1.0f, 0.9f}));
 }
 

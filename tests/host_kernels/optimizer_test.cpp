@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/core/step_table.h"
 #include "kernels/adam_math.h"
 #include "kernels/schedule_math.h"
 #include "tests/host_kernels/support.h"
@@ -39,7 +40,7 @@ Trained run_adam(std::int64_t count, const AdamOptions& options) {
   std::vector<__nv_bfloat16> copies(size);
   for (std::int64_t step = 1; step <= kSteps; ++step) {
     const auto gradients = gradients_of(count, static_cast<int>(step));
-    const StepScalars scalars = step_scalars(step_rule(options), step);
+    const StepScalars scalars = step_scalars(step_table(step_rule(options)), step);
     adam_step({.parameters = t.parameters.data(),
                .gradients = gradients.data(),
                .first_moments = t.first.data(),
@@ -100,7 +101,7 @@ TEST(Adam, DecaysWithTheGradientOrBesideIt) {
     const std::vector<float> g(2);
     const AdamOptions options{
         .learning_rate = 0.25f, .weight_decay = 0.5f, .decoupled_weight_decay = decoupled};
-    const StepScalars scalars = step_scalars(step_rule(options), 1);
+    const StepScalars scalars = step_scalars(step_table(step_rule(options)), 1);
     adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, 2}, options, &scalars, nullptr);
     EXPECT_NEAR(p[0], decoupled ? 0.875 : 0.75, 1e-6);
     EXPECT_NEAR(p[1], decoupled ? -3.5 : -3.75, 1e-6);
@@ -115,7 +116,7 @@ TEST(Adam, EqualsALoopOverAdamUpdate) {
   for (int step = 1; step <= kSteps; ++step) {
     const auto g = gradients_of(1025, step);
     for (std::size_t i = 0; i < p.size(); ++i) {
-      p[i] = adam_update(p[i], g[i], m[i], v[i], step_scalars(step_rule(options), step), options);
+      p[i] = adam_update(p[i], g[i], m[i], v[i], step_scalars(step_table(step_rule(options)), step), options);
     }
   }
   EXPECT_EQ(trained.parameters, p);
@@ -129,7 +130,7 @@ TEST(Adam, WorksWithoutCopies) {
     const auto g = gradients_of(count, 1);
     std::vector<float> m(p.size()), v(p.size());
     const AdamOptions options{.learning_rate = 0.5f};
-    const StepScalars scalars = step_scalars(step_rule(options), 1);
+    const StepScalars scalars = step_scalars(step_table(step_rule(options)), 1);
     adam_step({p.data(), g.data(), m.data(), v.data(), nullptr, count}, options, &scalars, nullptr);
     for (std::size_t i = 0; i < p.size(); ++i) {  // the first step is the learning rate, towards -sign(g)
       EXPECT_NEAR(p[i], uniform(count, -1, 1, 1)[i] - std::copysign(0.5, g[i]), 1e-4);
@@ -143,7 +144,7 @@ Trained run_sgd(std::int64_t count, const SgdOptions& options, bool extras) {
   std::vector<__nv_bfloat16> copies(size);
   for (int step = 1; step <= kSteps; ++step) {
     const auto gradients = gradients_of(count, step);
-    const StepScalars scalars = step_scalars(step_rule(options), step);
+    const StepScalars scalars = step_scalars(step_table(step_rule(options)), step);
     sgd_step({.parameters = t.parameters.data(),
               .gradients = gradients.data(),
               .momentum = options.momentum != 0.0f ? t.first.data() : nullptr,

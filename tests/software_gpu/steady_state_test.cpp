@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <set>
 
 #include "tests/software_gpu/support.h"
@@ -114,6 +116,26 @@ TEST_F(SteadyState, ManyStepsAreOneLaunch) {
   const std::vector<std::string>& functions =
       of_steps[1];  // the interval before this one captures the twenty
   EXPECT_THAT(functions, ElementsAre("cudaStreamSynchronize", "cudaGraphLaunch", "cudaMemcpyAsync"));
+}
+
+// What changes from step to step is computed on the device: with it a training calls every function as often
+// as without, be it to capture, to launch or to wait.
+TEST_F(SteadyState, AScheduleAddsNoCall) {
+  const auto calls = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--batch-size", "2", "--log-every", "4", "--epochs", "2", "--no-plan-cache"});
+    std::filesystem::remove(folder_ / "trace");  // it would be added to
+    std::map<std::string, int> times;
+    for (const std::string& call : trace(flags)) {
+      if (!keeps_state(call)) ++times[function_of(call)];
+    }
+    return times;
+  };
+  std::map<std::string, int> constant = calls({});
+  EXPECT_GT(constant["cudaGraphLaunch"], 40);
+  EXPECT_GT(constant["cudaStreamBeginCapture"], 0);
+  EXPECT_EQ(calls({"--schedule", "one-cycle"}), constant);
+  EXPECT_EQ(calls({"--schedule", "cosine", "--warmup", "7"}), constant);
+  EXPECT_EQ(calls({"--schedule", "step", "--lr-step", "1"}), constant);
 }
 
 TEST_F(SteadyState, EverythingIsAllocatedBeforeTheSecondStep) {

@@ -44,7 +44,7 @@ class Trace {
 // Nothing that the warm-up changes is frozen into a graph.
 TEST(SoftwareGpuTraining, AWarmUpNeedsNoNewCapture) {
   const Trace trace;
-  const Schedule warm_up{.kind = Schedule::Kind::linear, .start_factor = 0.1f, .total_iters = 8};
+  const Schedule warm_up{LinearLR{.start_factor = 0.1, .total_iters = 8}};
   Trained constant, graphed;
   const std::ptrdiff_t captures =
       trace.calls_by("cudaStreamBeginCapture", [&] { constant = train_on_stripes({.steps_per_launch = 2}); });

@@ -71,7 +71,7 @@ TEST_P(BatchTrainerTest, DoesWhatTheTrainerDoes) {
   const Model model = small_model(data);
   const StateDict initial = initial_state(model, kSeed);
   const OptimizerOptions adam = AdamOptions{.learning_rate = 0.01f};
-  const Schedule warm_up{.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 2};
+  const Schedule warm_up{LinearLR{.start_factor = 0.25, .total_iters = 2}};
 
   Trainer trainer(backend(), model, initial,
                   {.batch_size = kBatch,
@@ -126,6 +126,35 @@ TEST_P(BatchTrainerTest, SmoothsLabelsInTrainingAlone) {
             Trainer(backend(), model, initial, {.batch_size = kBatch}).evaluate(data).loss);
   EXPECT_THAT([&] { BatchTrainer(backend(), model, initial, {.label_smoothing = 1.0}).forward(data.pixels); },
               ThrowsMessage<UsageError>(HasSubstr("label smoothing 1 is not in the range [0, 1)")));
+}
+
+// Nobody but the caller knows how many steps a loop of one's own has.
+TEST_P(BatchTrainerTest, ASchedulesLengthsAreTheCallers) {
+  const Dataset data = noise(kBatch);
+  const Model model = small_model(data);
+  const auto make = [&](const BatchTrainerOptions& options) {
+    return std::make_unique<BatchTrainer>(backend(), model, initial_state(model, kSeed), options);
+  };
+  const auto usage = [](const std::string& text) { return ThrowsMessage<UsageError>(HasSubstr(text)); };
+  EXPECT_THAT([&] { make({.schedule = {CosineAnnealingLR{}}}); }, usage("total_steps"));
+  EXPECT_THAT(
+      [&] {
+        make({.schedule = {StepLR{.step_size = 1}, Schedule::Interval::epoch}});
+      },
+      usage("steps_per_epoch"));
+  EXPECT_THAT([&] { make({.schedule = {StepLR{}}}); }, usage("step_size 0"));
+  make({.schedule = {StepLR{.step_size = 1}, Schedule::Interval::epoch}, .steps_per_epoch = 5});
+
+  const auto net = make({.schedule = {OneCycleLR{}}, .total_steps = 2});
+  for (int step = 0; step < 2; ++step) {
+    net->forward(data.pixels);
+    net->forward(data.pixels);  // no step more
+    net->loss(data.labels);
+    net->backward();
+    net->step();
+  }
+  EXPECT_THAT([&] { net->forward(data.pixels); }, usage("all of its 2 steps have been made"));
+  net->evaluate(data.pixels);
 }
 
 TEST_P(BatchTrainerTest, TakesFloatsAsTheyAre) {

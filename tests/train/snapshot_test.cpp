@@ -47,7 +47,7 @@ TrainOptions options_with(const OptimizerOptions& optimizer) {
   return {.batch_size = 4,
           .epochs = kEpochs,
           .optimizer = optimizer,
-          .schedule = {.kind = Schedule::Kind::linear, .start_factor = 0.25f, .total_iters = 9},
+          .schedule = {LinearLR{.start_factor = 0.25, .total_iters = 9}},
           .augmentation = {.max_shift = 1,
                            .flip = Flip::alternating,
                            .padding = Padding::reflect,
@@ -119,6 +119,36 @@ TEST_P(SnapshotTest, GoesOnFromAnywhereWithTheSameBits) {
       fresh.fit(noise());
       EXPECT_EQ(fresh.snapshot(), expected);
     }
+  }
+}
+
+// Rate and momentum follow from the counter, the options and the data set.
+TEST_P(SnapshotTest, GoesOnInTheMiddleOfACycle) {
+  for (const auto& [name, optimizer] : optimizers()) {
+    SCOPED_TRACE(name);
+    TrainOptions options = options_with(optimizer);
+    options.schedule = {OneCycleLR{}};
+    std::vector<TrainingSnapshot> snapshots;
+    std::vector<double> rates, again;
+    Trainer undisturbed = make_trainer(options);
+    undisturbed.fit(noise(), {.step = [&](const StepReport& at) {
+                      snapshots.push_back(undisturbed.snapshot());
+                      rates.push_back(at.learning_rate);
+                    }});
+    const TrainingSnapshot expected = undisturbed.snapshot();
+    ASSERT_EQ(snapshots.size(), 4u) << "steps 3 and 6 of two epochs";
+    Trainer fresh = make_trainer(options, /*seed=*/2);
+    fresh.restore(snapshots[1]);
+    fresh.fit(noise(), {.step = [&](const StepReport& at) { again.push_back(at.learning_rate); }});
+    EXPECT_EQ(fresh.snapshot(), expected);
+    EXPECT_EQ(again, std::vector(rates.begin() + 2, rates.end()));
+    EXPECT_GT(rates[1], rates[0]);
+    EXPECT_LT(rates[3], rates[2]);
+
+    options.schedule = {};
+    Trainer constant = make_trainer(options);
+    constant.fit(noise());
+    EXPECT_NE(constant.snapshot().model, expected.model);
   }
 }
 

@@ -1,4 +1,4 @@
-// The optimizers and their schedule straight from PyTorch's documentation, in double. Nothing here uses
+// The optimizers straight from PyTorch's documentation, in double. Nothing here uses
 // kernels/*_math.h, which are checked against it.
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/reference/reference_backend.h"
+#include "engine/backend/reference/schedule.h"
 
 namespace convoy::reference {
 namespace {
@@ -26,16 +27,6 @@ std::int64_t step_of(const StepCounter& counter) {
   return step;
 }
 
-// Of step `step`, 1 for the first; PyTorch's schedulers count from 0.
-double learning_rate(const StepRule& rule, std::int64_t step) {
-  const Schedule& schedule = rule.schedule;
-  const double base = rule.learning_rate;
-  if (schedule.kind == Schedule::Kind::constant) return base;
-  const double progress = static_cast<double>(std::min(step - 1, schedule.total_iters)) /
-                          static_cast<double>(schedule.total_iters);
-  return base * ((1.0 - progress) * schedule.start_factor + progress * schedule.end_factor);
-}
-
 template <typename T>
 class Adam final : public Optimizer {
  public:
@@ -50,7 +41,8 @@ class Adam final : public Optimizer {
 
   void step() override {
     const std::int64_t count = step_of(counter_);
-    const double beta1 = options_.beta1, beta2 = options_.beta2, rate = learning_rate(counter_.rule(), count);
+    const ParameterGroup group = group_at(counter_.rule(), count);
+    const double beta1 = group.momentum, beta2 = options_.beta2, rate = group.lr;
     const double bias1 = 1.0 - std::pow(beta1, static_cast<double>(count));
     const double bias2 = 1.0 - std::pow(beta2, static_cast<double>(count));
     const auto values = arena_.values(), gradients = arena_.gradients();
@@ -86,7 +78,7 @@ class Sgd final : public Optimizer {
   }
 
   void step() override {
-    const double momentum = options_.momentum, rate = learning_rate(counter_.rule(), step_of(counter_));
+    const auto [rate, momentum] = group_at(counter_.rule(), step_of(counter_));
     const auto values = arena_.values(), gradients = arena_.gradients();
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double value = values[i];

@@ -68,6 +68,8 @@ class SayingCounter final : public StepCounter {
   void write(std::int64_t) override {}
 
  private:
+  void follow(const StepTable&) override {}
+
   Sayer::Say say_;
 };
 

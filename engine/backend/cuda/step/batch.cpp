@@ -92,7 +92,7 @@ class BatchOperation final : public Operation {
       const ImageView& view = augmentation.view;
       evaluation_ = {.options = {.padding = Padding::reflect}, .view = {view.dy, view.dx, view.flip}};
     }
-    if (counter) begun_ = {device_scalars(*counter), counter->rule()};
+    if (counter) begun_ = {device_scalars(*counter), device_table(*counter)};
     const std::int64_t rows = images->shape()[0];
     require_shape("batch: images", images->shape(), {rows, image[0], image[1], image[2]});
     require_shape("batch: labels", labels->shape(), {rows});

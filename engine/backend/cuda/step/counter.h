@@ -10,6 +10,9 @@ namespace convoy::cuda {
 const StepScalars* device_scalars(const StepCounter& counter);
 StepScalars* device_scalars(StepCounter& counter);
 
+/// What they follow from, likewise.
+const StepTable* device_table(const StepCounter& counter);
+
 /// The step's number among them.
 const std::int64_t* device_step(const StepCounter& counter);
 
