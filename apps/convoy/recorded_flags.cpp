@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/convoy/schedule_flags.h"
 #include "convoy/error.h"
 
 namespace convoy {
@@ -105,6 +106,9 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
   const CLI::Option* const optimizer = command.get_option("--optimizer");
   const bool other_optimizer =
       optimizer->count() > 0 && recorded_values(*optimizer) != values_before(recorded, "--optimizer", run);
+  const CLI::Option* const schedule = command.get_option("--schedule");
+  const bool other_schedule =
+      schedule->count() > 0 && recorded_values(*schedule) != values_before(recorded, "--schedule", run);
   std::vector<CLI::Option*> taken;
   std::vector<std::string> differences;
   for (CLI::Option* option : command.get_options()) {
@@ -114,6 +118,7 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
     if (option->count() == 0) {
       if (before.empty() || is_ruled_out(*option)) continue;
       if (other_optimizer && contains(kOfTheOptimizer, name)) continue;
+      if (other_schedule && is_of_one_schedule(name)) continue;
       option->add_result(before);
       taken.push_back(option);
       continue;

@@ -52,6 +52,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   }
   flags.options.optimizer = optimizer_options(flags.optimizer);
   check_averaging(command, flags.options);
+  flags.options.schedule = schedule_of(flags.schedule, flags.options.optimizer);
   if (flags.keep_best && flags.validation == 0)
     throw UsageError("--keep-best needs --validation N, as --validation 5000");
   check_early_end(flags.early_end, flags.validation);
@@ -59,6 +60,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     if (launched->size() > 1)
       throw UsageError("--seeds trains in one process: start it without mpirun or torchrun");
     const TrainData data = load_train_data(flags, earlier_preparation(flags));
+    check_length(flags.options, data.pair.train.count(), *launched);
     train_seeds({command, flags, data, launched});
     return 0;
   }
@@ -66,6 +68,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   Communicator& group = device.backend->group();
   const TrainData data =
       load_in_turn(flags, resumed ? resumed->model.preparation : earlier_preparation(flags), group);
+  check_length(flags.options, data.pair.train.count(), group);
   const KeptFlags kept = kept_flags(command, flags, data);
   const Training training{flags, kept, data, device, resumed, program_start};
   if (group.leads()) {

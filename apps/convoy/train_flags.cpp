@@ -98,6 +98,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
                    "Where several processes train: batch norm over the batches of all of them (CPU)");
   add_optimizer_flags(command, flags.optimizer);
   add_loss_flags(command, options);
+  add_schedule_flags(command, flags.schedule);
   add_augmentation_flags(command, options.augmentation);
   command.add_option("--seed", options.seed, "Seed of the weights, the order of images and dropout")
       ->check(at_least(0))
@@ -131,6 +132,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
              "  convoy train\n"
              "  convoy train --dataset cifar10 --model resnet9 --epochs 10 --shift 4 --flip\n"
              "  convoy train --optimizer sgd --lr 0.05 --momentum 0.9\n"
+             "  convoy train --schedule cosine --warmup 1epoch\n"
              "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
              "  convoy train --profile 20\n"
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"

@@ -10,6 +10,7 @@
 #include "apps/convoy/early_end.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/optimizer_flags.h"
+#include "apps/convoy/schedule_flags.h"
 #include "apps/convoy/seed_flags.h"
 #include "apps/convoy/state_keeper.h"
 #include "apps/convoy/terminal.h"
@@ -23,8 +24,9 @@ struct TrainFlags {
   ImageFlags images;
   DeviceFlags device;
   std::string model = "convnet";
-  TrainOptions options;  // without the optimizer, until optimizer_options() is asked
+  TrainOptions options;  // without the optimizer and its schedule, until optimizer_options() is asked
   OptimizerFlags optimizer;
+  ScheduleFlags schedule;
   std::filesystem::path out;
   std::filesystem::path init;
   std::filesystem::path resume;

@@ -33,6 +33,7 @@ Json describe(const TrainFlags& flags, const Json& given, const TrainData& data,
                  {"init", flags.init.string()},
                  {"preparation", json_of_preparation(data.preparation)}};
   record.update(describe(flags.optimizer));
+  record.update(describe(options.schedule));
   record.update(describe(options.augmentation));
   record.update(describe(flags.early_end, options));
   record["flags"] = given;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "apps/convoy/averaging.h"
@@ -14,6 +15,9 @@ namespace {
 
 /// A loss is never negative, but a NaN may have a sign, which would be printed.
 double without_sign(double loss) { return std::abs(loss); }
+
+/// The decimal number of the fewest digits that is this float: 0.001, not 0.0010000000474974513.
+double shortest(double rate) { return std::stod(fmt::format("{}", static_cast<float>(rate))); }
 
 class TextReport : public TrainReport {
  public:
@@ -29,6 +33,9 @@ class TextReport : public TrainReport {
                       processes * record["batch_size"].get<std::int64_t>()));
     }
     put(fmt::format("weights {}\n", weights_in_words(record)));
+    if (const std::string schedule = text("schedule"); schedule != "constant") {
+      put(fmt::format("rate    {}, then by {}\n", record["learning_rate"].get<double>(), schedule));
+    }
     std::fflush(stdout);
   }
 
@@ -143,6 +150,7 @@ class JsonReport : public TrainReport {
   void step(const StepReport& report) override {
     Json object = where(report);
     object["loss"] = report.loss;
+    object["learning_rate"] = shortest(report.learning_rate);
     event("step", add_speed(object, report.images_per_second, report.seconds));
   }
 
@@ -150,6 +158,7 @@ class JsonReport : public TrainReport {
     Json object = where(report);
     object["loss"] = report.loss;
     object["accuracy"] = report.accuracy;
+    object["learning_rate"] = shortest(report.learning_rate);
     event("epoch", add_speed(object, report.images_per_second, report.seconds));
   }
 

@@ -201,5 +201,26 @@ TEST_F(ResumeTest, GoesOnFromAnotherWorkingFolder) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
 }
 
+TEST_F(ResumeTest, GoesOnInTheMiddleOfACycle) {
+  const std::vector<std::string> flags = {"--schedule",   "one-cycle", "--lr",         "0.01",
+                                          "--save-every", "3",         "--three-phase"};
+  ASSERT_EQ(train("whole", flags).code, 0);
+  ASSERT_EQ(stop("killed", SIGKILL, "Epoch [2/8], Step [3/8]", flags).code, 128 + SIGKILL);
+  const Outcome outcome = resume("killed");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("OneCycleLR"));
+  EXPECT_TRUE(bytes("killed/model.ckpt") == bytes("whole/model.ckpt"));
+}
+
+// The step's length would be refused.
+TEST_F(ResumeTest, AnotherScheduleTakesNoFlagsOver) {
+  ASSERT_EQ(train("run", {"--epochs", "1", "--schedule", "step", "--lr-step", "1"}).code, 0);
+  EXPECT_THAT(resume("run", {"--epochs", "2", "--schedule", "cosine"}).err,
+              HasSubstr("--schedule was step, is cosine"));
+  const Outcome outcome = resume("run", {"--epochs", "2", "--schedule", "cosine", "--allow-changes"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("CosineAnnealingLR"));
+}
+
 }  // namespace
 }  // namespace convoy::test
