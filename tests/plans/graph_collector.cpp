@@ -42,6 +42,9 @@ class Counter final : public StepCounter {
   void advance() override {}
   StepScalars scalars() const override { return {}; }
   void write(std::int64_t) override {}
+
+ private:
+  void follow(const StepTable&) override {}
 };
 
 // Refuses every layer, so that a collector says what it knows and a new layer without graphs needs no line.
