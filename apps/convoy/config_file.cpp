@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_switch(const CLI::Option& option) { return option.get_type_size_max() == 0; }
+bool is_switch(const CLI::Option& option) { return option.get_expected_min() == 0; }
 
 /// Whether the flag can be given to say no: --fuse, as --no-fuse.
 bool is_negatable(const CLI::Option& option) { return !option.get_fnames().empty(); }

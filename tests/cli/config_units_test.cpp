@@ -127,7 +127,7 @@ std::string last_choice(const CLI::Option& option) {
 /// Gives an option the first value that it takes and does not have by itself. False if it takes none of those
 /// that are tried.
 bool give_some_value(CLI::Option& option) {
-  const bool is_switch = option.get_type_size_max() == 0;
+  const bool is_switch = option.get_expected_min() == 0;
   const auto values = is_switch
                           ? std::vector<std::string>{"true"}
                           : std::vector<std::string>{last_choice(option), "0.25", "3", "cpu", "/a b", "1-3"};

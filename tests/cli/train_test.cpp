@@ -51,9 +51,9 @@ TEST_F(TrainTest, PrintsWhatTheClassicProgramPrints) {
 
 // The default is the classic program's; an average is asked for.
 TEST_F(TrainTest, AveragesTheWeightsIfAsked) {
-  ASSERT_EQ(train({"--out", "classic"}).code, 0);
-  ASSERT_EQ(train({"--out", "averaged", "--swa", "--bn-batches", "0"}).code, 0);
-  const Outcome outcome = train({"--out", "measured", "--swa"});
+  ASSERT_EQ(train({"--epochs", "4", "--out", "classic"}).code, 0);
+  ASSERT_EQ(train({"--epochs", "4", "--out", "averaged", "--swa", "--bn-batches", "0"}).code, 0);
+  const Outcome outcome = train({"--epochs", "4", "--out", "measured", "--swa"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(
       lines(outcome.out).at(3),
