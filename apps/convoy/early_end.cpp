@@ -12,7 +12,13 @@ namespace convoy {
 namespace {
 
 bool has_number(const Json& object, const char* key) {
-  return object.contains(key) && object[key].is_number();
+  return object.is_object() && object.contains(key) && object[key].is_number();
+}
+
+bool has_epoch(const Json& object, const char* key) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 40;  // as the trainer's position
+  return has_number(object, key) && object[key].is_number_unsigned() &&
+         object[key].get<std::uint64_t>() <= kMost;
 }
 
 }  // namespace
@@ -144,15 +150,12 @@ Json EarlyEnd::memory() const {
 
 void EarlyEnd::restore(const Json& memory) {
   if (memory.is_null()) return;
-  const bool good = memory.is_object() && has_number(memory, "validated") &&
-                    has_number(memory, "training_seconds") && has_number(memory, "evaluation_seconds") &&
-                    memory.contains("best_epoch") && memory.contains("best_accuracy") &&
-                    memory["best_epoch"].is_number() == memory["best_accuracy"].is_number();
+  const bool has_best = has_number(memory, "best_accuracy");
+  const bool good = has_epoch(memory, "validated") && has_number(memory, "training_seconds") &&
+                    has_number(memory, "evaluation_seconds") && has_best == has_epoch(memory, "best_epoch");
   if (!good) throw Error("what the state knows of an early end is malformed: it is damaged");
   validated_ = memory["validated"].get<std::int64_t>();
-  if (has_number(memory, "best_epoch")) {
-    best_ = {memory["best_epoch"].get<std::int64_t>(), memory["best_accuracy"].get<double>()};
-  }
+  if (has_best) best_ = {memory["best_epoch"].get<std::int64_t>(), memory["best_accuracy"].get<double>()};
   if (has_number(memory, "test_accuracy")) test_accuracy_ = memory["test_accuracy"].get<double>();
   clock_.restore(memory["training_seconds"].get<double>(), memory["evaluation_seconds"].get<double>());
 }

@@ -18,6 +18,16 @@ bool has(const Json& record, const char* key, bool (Json::*is_type)() const noex
   return record.contains(key) && (record[key].*is_type)();
 }
 
+/// Takes over a count of epochs or steps, which an older Convoy's states lack. False for what cannot be one.
+bool take_count(const Json& json, const char* key, std::int64_t& count) {
+  if (!json.contains(key)) return true;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 31;  // so that no product with images overflows
+  const Json& value = json[key];
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kMost) return false;
+  count = value.get<std::int64_t>();
+  return true;
+}
+
 /// Where and by which program a training was computed.
 std::string computed_by(const Json& record) {
   const auto processes = record["processes"].get<std::int64_t>();
@@ -41,6 +51,7 @@ std::string StateNotes::text() const {
 }
 
 StateNotes StateNotes::of_text(const std::string& text, const fs::path& file) {
+  const Error damaged(fmt::format("{}: its notes are not those that convoy train writes", file.string()));
   try {
     const Json json = Json::parse(text);
     StateNotes notes;
@@ -49,14 +60,13 @@ StateNotes StateNotes::of_text(const std::string& text, const fs::path& file) {
     last.at("loss").get_to(notes.last.loss);
     last.at("accuracy").get_to(notes.last.accuracy);
     last.at("images_per_second").get_to(notes.last.images_per_second);
+    if (!take_count(last, "epoch", notes.last.epoch) || !take_count(last, "step", notes.last.step))
+      throw damaged;
     notes.best = json.at("best");
-    // An older Convoy's lack these.
-    notes.last.epoch = last.value("epoch", std::int64_t{0});
-    notes.last.step = last.value("step", std::int64_t{0});
     notes.early_end = json.value("early_end", Json());
     return notes;
   } catch (const Json::exception&) {
-    throw Error(fmt::format("{}: its notes are not those that convoy train writes", file.string()));
+    throw damaged;
   }
 }
 

@@ -15,7 +15,7 @@ TEST(Help, EveryCommandHasExamplesAndExitCodes) {
   const TemporaryFolder folder;
   const Outcome all = run({"--help"}, {folder.path()});
   EXPECT_EQ(all.code, 0);
-  for (const char* command : {"train", "eval", "predict", "fetch", "gradcheck", "doctor", "bench"}) {
+  for (const char* command : {"train", "eval", "predict", "fetch", "gradcheck", "doctor", "bench", "race"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Outcome outcome = run({command, "--help"}, {folder.path()});
     EXPECT_EQ(outcome.code, 0);

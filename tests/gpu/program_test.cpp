@@ -41,6 +41,24 @@ TEST_F(Device, SameSeedSameBits) {
   EXPECT_NE(trained("2", "other"), first);
 }
 
+// Three threads, each with a stream and graphs of its own, that take turns behind every launch.
+TEST_F(Device, SeedsThatShareItHaveTheBitsOfTheirSingleRuns) {
+  write_idx_data(folder_ / "digits", {.train = 120, .test = 20});
+  write_file(folder_ / "tiny.json", tiny_model_json());
+  const auto train_with = [&](std::vector<std::string> more) {
+    more.insert(more.end(),
+                {"--dataset", "idx", "--data", "digits", "--model", "tiny.json", "--batch-size", "10"});
+    return train(more);
+  };
+  const auto all = train_with({"--seeds", "1-4", "--seeds-at-once", "3", "--out", "sweep"});
+  EXPECT_EQ(all["event"], "seeds");
+  for (const std::string seed : {"1", "2", "3", "4"}) {
+    train_with({"--seed", seed, "--out", "single" + seed});
+    EXPECT_EQ(read_file(folder_ / "sweep" / seed / "model.ckpt"),
+              read_file(folder_ / ("single" + seed) / "model.ckpt"));
+  }
+}
+
 TEST_F(Device, AnEpochOfMnistReaches97Percent) {
   const auto mnist = real_mnist();
   if (!mnist) GTEST_SKIP() << "CONVOY_DATA does not name MNIST's folder";
