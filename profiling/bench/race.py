@@ -140,6 +140,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     if arguments.recipe:
         command = [arguments.convoy, "train", "--recipe", arguments.recipe, "--print-config"]
         recipe = recipe_of_text(output_of(command, {}), f"recipe {arguments.recipe}")
+        recipe.pop("seed", None)  # the whole configuration has one
     if arguments.config:
         try:
             text = Path(arguments.config).read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ import json, os, sys
 with open({log!r}, "a") as log:
     print("convoy", *sys.argv[1:], file=log)
 if "--print-config" in sys.argv:
-    print('lr = 0.02\\noptimizer = "sgd"\\nmomentum = 0.9\\n[recipe]\\nreaches = "99 %"')
+    print('seed = 1\\nlr = 0.02\\noptimizer = "sgd"\\nmomentum = 0.9\\n[recipe]\\nreaches = "99 %"')
     sys.exit(0)
 if "--lr=-1" in sys.argv:
     sys.exit("convoy: error: --lr: '-1' is not a finite number above 0")

@@ -339,8 +339,8 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
                 break
     if averaged is not None and averaged.n_averaged > 0:
         model = averaged
-        if not job["recipe"].get("ema"):
-            update_statistics(model, batches, job["bn_batches"])
+    if job["swa"] and not job["recipe"].get("ema"):
+        update_statistics(model, batches, job["bn_batches"])
     seconds += now(job["device"]) - start
     accuracy, loss = test(model, job, test_images, test_labels)
     return {"version": torch.__version__.partition("+")[0], "setting": setting, "accuracy": accuracy, "loss": loss,
