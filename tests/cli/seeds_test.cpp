@@ -148,7 +148,7 @@ TEST_F(SeedsTest, WhatCannotBeIsOneClearLine) {
     return outcome.err;
   };
   EXPECT_THAT(refused({"--seeds", "4-1"}), HasSubstr("'4-1' is not a list of seeds, as 1-8 or 1,5,9"));
-  EXPECT_THAT(refused({"--seeds", "1-4", "--seed", "2"}), HasSubstr("--seeds excludes --seed"));
+  EXPECT_THAT(refused({"--seeds", "1-4", "--seed", "2"}), HasSubstr("--seed excludes --seeds"));
   EXPECT_THAT(refused({"--seeds", "1-4", "--resume", "x"}), HasSubstr("--resume excludes --seeds"));
   EXPECT_THAT(refused({"--seeds", "1-4", "--profile", "2"}), HasSubstr("--profile excludes --seeds"));
   EXPECT_THAT(refused({"--seeds-at-once", "2"}), HasSubstr("--seeds-at-once requires --seeds"));
