@@ -27,12 +27,21 @@ __device__ inline void store_copies(__nv_bfloat16* copies, std::int64_t pack, co
   reinterpret_cast<Pack<__nv_bfloat16, kLanes>*>(copies)[pack] = rounded;
 }
 
+__device__ inline ParameterGroup group_at(const ParameterGroup* groups, std::int64_t element) {
+  return groups ? groups[element / kGroupElements] : ParameterGroup::decayed;
+}
+
 // Bound by memory: reads 16 and writes 12 bytes a parameter (14 with a copy).
 __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     adam_step_kernel(AdamArenas arenas, AdamOptions options, const StepScalars* of_step) {
   const StepScalars scalars = *of_step;
   const std::int64_t pack = global_thread();
   const std::int64_t begin = pack * kLanes;
+  if (begin >= arenas.count) return;
+  const ParameterGroup group = group_at(arenas.groups, begin);
+  if (group == ParameterGroup::orthogonalized) return;
+  if (group == ParameterGroup::undecayed) options.weight_decay = 0.0f;
+  const float factor = arenas.gradient_factor ? *arenas.gradient_factor : 1.0f;
   if (begin + kLanes <= arenas.count) {
     FloatPack p = load_pack(arenas.parameters, pack);
     const FloatPack g = load_pack(arenas.gradients, pack);
@@ -40,7 +49,7 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     FloatPack v = load_pack(arenas.second_moments, pack);
     for (int lane = 0; lane < kLanes; ++lane) {
       p.value[lane] =
-          adam_update(p.value[lane], g.value[lane], m.value[lane], v.value[lane], scalars, options);
+          adam_update(p.value[lane], factor * g.value[lane], m.value[lane], v.value[lane], scalars, options);
     }
     store_pack(arenas.parameters, pack, p);
     store_pack(arenas.first_moments, pack, m);
@@ -49,8 +58,8 @@ __global__ void __launch_bounds__(kMapThreads, kMapBlocks)
     return;
   }
   for (std::int64_t i = begin; i < arenas.count; ++i) {  // the arena's last 1 to 3 parameters
-    arenas.parameters[i] = adam_update(arenas.parameters[i], arenas.gradients[i], arenas.first_moments[i],
-                                       arenas.second_moments[i], scalars, options);
+    arenas.parameters[i] = adam_update(arenas.parameters[i], factor * arenas.gradients[i],
+                                       arenas.first_moments[i], arenas.second_moments[i], scalars, options);
     if (arenas.copies) arenas.copies[i] = from_float<__nv_bfloat16>(arenas.parameters[i]);
   }
 }
@@ -60,12 +69,17 @@ __global__ void __launch_bounds__(kMapThreads)
   const StepScalars scalars = *of_step;
   const std::int64_t pack = global_thread();
   const std::int64_t begin = pack * kLanes;
+  if (begin >= arenas.count) return;
+  const ParameterGroup group = group_at(arenas.groups, begin);
+  if (group == ParameterGroup::orthogonalized) return;
+  if (group == ParameterGroup::undecayed) options.weight_decay = 0.0f;
+  const float factor = arenas.gradient_factor ? *arenas.gradient_factor : 1.0f;
   if (begin + kLanes <= arenas.count) {
     FloatPack p = load_pack(arenas.parameters, pack);
     const FloatPack g = load_pack(arenas.gradients, pack);
     FloatPack buffer = arenas.momentum ? load_pack(arenas.momentum, pack) : FloatPack{};
     for (int lane = 0; lane < kLanes; ++lane) {
-      p.value[lane] = sgd_update(p.value[lane], g.value[lane], buffer.value[lane], scalars, options);
+      p.value[lane] = sgd_update(p.value[lane], factor * g.value[lane], buffer.value[lane], scalars, options);
     }
     store_pack(arenas.parameters, pack, p);
     if (arenas.momentum) store_pack(arenas.momentum, pack, buffer);
@@ -74,7 +88,8 @@ __global__ void __launch_bounds__(kMapThreads)
   }
   for (std::int64_t i = begin; i < arenas.count; ++i) {
     float buffer = arenas.momentum ? arenas.momentum[i] : 0.0f;
-    arenas.parameters[i] = sgd_update(arenas.parameters[i], arenas.gradients[i], buffer, scalars, options);
+    arenas.parameters[i] =
+        sgd_update(arenas.parameters[i], factor * arenas.gradients[i], buffer, scalars, options);
     if (arenas.momentum) arenas.momentum[i] = buffer;
     if (arenas.copies) arenas.copies[i] = from_float<__nv_bfloat16>(arenas.parameters[i]);
   }

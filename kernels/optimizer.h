@@ -6,11 +6,15 @@
 
 #include <cstdint>
 
+#include "engine/core/parameter_group.h"
 #include "engine/core/step_scalars.h"
 
 struct __nv_bfloat16;  // <cuda_bf16.h>
 
 namespace convoy::kernels {
+
+/// So many elements have one group: parameters begin at multiples of it.
+constexpr std::int64_t kGroupElements = 8;
 
 /// What one update reads and writes: `count` elements each, on the device, 16-byte aligned (8 for the
 /// copies).
@@ -21,6 +25,8 @@ struct AdamArenas {
   float* second_moments = nullptr;
   __nv_bfloat16* copies = nullptr;  // of the new parameters, rounded; null: not wanted
   std::int64_t count = 0;
+  const ParameterGroup* groups = nullptr;  // one for each kGroupElements; null: all are decayed
+  const float* gradient_factor = nullptr;  // by which gradients are multiplied; null: 1
 };
 
 /// Enqueues one update of Adam or AdamW; an empty arena enqueues nothing. What changes from step to step is
@@ -34,6 +40,8 @@ struct SgdArenas {
   float* momentum = nullptr;        // zero before the first update; null if options.momentum is 0
   __nv_bfloat16* copies = nullptr;  // as above
   std::int64_t count = 0;
+  const ParameterGroup* groups = nullptr;  // likewise
+  const float* gradient_factor = nullptr;
 };
 
 /// Enqueues one update of stochastic gradient descent, likewise. Throws CudaError.

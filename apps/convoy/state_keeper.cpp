@@ -16,16 +16,16 @@ namespace {
 
 bool is_finite(const TrainingSnapshot& snapshot) {
   return is_finite(snapshot.model) && is_finite(snapshot.optimizer) && is_finite(snapshot.average) &&
-         std::isfinite(snapshot.metrics.loss_sum);
+         is_finite(snapshot.ema) && std::isfinite(snapshot.metrics.loss_sum);
 }
 
 }  // namespace
 
-StateKeeper::StateKeeper(const RunFolder& folder, const Trainer& trainer, const OptimizerOptions& optimizer,
+StateKeeper::StateKeeper(const RunFolder& folder, const Trainer& trainer, const TrainOptions& training,
                          const SaveOptions& options, std::function<std::string()> notes)
     : folder_(folder),
       trainer_(trainer),
-      optimizer_(optimizer),
+      training_(training),
       options_(options),
       notes_(std::move(notes)),
       thread_([this] { work(); }) {}
@@ -129,7 +129,7 @@ std::filesystem::path StateKeeper::write(Kept& kept) {
   const std::filesystem::path file = state_file(folder_.path(), kept.snapshot.counter);
   if (kept.written) return file;
   make_folder(file.parent_path());
-  save_training(kept.snapshot, optimizer_, kept.notes, file);
+  save_training(kept.snapshot, training_.optimizer, kept.notes, file, training_.muon);
   kept.written = true;
   if (options_.keep > 0) remove_old_states(folder_.path(), options_.keep);
   return file;

@@ -28,7 +28,7 @@ struct SaveOptions {
 class StateKeeper {
  public:
   /// `notes` is called when a state is taken, and goes into its file. All must outlive this.
-  StateKeeper(const RunFolder& folder, const Trainer& trainer, const OptimizerOptions& optimizer,
+  StateKeeper(const RunFolder& folder, const Trainer& trainer, const TrainOptions& training,
               const SaveOptions& options, std::function<std::string()> notes);
   ~StateKeeper();
   StateKeeper(const StateKeeper&) = delete;  // its thread knows where it is
@@ -83,7 +83,7 @@ class StateKeeper {
 
   const RunFolder& folder_;
   const Trainer& trainer_;
-  const OptimizerOptions& optimizer_;
+  const TrainOptions& training_;
   SaveOptions options_;
   std::function<std::string()> notes_;
   std::int64_t lines_ = 0;

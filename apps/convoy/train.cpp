@@ -50,7 +50,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     resumed = read_resumed(command, flags.resume, record, flags.allow_changes);
     flags.data.dataset = record["dataset"];  // a stand-in, too
   }
-  flags.options.optimizer = optimizer_options(flags.optimizer);
+  set_optimizer(flags.options, flags.optimizer);
   check_averaging(command, flags.options);
   flags.options.schedule = schedule_of(flags.schedule, flags.options.optimizer);
   if (flags.keep_best && flags.validation == 0)

@@ -98,7 +98,7 @@ Trained train_and_write(const Run& run, Trainer& trainer, TrainReport& report) {
   EarlyEnd early(trainer, flags.early_end, run.data.pair.test, flags.early_end.tests(flags.options));
   if (run.resumed) early.restore(run.resumed->notes.early_end);
   EpochReport last = run.resumed ? run.resumed->notes.last : EpochReport{};
-  StateKeeper keeper(run.folder, trainer, flags.options.optimizer, flags.save, [&] {
+  StateKeeper keeper(run.folder, trainer, flags.options, flags.save, [&] {
     return StateNotes{run.log.bytes(), last, validation ? validation->best() : Json(), early.memory()}.text();
   });
   TrainObserver observer = observer_of_start(*run.device.backend, report, run.folder, run.start);
@@ -138,7 +138,7 @@ Model model_of(const TrainFlags& flags, const TrainData& data, const std::option
 std::uint64_t room_for(const TrainFlags& flags, const Model& model, bool resumed) {
   const auto* const sgd = std::get_if<SgdOptions>(&flags.options.optimizer);
   const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f ? 1 : 0;
-  const std::uint64_t sets = 1 + moments + (flags.options.swa ? 1 : 0);
+  const std::uint64_t sets = 1 + moments + (flags.options.swa || flags.options.ema_decay > 0.0 ? 1 : 0);
   // Those of a training that goes on are there already.
   return bytes_of_run(model, sets, resumed ? 1 : std::max<std::uint64_t>(flags.save.keep, 1) + 1);
 }

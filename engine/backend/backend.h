@@ -17,6 +17,7 @@
 #include "convoy/dataset.h"
 #include "convoy/host_tensor.h"
 #include "convoy/layers.h"
+#include "convoy/muon.h"
 #include "convoy/shape.h"
 #include "engine/backend/step_state.h"
 #include "engine/core/philox.h"
@@ -266,11 +267,23 @@ class Backend {
                                   const AugmentationSource& augmentation, StepCounter* counter = nullptr) = 0;
   /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
-                                                    const OptimizerOptions& options) = 0;
+                                                    const OptimizerOptions& options,
+                                                    const UpdateRule& rule = {}) = 0;
+  /// Updates the orthogonalized groups of `rule` alone, at the counter's rate of its own learning rate: one
+  /// schedule for this and for the optimizer of the counter's rule. Its state is "momentum_buffer". Must be
+  /// made before prepare(). Throws UsageError for options that cannot be, and for vectors.
+  virtual std::unique_ptr<Optimizer> make_muon(ParameterArena& parameters, const StepCounter& counter,
+                                               const MuonOptions& options, const UpdateRule& rule) = 0;
+  /// Throws UsageError unless `max_norm` is above 0.
+  virtual std::unique_ptr<GradientClip> make_gradient_clip(ParameterArena& parameters, float max_norm) = 0;
   /// Of a process without samples, `contributes` is false: its gradients count as 0.
   virtual std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters,
                                                          bool contributes = true) = 0;
   virtual std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) = 0;
+  /// Throws UsageError unless `decay` is above 0 and below 1.
+  virtual std::unique_ptr<MovingAverage> make_moving_average(ParameterArena& parameters,
+                                                             ParameterArena& statistics,
+                                                             const StepCounter& counter, double decay) = 0;
   /// Allocates the room for its copies. Throws UsageError for what another backend made.
   virtual std::unique_ptr<Stager> make_stager(StagerSources sources) = 0;
 

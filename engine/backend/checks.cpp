@@ -250,4 +250,39 @@ void check_step_rule(const StepRule& rule, const OptimizerOptions& options) {
   throw UsageError("optimizer: the step counter was made by the rule of another optimizer");
 }
 
+void check_groups(std::span<const ParameterGroup> groups, const ParameterArena& parameters) {
+  const std::size_t count = parameters.variables().size();
+  if (groups.empty() || groups.size() == count) return;
+  throw UsageError(fmt::format("optimizer: {} groups for {} parameters", groups.size(), count));
+}
+
+void check_muon(const MuonOptions& options) {
+  constexpr std::int64_t kMostSteps = 99;  // as torch.optim.Muon
+  check_rate_and_decay("Muon", options.learning_rate, options.weight_decay);
+  require_option(options.momentum >= 0.0f && options.momentum < 1.0f, "Muon", "momentum", options.momentum,
+                 "in the range [0, 1)");
+  require_option(options.steps >= 1 && options.steps <= kMostSteps, "Muon", "steps",
+                 static_cast<double>(options.steps), "from 1 to 99");
+}
+
+void check_muon(const MuonOptions& options, std::span<const ParameterGroup> groups,
+                const ParameterArena& parameters) {
+  check_muon(options);
+  check_groups(groups, parameters);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const Shape& shape = parameters.variables()[i].value->shape();
+    if (groups[i] != ParameterGroup::orthogonalized || (shape.rank() > 1 && shape.count() > 0)) continue;
+    throw UsageError(fmt::format("Muon: a parameter {} is no matrix", shape.str()));
+  }
+}
+
+void check_clip_norm(float max_norm) {
+  require_option(std::isfinite(max_norm) && max_norm > 0.0f, "gradient clipping", "norm", max_norm,
+                 "a positive number");
+}
+
+void check_ema_decay(double decay) {
+  require_option(decay > 0.0 && decay < 1.0, "moving average", "decay", decay, "above 0 and below 1");
+}
+
 }  // namespace convoy

@@ -104,4 +104,20 @@ void check_optimizer(const OptimizerOptions& options);
 /// Throws for a rule that does not follow from the options.
 void check_step_rule(const StepRule& rule, const OptimizerOptions& options);
 
+/// A group for each of the parameters, or none at all.
+void check_groups(std::span<const ParameterGroup> groups, const ParameterArena& parameters);
+
+/// A learning rate above 0, a momentum, a decay and a number of iterations that make sense.
+void check_muon(const MuonOptions& options);
+
+/// And a group for each parameter, of which only matrices are orthogonalized.
+void check_muon(const MuonOptions& options, std::span<const ParameterGroup> groups,
+                const ParameterArena& parameters);
+
+/// A finite number above 0.
+void check_clip_norm(float max_norm);
+
+/// A number above 0 and below 1.
+void check_ema_decay(double decay);
+
 }  // namespace convoy

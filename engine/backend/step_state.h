@@ -10,6 +10,7 @@
 
 #include "convoy/error.h"
 #include "convoy/metrics.h"
+#include "engine/core/parameter_group.h"
 #include "engine/core/step_scalars.h"
 
 namespace convoy {
@@ -72,6 +73,26 @@ class Optimizer {
   std::vector<OptimizerState> state_;
 };
 
+/// torch.nn.utils.clip_grad_norm_, on the device: the gradients stay as they are, and the update multiplies
+/// each by the factor as it reads it.
+class GradientClip {
+ public:
+  virtual ~GradientClip() = default;
+  /// Takes the L2 norm of all gradients, as they are now.
+  virtual void measure() = 0;
+  /// [2]: the norm, and the factor max_norm / (norm + 1e-6), at most 1. For Backend::read.
+  const TensorPtr& result() const { return result_; }
+
+ protected:
+  TensorPtr result_;
+};
+
+/// How an optimizer treats the parameters beside its options.
+struct UpdateRule {
+  std::span<const ParameterGroup> groups = {};  // one a parameter; empty: all are decayed
+  const GradientClip* clip = nullptr;  // must outlive the optimizer; null: gradients count as they are
+};
+
 /// The mean of the parameters' values at several points of a training, kept on the device, as
 /// torch.optim.swa_utils.AveragedModel keeps it.
 class ParameterAverage {
@@ -106,6 +127,33 @@ class ParameterAverage {
   virtual void store_means() = 0;
 
   std::int64_t count_ = 0;
+};
+
+/// The exponential moving average of a model's parameters and of the running statistics beside them, as
+/// torch.optim.swa_utils.AveragedModel keeps it with get_ema_multi_avg_fn(decay) and use_buffers=True.
+class MovingAverage {
+ public:
+  virtual ~MovingAverage() = default;
+
+  /// Takes in the values of now, behind each step's update.
+  virtual void update() = 0;
+
+  /// Exchanges means and values; called again, it brings both back to the bit.
+  virtual void swap() = 0;
+
+  /// The first average is of the values behind step `step` + 1. Synchronises.
+  virtual void begin_behind(std::int64_t step) = 0;
+
+  /// What begin_behind was told: the counter's step less this is how often values were taken in.
+  std::int64_t begun() const { return begun_; }
+
+  /// Of the parameters and then of the statistics, each in its arena's order. For Backend::read and
+  /// Backend::write.
+  std::span<const TensorPtr> means() const { return means_; }
+
+ protected:
+  std::vector<TensorPtr> means_;
+  std::int64_t begun_ = 0;
 };
 
 /// What a snapshot of a training is taken of. All must outlive the Stager.

@@ -140,8 +140,9 @@ StateDict load_checkpoint(const std::filesystem::path& file,
 }
 
 void save_training(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
-                   std::string_view notes, const std::filesystem::path& file) {
-  save("training", file, [&] { return training_to_pickle(snapshot, optimizer, notes); });
+                   std::string_view notes, const std::filesystem::path& file,
+                   const std::optional<MuonOptions>& muon) {
+  save("training", file, [&] { return training_to_pickle(snapshot, optimizer, notes, muon); });
 }
 
 SavedTraining load_training(const std::filesystem::path& file) {

@@ -20,7 +20,7 @@ struct PickledFile {
 /// Throws Error as state_to_pickle and storage_bytes, and if the snapshot's optimizer is not a set of tensors
 /// a parameter.
 PickledFile training_to_pickle(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
-                               std::string_view notes);
+                               std::string_view notes, const std::optional<MuonOptions>& muon = {});
 
 /// Throws Error as state_from_pickle, and for a file that holds something else.
 SavedTraining training_from_pickle(std::string_view pickle, const StorageReader& read_storage,

@@ -31,6 +31,14 @@ class Members {
     throw Error(fmt::format("it lacks the entry {}", quote(path_of(key))));
   }
 
+  bool has(std::string_view key) const {
+    for (std::size_t i = 0; i + 1 < dict_->elements.size(); i += 2) {
+      const auto* const here = std::get_if<std::string_view>(&dict_->elements[i]);
+      if (here != nullptr && *here == key) return true;
+    }
+    return false;
+  }
+
   Members dict(std::string_view key) const { return {at(key), path_of(key)}; }
   Members dict(std::int64_t key) const { return {at(key), path_of(key)}; }
 
@@ -82,24 +90,46 @@ std::vector<std::string> names_in(const Object& list) {
   return names;
 }
 
+/// The name of the parameter with that number.
+const std::string& name_of(const Value& number, const std::vector<std::string>& parameters) {
+  const auto* const index = std::get_if<std::int64_t>(&number);
+  if (index == nullptr || *index < 0 || *index >= std::ssize(parameters)) {
+    throw Error("its optimizer has a parameter that is none");
+  }
+  return parameters[static_cast<std::size_t>(*index)];
+}
+
 /// The tensors of each parameter, named and in the order of a snapshot: all exp_avg, then all exp_avg_sq.
-StateDict read_optimizer(const Members& states, const std::vector<std::string>& parameters,
+StateDict read_optimizer(const Members& optimizer, const std::vector<std::string>& parameters,
                          TensorCollector& collector) {
+  const Members states = optimizer.dict("state");
   std::vector<StateDict> slots;
-  if (states.raw().elements.empty()) return {};
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const Members of_one = states.dict(static_cast<std::int64_t>(i));
+  const std::vector<Value>& elements = states.raw().elements;  // number and dict, one behind the other
+  for (std::size_t i = 0; i + 1 < elements.size(); i += 2) {
+    const std::string& name = name_of(elements[i], parameters);
+    const Members of_one = states.dict(std::get<std::int64_t>(elements[i]));
     std::size_t slot = 0;
-    for (auto& [name, tensor] : collector.state(of_one.raw(), kAdvice)) {
-      if (name == "step") continue;  // the counter says the same
+    for (auto& [kept, tensor] : collector.state(of_one.raw(), kAdvice)) {
+      if (kept == "step") continue;  // the counter says the same
       if (i == 0) slots.emplace_back();
-      if (slot == slots.size()) throw Error(fmt::format("parameter {} has more state than the first", i));
-      slots[slot++].emplace_back(fmt::format("{}.{}", name, parameters[i]), std::move(tensor));
+      if (slot == slots.size()) throw Error(fmt::format("parameter {} has more state than the first", name));
+      slots[slot++].emplace_back(fmt::format("{}.{}", kept, name), std::move(tensor));
     }
   }
   StateDict result;
   for (StateDict& slot : slots) std::ranges::move(slot, std::back_inserter(result));
   return result;
+}
+
+/// The names in one of its groups; none if it has fewer.
+std::vector<std::string> names_in_group(const Members& optimizer, std::size_t group,
+                                        const std::vector<std::string>& parameters) {
+  const Object& groups = optimizer.list("param_groups");
+  std::vector<std::string> names;
+  if (groups.elements.size() <= group) return names;
+  const Members members(groups.elements[group], fmt::format("param_groups -> {}", group));
+  for (const Value& number : members.list("params").elements) names.push_back(name_of(number, parameters));
+  return names;
 }
 
 }  // namespace
@@ -117,11 +147,23 @@ SavedTraining training_from_pickle(std::string_view pickle, const StorageReader&
   TrainingSnapshot& snapshot = saved.snapshot;
   snapshot.model = collector.state(root.dict("model").raw(), kAdvice);
   snapshot.parameters = names_in(convoy.list("parameters"));
-  snapshot.optimizer = read_optimizer(root.dict("optimizer").dict("state"), snapshot.parameters, collector);
+  const Members optimizer = root.dict("optimizer");
+  snapshot.optimizer = read_optimizer(optimizer, snapshot.parameters, collector);
+  snapshot.undecayed = names_in_group(optimizer, 1, snapshot.parameters);  // the decayed are in the first
+  if (root.has("muon")) {
+    const Members muon = root.dict("muon");
+    std::ranges::move(read_optimizer(muon, snapshot.parameters, collector),
+                      std::back_inserter(snapshot.optimizer));
+    snapshot.orthogonalized = names_in_group(muon, 0, snapshot.parameters);
+  }
   snapshot.counter = convoy.count("counter");
   snapshot.total_steps = convoy.count("total_steps");
   snapshot.average_count = convoy.count("average_count");
   snapshot.average = collector.state(convoy.dict("average").raw(), kAdvice);
+  if (convoy.has("ema_count")) {  // files from before there was a moving average have none
+    snapshot.ema_count = convoy.count("ema_count");
+    snapshot.ema = collector.state(convoy.dict("ema").raw(), kAdvice);
+  }
   snapshot.position = {.epoch = convoy.count("epoch"),
                        .step = convoy.count("step"),
                        .settled = convoy.get<bool>("settled", "a truth value")};

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "convoy/error.h"
 #include "engine/io/pickler.h"
@@ -11,6 +13,8 @@ namespace {
 
 using pickle::Opcode;
 using pickle::Pickler;
+
+constexpr float kNewtonSchulz[] = {3.4445f, -4.7750f, 2.0315f};
 
 /// The number that was written as a float: 0.001, where the float's value is 0.0010000000474974513.
 double shortest(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
@@ -50,8 +54,32 @@ void write_sgd(const SgdOptions& sgd, Dict& group) {
   group["nesterov"].boolean(sgd.nesterov);
 }
 
-void write_groups(const OptimizerOptions& optimizer, std::size_t parameters, Pickler& out) {
-  out.op(Opcode::empty_list);
+/// The same of torch.optim.Muon.
+void write_muon(const MuonOptions& muon, Dict& group) {
+  group["lr"].real(shortest(muon.learning_rate));
+  group["weight_decay"].real(shortest(muon.weight_decay));
+  group["momentum"].real(shortest(muon.momentum));
+  group["nesterov"].boolean(muon.nesterov);
+  Pickler& coefficients = group["ns_coefficients"];
+  for (const float coefficient : kNewtonSchulz) coefficients.real(shortest(coefficient));
+  coefficients.op(Opcode::tuple3);
+  group["eps"].real(1e-7);
+  group["ns_steps"].count(muon.steps);
+  const bool original = muon.adjust_rate == MuonOptions::AdjustRate::original;
+  group["adjust_lr_fn"].string(original ? "original" : "match_rms_adamw");
+}
+
+using Numbers = std::vector<std::int64_t>;  // of parameters, as `model.parameters()` has them
+
+void write_params(const Numbers& numbers, Dict& group, Pickler& out) {
+  group["params"].op(Opcode::empty_list).op(Opcode::mark);
+  for (const std::int64_t number : numbers) out.count(number);
+  out.op(Opcode::appends);
+}
+
+/// One of `param_groups`.
+void write_group(OptimizerOptions optimizer, bool decayed, const Numbers& numbers, Pickler& out) {
+  if (!decayed) std::visit([](auto& options) { options.weight_decay = 0.0f; }, optimizer);
   {
     Dict group(out);
     std::visit(
@@ -65,18 +93,30 @@ void write_groups(const OptimizerOptions& optimizer, std::size_t parameters, Pic
         optimizer);
     for (const char* unused : {"maximize", "differentiable"}) group[unused].boolean(false);
     for (const char* open : {"foreach", "fused"}) group[open].op(Opcode::none);  // PyTorch's choice
-    group["params"].op(Opcode::empty_list).op(Opcode::mark);
-    for (std::size_t i = 0; i < parameters; ++i) out.count(static_cast<std::int64_t>(i));
-    out.op(Opcode::appends);
+    write_params(numbers, group, out);
   }
   out.op(Opcode::append);
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
 }
 
 /// Writes tensors and notes their storages, in the same order.
 class Writer {
  public:
-  Writer(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer)
-      : snapshot_(snapshot), optimizer_(optimizer) {}
+  Writer(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
+         const std::optional<MuonOptions>& muon)
+      : snapshot_(snapshot), optimizer_(optimizer), muon_(muon) {
+    for (std::size_t i = 0; i < snapshot.parameters.size(); ++i) {
+      const std::string& name = snapshot.parameters[i];
+      Numbers& numbers = contains(snapshot.orthogonalized, name) ? orthogonalized_
+                         : contains(snapshot.undecayed, name)    ? undecayed_
+                                                                 : decayed_;
+      numbers.push_back(static_cast<std::int64_t>(i));
+    }
+    check();
+  }
 
   PickledFile write(std::string_view notes) {
     {
@@ -85,6 +125,10 @@ class Writer {
       state(snapshot_.model);
       root["optimizer"];
       write_optimizer();
+      if (!orthogonalized_.empty()) {
+        root["muon"];
+        write_muon_optimizer();
+      }
       root["convoy"];
       write_rest(notes);
     }
@@ -102,31 +146,77 @@ class Writer {
     storages_.push_back(storage_bytes(entry));
   }
 
-  // {"state": {0: {"step": ..., "exp_avg": ...}, ...}, "param_groups": [...]}. The snapshot has all exp_avg
-  // first, then all of the next.
-  void write_optimizer() {
-    const std::size_t parameters = snapshot_.parameters.size(), kept = snapshot_.optimizer.size();
-    if (parameters == 0 || kept % parameters != 0) {
-      throw Error(fmt::format("{} tensors of an optimizer do not go with {} parameters", kept, parameters));
+  // The tensors that are kept of the parameter, whose name is what follows theirs: "exp_avg.layer1.0.weight".
+  std::vector<const StateDict::value_type*> kept_of(const std::string& parameter) const {
+    std::vector<const StateDict::value_type*> kept;
+    for (const StateDict::value_type& entry : snapshot_.optimizer) {
+      if (entry.first.substr(entry.first.find('.') + 1) == parameter) kept.push_back(&entry);
     }
+    return kept;
+  }
+
+  // Each parameter of an optimizer has as many tensors as the others, and none is left over.
+  void check() const {
+    std::size_t kept = 0;
+    bool alike = !snapshot_.parameters.empty();
+    std::optional<std::size_t> of_one, of_muons;
+    for (const std::string& name : snapshot_.parameters) {
+      const std::size_t count = kept_of(name).size();
+      std::optional<std::size_t>& expected = contains(snapshot_.orthogonalized, name) ? of_muons : of_one;
+      if (!expected) expected = count;
+      alike = alike && count == *expected;
+      kept += count;
+    }
+    if (alike && kept == snapshot_.optimizer.size()) return;
+    throw Error(fmt::format("{} tensors of an optimizer do not go with {} parameters",
+                            snapshot_.optimizer.size(), snapshot_.parameters.size()));
+  }
+
+  void write_state_of(const Numbers& numbers, bool with_step) {
+    for (const std::int64_t number : numbers) {
+      const auto kept = kept_of(snapshot_.parameters[static_cast<std::size_t>(number)]);
+      if (kept.empty()) continue;  // of SGD without a momentum
+      out_.count(number);
+      Dict of_one(out_);
+      if (with_step) tensor("step", {"step", {{}, {static_cast<double>(snapshot_.counter)}, DType::float32}});
+      for (const StateDict::value_type* entry : kept) {
+        tensor(entry->first.substr(0, entry->first.find('.')), *entry);
+      }
+    }
+  }
+
+  // {"state": {0: {"step": ..., "exp_avg": ...}, ...}, "param_groups": [...]}: one group, or the decayed
+  // first and then those that weight decay spares.
+  void write_optimizer() {
+    Numbers all = decayed_;
+    all.insert(all.end(), undecayed_.begin(), undecayed_.end());
+    std::ranges::sort(all);
     Dict optimizer(out_);
     optimizer["state"];
     {
       Dict states(out_);
-      for (std::size_t i = 0; kept > 0 && i < parameters; ++i) {
-        out_.count(static_cast<std::int64_t>(i));
-        Dict of_one(out_);
-        if (std::holds_alternative<AdamOptions>(optimizer_)) {
-          tensor("step", {"step", {{}, {static_cast<double>(snapshot_.counter)}, DType::float32}});
-        }
-        for (std::size_t k = i; k < kept; k += parameters) {
-          const StateDict::value_type& entry = snapshot_.optimizer[k];
-          tensor(entry.first.substr(0, entry.first.find('.')), entry);
-        }
-      }
+      write_state_of(all, std::holds_alternative<AdamOptions>(optimizer_));
     }
-    optimizer["param_groups"];
-    write_groups(optimizer_, parameters, out_);
+    optimizer["param_groups"].op(Opcode::empty_list);
+    write_group(optimizer_, true, decayed_, out_);
+    if (!undecayed_.empty()) write_group(optimizer_, false, undecayed_, out_);
+  }
+
+  void write_muon_optimizer() {
+    if (!muon_) throw Error("the options of Muon are missing");
+    Dict optimizer(out_);
+    optimizer["state"];
+    {
+      Dict states(out_);
+      write_state_of(orthogonalized_, false);
+    }
+    optimizer["param_groups"].op(Opcode::empty_list);
+    {
+      Dict group(out_);
+      write_muon(*muon_, group);
+      write_params(orthogonalized_, group, out_);
+    }
+    out_.op(Opcode::append);
   }
 
   void write_rest(std::string_view notes) {
@@ -143,6 +233,9 @@ class Writer {
     convoy["average_count"].count(snapshot_.average_count);
     convoy["average"];
     state(snapshot_.average);
+    convoy["ema_count"].count(snapshot_.ema_count);
+    convoy["ema"];
+    state(snapshot_.ema);
     convoy["last_loss"].real(snapshot_.metrics.last_loss);
     convoy["loss_sum"].real(snapshot_.metrics.loss_sum);
     convoy["correct"].count(snapshot_.metrics.correct);
@@ -152,6 +245,8 @@ class Writer {
 
   const TrainingSnapshot& snapshot_;
   const OptimizerOptions& optimizer_;
+  const std::optional<MuonOptions>& muon_;
+  Numbers decayed_, undecayed_, orthogonalized_;
   Pickler out_;
   std::vector<std::string> storages_;
 };
@@ -159,8 +254,8 @@ class Writer {
 }  // namespace
 
 PickledFile training_to_pickle(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
-                               std::string_view notes) {
-  return Writer(snapshot, optimizer).write(notes);
+                               std::string_view notes, const std::optional<MuonOptions>& muon) {
+  return Writer(snapshot, optimizer, muon).write(notes);
 }
 
 }  // namespace convoy

@@ -39,7 +39,10 @@ class BatchTrainer::Impl {
         state_(backend, model_, of_rank_0(backend.group(), state),
                {.optimizer = options.optimizer,
                 .seed = options.seed,
-                .label_smoothing = options.label_smoothing}),
+                .label_smoothing = options.label_smoothing,
+                .decay_weights_only = options.decay_weights_only,
+                .clip_norm = options.clip_norm,
+                .muon = options.muon}),
         place_(backend.group().place()),
         sum_(place_.size > 1 ? backend.make_gradient_sum(state_.parameters.arena()) : nullptr) {
     const StepRule rule =
@@ -100,7 +103,9 @@ class BatchTrainer::Impl {
       sum_->start(0, state_.parameters.arena().variables().size());
       sum_->finish();
     }
+    if (state_.clip) state_.clip->measure();
     state_.optimizer->step();
+    if (state_.muon) state_.muon->step();
     done_ = Done::nothing;
     counted_ = false;
   }

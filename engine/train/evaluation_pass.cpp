@@ -8,6 +8,7 @@
 
 #include "convoy/error.h"
 #include "engine/data/order.h"
+#include "engine/train/averaged_weights.h"
 #include "engine/train/finish_on_exit.h"
 
 namespace convoy {
@@ -63,6 +64,7 @@ class EvaluationPass final : public Evaluator {
         share_steps_(steps_over(share_.rows)) {}
 
   Evaluation evaluate() override {
+    const AveragedWeights shown(evaluated_.state);
     evaluated_.state.parameters.share_statistics();
     BorrowedMetrics borrowed(metrics_);
     run(share_steps_, share_.first, [](SizedStep& sized) { sized.step->run(sized.times); });
@@ -73,6 +75,7 @@ class EvaluationPass final : public Evaluator {
   }
 
   std::vector<double> predict() override {
+    const AveragedWeights shown(evaluated_.state);
     evaluated_.state.parameters.share_statistics();
     if (share_.rows == count_) return logits_of(share_steps_, 0);
     // A group's processes have steps over their shares; each of them predicts the whole.

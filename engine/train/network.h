@@ -38,6 +38,8 @@ class Parameters {
   /// By state-dict name. Throws Error for an unknown one.
   const Variable& at(const std::string& name) const;
   ParameterArena& arena() { return *arena_; }
+  /// The running statistics of batch norms, in the order of specs(); of no length for a model without.
+  ParameterArena& statistics() { return *statistics_; }
 
   /// What the state dict has, in its order. The trainable ones are the arena's, in the arena's order.
   std::span<const TensorSpec> specs() const { return specs_; }
@@ -53,6 +55,7 @@ class Parameters {
   Backend& backend_;
   std::vector<TensorSpec> specs_;
   std::unique_ptr<ParameterArena> arena_;
+  std::unique_ptr<ParameterArena> statistics_;
   std::vector<Variable> variables_;      // of specs_; the counters' are empty
   std::vector<double> batches_tracked_;  // of specs_: what the counters were loaded as
 };

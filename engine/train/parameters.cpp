@@ -14,19 +14,25 @@ StateDict of_rank_0(Communicator& group, StateDict state) {
 Parameters::Parameters(Backend& backend, const Model& model, const StateDict& state, bool with_gradients)
     : backend_(backend), specs_(tensor_specs(model)) {
   check_state(model, state, "the initial state");
-  std::vector<Shape> trainable;
+  std::vector<Shape> trainable, statistics;
   for (const TensorSpec& spec : specs_) {
-    if (spec.trainable()) trainable.push_back(spec.shape);
+    if (spec.trainable()) {
+      trainable.push_back(spec.shape);
+    } else if (spec.role != TensorRole::num_batches_tracked) {
+      statistics.push_back(spec.shape);
+    }
   }
   arena_ = backend.make_parameters(trainable, with_gradients);
+  statistics_ = backend.make_parameters(statistics, /*with_gradients=*/false);
 
   auto next = arena_->variables().begin();
+  auto next_statistic = statistics_->variables().begin();
   for (const TensorSpec& spec : specs_) {
     Variable variable;
     if (spec.trainable()) {
       variable = *next++;
     } else if (spec.role != TensorRole::num_batches_tracked) {
-      variable.value = backend.make_tensor(spec.shape, spec.dtype);
+      variable = *next_statistic++;
     }
     variables_.push_back(variable);
   }

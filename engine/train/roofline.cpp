@@ -8,6 +8,7 @@
 
 #include "convoy/error.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/muon_shape.h"
 #include "engine/model/layer_rules.h"
 #include "engine/train/network.h"
 
@@ -141,12 +142,35 @@ Work batch_work(const Shape& images) {
   return {.activations = images.count(), .other_bytes = images.count() + (kLabel + kOrder) * images[0]};
 }
 
-Work optimizer_work(const ParameterArena& parameters, const Optimizer& optimizer) {
+Work optimizer_work(std::span<const TensorPtr> parameters, const Optimizer& optimizer) {
   std::int64_t elements = 0;
-  for (const Variable& parameter : parameters.variables()) elements += count_of(parameter.value);
+  for (const TensorPtr& parameter : parameters) elements += count_of(parameter);
   const std::int64_t states = std::ssize(optimizer.state());
   return {.other_bytes =
               kFloat * elements * (3 + 2 * states)};  // value twice, gradient once, each state twice
+}
+
+Work muon_work(std::span<const TensorPtr> matrices, std::int64_t iterations) {
+  std::int64_t elements = 0, operations = 0;
+  for (const TensorPtr& matrix : matrices) {
+    const MuonShape shape(matrix->shape());
+    const std::int64_t size = shape.rows * shape.columns, inner = shape.inner();
+    elements += size;
+    operations += iterations * 2 * inner * (2 * size + inner * inner);  // the three products
+  }
+  return {.flops = operations, .other_bytes = kFloat * elements * 5};  // gradient, value and momentum twice
+}
+
+Work moving_average_work(const MovingAverage& average) {
+  std::int64_t elements = 0;
+  for (const TensorPtr& mean : average.means()) elements += count_of(mean);
+  return {.other_bytes = kFloat * elements * 3};  // value once, mean twice
+}
+
+Work clip_work(const ParameterArena& parameters) {
+  std::int64_t elements = 0;
+  for (const Variable& parameter : parameters.variables()) elements += count_of(parameter.value);
+  return {.other_bytes = kFloat * elements};
 }
 
 }  // namespace convoy

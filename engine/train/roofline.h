@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "convoy/shape.h"
 #include "engine/backend/device_peak.h"
@@ -41,6 +42,15 @@ Work batch_work(const Shape& images);
 
 /// Of a step of the optimizer, by what it remembers of each parameter; without the bf16 copies of parameters,
 /// which the CUDA backend writes in bf16.
-Work optimizer_work(const ParameterArena& parameters, const Optimizer& optimizer);
+Work optimizer_work(std::span<const TensorPtr> parameters, const Optimizer& optimizer);
+
+/// Of a step of Muon with that many iterations.
+Work muon_work(std::span<const TensorPtr> matrices, std::int64_t iterations);
+
+/// Of an update of the moving average.
+Work moving_average_work(const MovingAverage& average);
+
+/// Of the norm of all gradients.
+Work clip_work(const ParameterArena& parameters);
 
 }  // namespace convoy

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "convoy/error.h"
 #include "convoy/state.h"
 #include "engine/train/step.h"
@@ -26,18 +28,36 @@ std::vector<NamedTensor> named(const Parameters& parameters, const std::string& 
   return result;
 }
 
+// Each parameter's tensors are those of the optimizer that has it: the others of the arena stay zero.
 std::vector<NamedTensor> optimizer_tensors(const TrainingState& state) {
   std::vector<NamedTensor> result;
-  for (const OptimizerState& kept : state.optimizer->state()) {
-    for (NamedTensor& tensor : named(state.parameters, kept.name + ".", kept.tensors)) {
-      result.push_back(std::move(tensor));
+  const auto add = [&](const Optimizer& optimizer, bool of_muon) {
+    for (const OptimizerState& kept : optimizer.state()) {
+      std::vector<NamedTensor> tensors = named(state.parameters, kept.name + ".", kept.tensors);
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const bool is_muons = !state.groups.empty() && state.groups[i] == ParameterGroup::orthogonalized;
+        if (is_muons == of_muon) result.push_back(std::move(tensors[i]));
+      }
     }
-  }
+  };
+  add(*state.optimizer, false);
+  if (state.muon) add(*state.muon, true);
   return result;
 }
 
 std::vector<NamedTensor> average_tensors(const TrainingState& state) {
   return named(state.parameters, "", state.average->means());
+}
+
+std::vector<NamedTensor> ema_tensors(const TrainingState& state) {
+  const std::span<const TensorPtr> means = state.ema->means();
+  std::vector<NamedTensor> result = named(state.parameters, "", means);
+  auto next = means.begin() + std::ssize(result);
+  for (const TensorSpec& spec : state.parameters.specs()) {
+    if (spec.trainable() || spec.role == TensorRole::num_batches_tracked) continue;
+    result.push_back({spec.name, spec.shape, *next++});
+  }
+  return result;
 }
 
 void check(const StateDict& values, const std::vector<NamedTensor>& tensors, const std::string& whose) {
@@ -77,6 +97,7 @@ SnapshotTaker::SnapshotTaker(const TrainingState& state) : state_(state) {
   };
   add(optimizer_tensors(state));
   if (state.average) add(average_tensors(state));
+  if (state.ema) add(ema_tensors(state));
   stager_ = state.backend.make_stager({std::move(tensors), *state.counter, *state.metrics});
 }
 
@@ -90,10 +111,14 @@ std::function<TrainingSnapshot()> SnapshotTaker::begin() {
   stager_->stage();
   TrainingSnapshot begun{.model = {},
                          .parameters = {},
+                         .undecayed = {},
+                         .orthogonalized = {},
                          .optimizer = {},
                          .total_steps = state_.total_steps,
                          .average_count = state_.average ? state_.average->count() : 0,
                          .average = {},
+                         .ema_count = state_.ema ? state_.ema->begun() : 0,  // until the step is known
+                         .ema = {},
                          .position = state_.position,
                          .metrics = metrics};
   return [this, taken = std::move(taken), begun = std::move(begun)] { return finish(begun); };
@@ -114,10 +139,22 @@ TrainingSnapshot SnapshotTaker::finish(TrainingSnapshot snapshot) {
   snapshot.model = state_.parameters.state({next, tensors}, snapshot.counter);
   next += static_cast<std::ptrdiff_t>(tensors);
   for (const TensorSpec& spec : state_.parameters.specs()) {
-    if (spec.trainable()) snapshot.parameters.push_back(spec.name);
+    if (!spec.trainable()) continue;
+    const std::size_t i = snapshot.parameters.size();
+    snapshot.parameters.push_back(spec.name);
+    if (state_.groups.empty()) continue;
+    if (state_.groups[i] == ParameterGroup::undecayed) snapshot.undecayed.push_back(spec.name);
+    if (state_.groups[i] == ParameterGroup::orthogonalized) snapshot.orthogonalized.push_back(spec.name);
   }
   snapshot.optimizer = values_of(optimizer_tensors(state_));
-  if (snapshot.average_count > 0) snapshot.average = values_of(average_tensors(state_));
+  if (state_.average) {
+    StateDict average = values_of(average_tensors(state_));
+    if (snapshot.average_count > 0) snapshot.average = std::move(average);
+  }
+  if (state_.ema) {
+    snapshot.ema_count = snapshot.counter - snapshot.ema_count;
+    if (snapshot.ema_count > 0) snapshot.ema = values_of(ema_tensors(state_));
+  }
   const bool alone = state_.backend.group().size() == 1;
   if (alone && snapshot.position.step > 0) snapshot.metrics = staged.metrics;
   return snapshot;
@@ -126,14 +163,16 @@ TrainingSnapshot SnapshotTaker::finish(TrainingSnapshot snapshot) {
 void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   constexpr std::int64_t kMost = std::int64_t{1} << 40;  // a file may hold anything
   if (snapshot.counter < 0 || snapshot.counter > kMost || snapshot.average_count < 0 ||
-      snapshot.average_count > kMost) {
+      snapshot.average_count > kMost || snapshot.ema_count < 0 || snapshot.ema_count > snapshot.counter) {
     throw Error(fmt::format("the snapshot counts {} steps and {} averaged sets of weights, which cannot be",
-                            snapshot.counter, snapshot.average_count));
+                            snapshot.counter, std::max(snapshot.average_count, snapshot.ema_count)));
   }
   const std::vector<NamedTensor> optimizer = optimizer_tensors(state);
   check(snapshot.optimizer, optimizer, "the optimizer");
   const bool averaged = state.average && snapshot.average_count > 0;
   if (averaged) check(snapshot.average, average_tensors(state), "the average");
+  const bool moving = state.ema && snapshot.ema_count > 0;
+  if (moving) check(snapshot.ema, ema_tensors(state), "the moving average");
 
   state.parameters.load(snapshot.model, snapshot.counter);
   write(state.backend, snapshot.optimizer, optimizer);
@@ -141,6 +180,8 @@ void restore_snapshot(TrainingState& state, const TrainingSnapshot& snapshot) {
   state.counted = snapshot.counter;
   if (averaged) write(state.backend, snapshot.average, average_tensors(state));
   if (state.average) state.average->set_count(snapshot.average_count);
+  if (moving) write(state.backend, snapshot.ema, ema_tensors(state));
+  if (state.ema) state.ema->begin_behind(snapshot.counter - snapshot.ema_count);
   state.metrics->write(state.backend.group().leads() ? snapshot.metrics : MetricsReading{});
   state.position = snapshot.position;
   state.group_metrics = {snapshot.position, snapshot.metrics};

@@ -10,6 +10,7 @@
 #include "convoy/state.h"
 #include "engine/core/random_streams.h"
 #include "engine/train/gradient_buckets.h"
+#include "engine/train/update_parts.h"
 
 namespace convoy {
 namespace {
@@ -114,21 +115,6 @@ class GradientSumParts {
   std::size_t begun_ = 0;      // buckets
 };
 
-std::string optimizer_type(const OptimizerOptions& options) {
-  const auto* adam = std::get_if<AdamOptions>(&options);
-  if (!adam) return "SGD";
-  return adam->decoupled_weight_decay ? "AdamW" : "Adam";
-}
-
-StepPart update_part(TrainingState& state) {
-  std::vector<TensorPtr> parameters;
-  for (const Variable& parameter : state.parameters.arena().variables())
-    parameters.push_back(parameter.value);
-  return {"optimizer",           optimizer_type(state.options.optimizer),
-          Pass::update,          [&state] { state.optimizer->step(); },
-          std::move(parameters), optimizer_work(state.parameters.arena(), *state.optimizer)};
-}
-
 }  // namespace
 
 const char* name_of(Pass pass) {
@@ -196,9 +182,16 @@ TrainingState::TrainingState(Backend& device, const Model& model, const StateDic
                              const StepOptions& step)
     : NetworkState(device, model, state, /*with_gradients=*/true, step_rule(step.optimizer)),
       options(step),
-      optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer)),
+      groups(parameter_groups(parameters.specs(), step.decay_weights_only, step.muon)),
+      clip(step.clip_norm != 0.0f ? device.make_gradient_clip(parameters.arena(), step.clip_norm) : nullptr),
+      optimizer(device.make_optimizer(parameters.arena(), *counter, step.optimizer, {groups, clip.get()})),
+      muon(step.muon ? device.make_muon(parameters.arena(), *counter, *step.muon, {groups, clip.get()})
+                     : nullptr),
       finite_check(step.check_finite ? device.make_finite_check(*counter) : nullptr),
       average(step.average ? device.make_average(parameters.arena()) : nullptr) {
+  if (step.ema_decay != 0.0) {
+    ema = device.make_moving_average(parameters.arena(), parameters.statistics(), *counter, step.ema_decay);
+  }
   if (step.check_finite) convoy::check_finite(state, "the initial state");
 }
 
@@ -266,7 +259,7 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
     sum.written(*operation, parts);
   }
   sum.finish(parts);
-  parts.push_back(update_part(state_));
+  add_update_parts(state_, parts);
   return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
 }
 
@@ -274,7 +267,7 @@ std::unique_ptr<Step> idle_step(TrainingState& state) {
   std::vector<StepPart> parts;
   parts.push_back({"batch", "StepCounter", Pass::input, [&state] { state.counter->advance(); }, {}});
   GradientSumParts(state, /*contributes=*/false).finish(parts);
-  parts.push_back(update_part(state));
+  add_update_parts(state, parts);
   return std::make_unique<Step>(state.backend, std::move(parts));
 }
 

@@ -16,13 +16,15 @@
 #include "engine/core/trace.h"
 #include "engine/train/batch_share.h"
 #include "engine/train/network.h"
+#include "engine/train/parameter_groups.h"
 #include "engine/train/roofline.h"
 
 namespace convoy {
 
 /// One part of a step.
 struct StepPart {
-  std::string name;  // of the layer, "layer1.0"; or "batch", "loss", "all_reduce", "optimizer"
+  std::string
+      name;  // of the layer, "layer1.0"; or "batch", "loss", "all_reduce", "clip", "optimizer", "muon", "ema"
   std::string type;  // "Conv2d", ...
   Pass pass = Pass::forward;
   std::function<void()> run;
@@ -72,6 +74,10 @@ struct StepOptions {
   double label_smoothing = 0.0;
   bool check_finite = false;  // look for NaN and infinity behind every part of a training step
   bool average = false;       // have room for a mean of the weights
+  bool decay_weights_only = false;
+  float clip_norm = 0.0f;  // 0: gradients are not clipped
+  double ema_decay = 0.0;  // 0: no moving average
+  std::optional<MuonOptions> muon = {};
 };
 
 /// What all batch sizes of a model share. The backend must outlive it.
@@ -80,6 +86,7 @@ struct NetworkState {
   Parameters parameters;
   std::unique_ptr<StepCounter> counter;
   std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<MovingAverage> ema;  // null unless it is wanted
 
   /// Throws Error if `state` is not the model's.
   NetworkState(Backend& device, const Model& model, const StateDict& state, bool with_gradients,
@@ -89,7 +96,10 @@ struct NetworkState {
 /// And all that are trained.
 struct TrainingState : NetworkState {
   StepOptions options;
+  std::vector<ParameterGroup> groups;  // empty: all parameters are decayed
+  std::unique_ptr<GradientClip> clip;  // null unless it is wanted
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Optimizer> muon;            // null unless it is wanted
   std::unique_ptr<FiniteCheck> finite_check;  // null unless it is wanted
   std::unique_ptr<ParameterAverage> average;  // likewise
   TrainingPosition position;                  // Fit keeps it up to date

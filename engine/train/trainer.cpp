@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,102 +13,20 @@
 #include "engine/backend/checks.h"
 #include "engine/core/step_table.h"
 #include "engine/data/order.h"
+#include "engine/train/averaged_weights.h"
 #include "engine/train/evaluation_pass.h"
 #include "engine/train/finish_on_exit.h"
 #include "engine/train/fit.h"
 #include "engine/train/snapshots.h"
 #include "engine/train/step.h"
+#include "engine/train/train_options.h"
 
 namespace convoy {
 namespace {
 
-void check(const TrainOptions& options) {
-  if (options.batch_size < 1) {
-    throw UsageError(fmt::format("batch size {} is not positive", options.batch_size));
-  }
-  if (options.epochs < 1) throw UsageError(fmt::format("{} epochs: at least 1 is needed", options.epochs));
-  if (options.bn_batches < 0) throw UsageError(fmt::format("bn_batches {} is negative", options.bn_batches));
-  if (options.profile_steps < 0) {
-    throw UsageError(fmt::format("profile_steps {} is negative", options.profile_steps));
-  }
-  if (options.save_every < 0) throw UsageError(fmt::format("save_every {} is negative", options.save_every));
-  if (options.pause_every < 0) {
-    throw UsageError(fmt::format("pause_every {} is negative", options.pause_every));
-  }
-  if (options.log_every < 0) throw UsageError(fmt::format("log_every {} is negative", options.log_every));
-  check_optimizer(options.optimizer);
-  check_schedule(step_rule(options.optimizer, options.schedule));
-  check_label_smoothing(options.label_smoothing);
-}
-
-std::string in_words(const AdamOptions& adam) {
-  return fmt::format("{} {} {} {} {} {}", adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon,
-                     adam.weight_decay, adam.decoupled_weight_decay);
-}
-
-std::string in_words(const SgdOptions& sgd) {
-  return fmt::format("{} {} {} {}", sgd.learning_rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
-}
-
-std::string in_words(const AugmentationOptions& options) {
-  return fmt::format("{} {} {} {} {} {}", options.max_shift, static_cast<int>(options.flip),
-                     static_cast<int>(options.padding), options.cutout, options.max_rotation,
-                     options.max_scaling);
-}
-
 bool has_batch_norm(const Model& model) {
   return std::ranges::any_of(tensor_specs(model),
                              [](const TensorSpec& spec) { return spec.role == TensorRole::running_mean; });
-}
-
-// Processes with other data or options than rank 0's would train something else, or wait for ever.
-void require_one_training(Communicator& group, const TrainOptions& options, const TrainingPosition& position,
-                          const Dataset& dataset) {
-  if (group.size() == 1) return;
-  const auto count = [](std::int64_t value) { return static_cast<double>(value); };
-  const std::array<double, 8> ours = {count(dataset.count()),
-                                      count(options.batch_size),
-                                      count(options.epochs),
-                                      count(options.log_every),
-                                      count(static_cast<std::int64_t>(options.seed)),
-                                      count(options.save_every),
-                                      count(position.epoch),
-                                      count(position.step)};
-  constexpr std::array<const char*, 8> kNames = {"images",
-                                                 "of batch size",
-                                                 "epochs",
-                                                 "steps to a log",
-                                                 "as seed",
-                                                 "steps to a save",
-                                                 "as epoch to go on in",
-                                                 "as step to go on from"};
-  std::array<double, 8> rank_0 = ours;
-  group.broadcast(std::as_writable_bytes(std::span(rank_0)));
-  for (std::size_t i = 0; i < ours.size(); ++i) {
-    if (ours[i] == rank_0[i]) continue;
-    throw UsageError(
-        fmt::format("this process has {} {}, rank 0 has {}: start all with the same flags and data", ours[i],
-                    kNames[i], rank_0[i]));
-  }
-}
-
-// The same of what the options and the model say beyond that, before anything is sent whose size they decide.
-void require_one_model(Communicator& group, Model model, const TrainOptions& options) {
-  if (group.size() == 1) return;
-  model.preparation.reset();  // of the images, which are compared by their number
-  const std::string text =
-      std::visit([](const auto& optimizer) { return in_words(optimizer); }, options.optimizer) +
-      fmt::format(" {}", in_words(options.schedule)) + in_words(options.augmentation) +
-      fmt::format(" {} {} {} {} {} {}", options.swa, options.bn_batches, options.label_smoothing,
-                  options.check_finite, options.profile_steps, options.pause_every) +
-      to_json(model);
-  const std::size_t ours = std::hash<std::string>()(text);
-  std::size_t rank_0 = ours;
-  group.broadcast(std::as_writable_bytes(std::span(&rank_0, 1)));
-  if (ours == rank_0) return;
-  throw UsageError(
-      "this process has another model or other options of the training than rank 0: start all "
-      "with the same flags");
 }
 
 }  // namespace
@@ -125,13 +42,20 @@ class Trainer::Impl {
                 .seed = options.seed,
                 .label_smoothing = options.label_smoothing,
                 .check_finite = options.check_finite,
-                .average = options.swa}) {
+                .average = options.swa,
+                .decay_weights_only = options.decay_weights_only,
+                .clip_norm = options.clip_norm,
+                .ema_decay = options.ema_decay,
+                .muon = options.muon}) {
     network_of(shares_of(options.batch_size).full);
   }
 
   void fit(const Dataset& dataset, const TrainObserver& observer);
   void stop() { stop_ = true; }
-  StateDict state() const { return state_.parameters.state(state_.counter->read()); }
+  StateDict state() {
+    const AveragedWeights shown(state_);
+    return state_.parameters.state(state_.counter->read());
+  }
   MetricsReading metrics() { return read_metrics(state_); }
   std::function<TrainingSnapshot()> begin_snapshot() {
     if (!snapshots_) snapshots_ = std::make_unique<SnapshotTaker>(state_);
@@ -193,6 +117,7 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   if (!restored_) {
     position = {};
     if (state_.average) state_.average->set_count(0);
+    if (state_.ema) state_.ema->begin_behind(state_.counter->read());
   }
   if (position.settled && position.epoch > options_.epochs) {
     restored_ = false;

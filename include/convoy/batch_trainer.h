@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "convoy/dataset.h"
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
+#include "convoy/muon.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/schedule.h"
 
@@ -26,6 +28,9 @@ struct BatchTrainerOptions {
   std::uint64_t seed = 1;                      ///< of dropout
   /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
   double label_smoothing = 0.0;
+  std::optional<MuonOptions> muon = {};  ///< of convolutions' weights, as TrainOptions::muon
+  bool decay_weights_only = false;       ///< weight decay as TrainOptions::decay_weights_only
+  float clip_norm = 0.0f;  ///< of gradients, as TrainOptions::clip_norm; gradients() has them unclipped
 };
 
 /// Trains one batch at a time: forward, loss, backward and step are one call each, as in a PyTorch or

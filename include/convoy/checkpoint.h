@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "convoy/host_tensor.h"
+#include "convoy/muon.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/snapshot.h"
 
@@ -38,9 +40,12 @@ struct SavedTraining {
 /// weights_only=True)` gives a dict of `model`, a state dict; of `optimizer`, for
 /// `torch.optim.Adam.load_state_dict` or that of AdamW or SGD; and of `convoy`, which has the rest, and the
 /// notes. `load_checkpoint` takes the model out of it. The file appears whole or not at all, as with
-/// save_checkpoint. Throws Error.
+/// save_checkpoint. With `muon`, which trained the snapshot's orthogonalized parameters, `optimizer` is of
+/// the others, and `muon` has the state of a second optimizer, as torch.optim.Muon names it; each numbers its
+/// parameters as `model.parameters()` does. Throws Error.
 void save_training(const TrainingSnapshot& snapshot, const OptimizerOptions& optimizer,
-                   std::string_view notes, const std::filesystem::path& file);
+                   std::string_view notes, const std::filesystem::path& file,
+                   const std::optional<MuonOptions>& muon = {});
 
 /// Reads what save_training wrote. Throws Error that names the file and what is wrong in it.
 SavedTraining load_training(const std::filesystem::path& file);

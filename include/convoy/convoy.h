@@ -20,6 +20,7 @@
 #include "convoy/metrics.h"
 #include "convoy/model.h"
 #include "convoy/model_file.h"
+#include "convoy/muon.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/preparation.h"
 #include "convoy/process_group.h"

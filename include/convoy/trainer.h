@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "convoy/evaluation.h"
 #include "convoy/host_tensor.h"
 #include "convoy/model.h"
+#include "convoy/muon.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/schedule.h"
 #include "convoy/snapshot.h"
@@ -30,6 +32,21 @@ struct TrainOptions {
   OptimizerOptions optimizer = AdamOptions{};  ///< Adam or SGD, with its learning rate
   /// Of the learning rate. Its lengths of 0 reach to the end of the last epoch. A second `fit` counts on.
   Schedule schedule;
+  /// Train the weights of convolutions with Muon, at the schedule's rate of its own learning rate;
+  /// `optimizer` has all else. Nothing: `optimizer` has everything.
+  std::optional<MuonOptions> muon;
+  /// Weight decay pulls the weights of convolutions and linear layers alone, and spares biases and the
+  /// weights and biases of norms, as PyTorch programs do by two parameter groups.
+  bool decay_weights_only = false;
+  /// The largest L2 norm of all gradients together: larger ones are scaled down to it before the update, as
+  /// by torch.nn.utils.clip_grad_norm_. In a group it is the norm of the summed gradients. 0: none are.
+  float clip_norm = 0.0f;
+  /// Keep the exponential moving average of the weights and of batch norm's running statistics, which every
+  /// step moves by 1 - ema_decay of the way, as torch.optim.swa_utils.AveragedModel does with
+  /// get_ema_multi_avg_fn(ema_decay) and use_buffers. It is what the Trainer evaluates, during and after
+  /// `fit`, and what Trainer::state returns; training goes on from the weights themselves. Below 1; excludes
+  /// swa. 0: none.
+  double ema_decay = 0.0;
   AugmentationOptions augmentation;  ///< of training images; evaluation takes them as they are
   /// As of torch.nn.CrossEntropyLoss, from 0 to below 1: that part of the target is spread over all classes.
   /// The losses of steps and epochs are smoothed ones, as a PyTorch loop prints them; evaluation's are not.
@@ -126,8 +143,8 @@ class Trainer {
   /// from the snapshot instead, up to the same last epoch. If the batch size does not divide the data set,
   /// each epoch ends with a smaller batch, as with PyTorch's DataLoader by default. Throws UsageError if the
   /// batch is larger than the data set, the images are not the model's, there are more classes than the model
-  /// has, or the snapshot has done more steps than the epoch has. Throws Error if the device fails, and see
-  /// TrainOptions::check_finite.
+  /// has, the snapshot has done more steps than the epoch has, or the schedule does not fit the training's
+  /// length. Throws Error if the device fails, and see TrainOptions::check_finite.
   void fit(const Dataset& dataset, const TrainObserver& observer = {});
 
   /// To be called by an observer: `fit` ends behind the steps that have been launched, as if they had been
@@ -169,7 +186,8 @@ class Trainer {
   /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
   std::vector<double> predict(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
-  /// The model's current state dict, in a group rank 0's. Waits for the device.
+  /// The model's current state dict, in a group rank 0's; with TrainOptions::ema_decay the averaged one, once
+  /// a step was done. Waits for the device.
   StateDict state() const;
 
  private:

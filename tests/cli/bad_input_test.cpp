@@ -51,6 +51,20 @@ TEST_F(BadInputTest, TrainingFlags) {
   expect_train_refused({"--optimizer", "sgd", "--nesterov"}, kUsage, "--nesterov needs a --momentum");
   expect_train_refused({"--momentum", "0.9"}, kUsage, "--momentum is for --optimizer sgd, not adam");
   expect_train_refused({"--optimizer", "adamw", "--nesterov"}, kUsage, "--nesterov is for --optimizer sgd");
+  expect_train_refused({"--decay", "some"}, kUsage, "--decay");
+  expect_train_refused({"--clip-norm", "-1"}, kUsage, "--clip-norm");
+  expect_train_refused({"--clip-norm", "1e-60"}, kUsage,
+                       "gradient clipping: norm 0 is not a positive number");
+  expect_train_refused({"--ema", "1"}, kUsage, "moving average: decay 1 is not above 0 and below 1");
+  expect_train_refused({"--ema", "-0.5"}, kUsage, "--ema");
+  expect_train_refused({"--ema", "0.9", "--swa"}, kUsage, "--ema and --swa both average the weights");
+  expect_train_refused({"--muon-lr", "0.1"}, kUsage, "--muon-lr needs --muon");
+  expect_train_refused({"--muon-linear"}, kUsage, "--muon-linear needs --muon");
+  expect_train_refused({"--muon-momentum", "0.9"}, kUsage, "--muon-momentum needs --muon");
+  expect_train_refused({"--muon-weight-decay", "0"}, kUsage, "--muon-weight-decay needs --muon");
+  expect_train_refused({"--muon", "--muon-lr", "0"}, kUsage, "--muon-lr");
+  expect_train_refused({"--muon", "--muon-momentum", "1"}, kUsage,
+                       "Muon: momentum 1 is not in the range [0, 1)");
   expect_train_refused({"--lr", "1e-60"}, kUsage, "learning rate 0 is not a positive number");
   for (const char* smoothing : {"1", "-0.1", "nan", "some"}) {
     expect_train_refused({"--label-smoothing", smoothing}, kUsage, "--label-smoothing");

@@ -166,6 +166,18 @@ TEST_F(ResumeTest, AnotherOptimizerHasNoneOfTheFirstOnesFlags) {
   EXPECT_EQ(outcome.code, kFailed);
 }
 
+// What an average, a clip and two optimizers remember is in the state.
+TEST_F(ResumeTest, MuonAndTheMovingAverageGoOnToTheSameBits) {
+  const std::vector<std::string> flags = {"--muon",  "--ema",    "0.9", "--clip-norm", "0.5", "--decay",
+                                          "weights", "--epochs", "3"};
+  ASSERT_EQ(train("whole", flags).code, 0);
+  ASSERT_EQ(stop("run", SIGINT, "Epoch [2/3], Step [3/8]", flags).code, 128 + SIGINT);
+  const Outcome outcome = resume("run");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(bytes("run/model.ckpt") == bytes("whole/model.ckpt"));
+  EXPECT_THAT(resume("run", {"--ema", "0.5"}).err, HasSubstr("--ema was 0.9, is 0.5"));
+}
+
 TEST_F(ResumeTest, AFlagRulesOutWhatItExcludes) {
   ASSERT_EQ(stop("run", SIGINT, "Step [2/8]", {"--transpose"}).code, 128 + SIGINT);
   ASSERT_EQ(resume("run", {"--no-transpose", "--allow-changes"}).code, 0);

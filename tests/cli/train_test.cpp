@@ -170,7 +170,14 @@ TEST_F(TrainTest, RecordsTheOptimizerAndTheAugmentation) {
         {"flip", "none"}}},
       {{"--flip", "alternating", "--padding", "reflect", "--cutout", "3", "--rotate", "12.5", "--scale",
         "0.1"},
-       {{"flip", "alternating"}, {"padding", "reflect"}, {"cutout", 3}, {"rotate", 12.5}, {"scale", 0.1}}}};
+       {{"flip", "alternating"}, {"padding", "reflect"}, {"cutout", 3}, {"rotate", 12.5}, {"scale", 0.1}}},
+      {{"--decay", "weights", "--clip-norm", "0.5", "--ema", "0.9", "--muon", "--muon-lr", "0.05",
+        "--muon-linear"},
+       {{"decay", "weights"},
+        {"clip_norm", 0.5},
+        {"ema", 0.9},
+        {"muon",
+         {{"learning_rate", 0.05}, {"momentum", 0.95}, {"weight_decay", 0.1}, {"linear_layers", true}}}}}};
   std::vector<std::string> checkpoints;
   for (const auto& c : cases) {
     std::vector<std::string> flags = {"--json", "--out", "run"};
@@ -196,7 +203,9 @@ TEST_F(TrainTest, EveryOptimizerAndAugmentationLearns) {
                                             {"--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9"},
                                             {"--lr", "1e-2", "--shift", "1"},
                                             {"--lr", "1e-2", "--shift", "1", "--padding", "reflect",
-                                             "--cutout", "2", "--rotate", "5", "--scale", "0.05"}};
+                                             "--cutout", "2", "--rotate", "5", "--scale", "0.05"},
+                                            {"--muon", "--muon-lr", "0.05", "--lr", "1e-2"},
+                                            {"--ema", "0.9", "--lr", "1e-2", "--clip-norm", "1"}};
   for (const auto& c : cases) {
     std::vector<std::string> flags = {"--epochs", "4", "--json"};
     flags.insert(flags.end(), c.begin(), c.end());

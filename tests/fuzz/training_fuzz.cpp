@@ -8,7 +8,7 @@ using namespace convoy;
 namespace {
 
 TrainingSnapshot written_and_read(const TrainingSnapshot& snapshot) {
-  const PickledFile file = training_to_pickle(snapshot, AdamOptions{}, "notes");
+  const PickledFile file = training_to_pickle(snapshot, AdamOptions{}, "notes", MuonOptions{});
   const auto storage = [&](std::string_view key) { return file.storages.at(std::stoul(std::string(key))); };
   constexpr std::uint64_t kAnyNumber = std::uint64_t{1} << 40;
   return training_from_pickle(file.pickle, storage, kAnyNumber).snapshot;
@@ -18,9 +18,11 @@ void require_same(const TrainingSnapshot& a, const TrainingSnapshot& b) {
   fuzz::require_same(a.model, b.model);
   fuzz::require_same(a.optimizer, b.optimizer);
   fuzz::require_same(a.average, b.average);
+  fuzz::require_same(a.ema, b.ema);
   fuzz::require(a.parameters == b.parameters && a.counter == b.counter && a.position == b.position &&
-                    a.average_count == b.average_count && a.total_steps == b.total_steps &&
-                    a.metrics.samples == b.metrics.samples,
+                    a.average_count == b.average_count && a.ema_count == b.ema_count &&
+                    a.undecayed == b.undecayed && a.orthogonalized == b.orthogonalized &&
+                    a.total_steps == b.total_steps && a.metrics.samples == b.metrics.samples,
                 "the same place in the training");
 }
 
@@ -40,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fuzz::Bound bound{.per_byte = fuzz::kStateBound.per_byte + size / 8,
                           .constant = fuzz::kStateBound.constant};
   if (!fuzz::accepts(size, bound, parse)) return 0;
-  for (const StateDict* state : {&snapshot.model, &snapshot.optimizer, &snapshot.average}) {
+  for (const StateDict* state : {&snapshot.model, &snapshot.optimizer, &snapshot.average, &snapshot.ema}) {
     fuzz::require_sound(*state);
   }
   TrainingSnapshot again;

@@ -138,6 +138,51 @@ TEST(Adam, WorksWithoutCopies) {
   }
 }
 
+// Groups of eight elements: one as always, one without decay, one that is left alone. And gradients count by
+// the factor.
+TEST(Adam, TreatsEachGroupAsItsOwn) {
+  const AdamOptions options{.learning_rate = 1e-2f, .weight_decay = 0.1f};
+  AdamOptions spared = options;
+  spared.weight_decay = 0.0f;
+  constexpr std::int64_t kCount = 22;  // the last group ends in the middle of a pack
+  const ParameterGroup groups[] = {ParameterGroup::decayed, ParameterGroup::orthogonalized,
+                                   ParameterGroup::undecayed};
+  const float factor = 0.25f;
+  const auto start = uniform(kCount, -1, 1, 1), gradients = gradients_of(kCount, 1);
+  const StepScalars scalars = step_scalars(step_table(step_rule(options)), 1);
+  auto p = start;
+  std::vector<float> m(kCount), v(kCount);
+  adam_step({p.data(), gradients.data(), m.data(), v.data(), nullptr, kCount, groups, &factor}, options,
+            &scalars, nullptr);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    float first = 0.0f, second = 0.0f, expected = start[i];
+    if (i / 8 != 1) {
+      expected =
+          adam_update(start[i], 0.25f * gradients[i], first, second, scalars, i < 8 ? options : spared);
+    }
+    EXPECT_EQ(p[i], expected) << i;
+    EXPECT_EQ(m[i], first);
+    EXPECT_EQ(v[i], second);
+  }
+}
+
+TEST(Sgd, TreatsEachGroupAsItsOwn) {
+  const SgdOptions options{.learning_rate = 0.5f, .momentum = 0.5f, .weight_decay = 0.25f};
+  constexpr std::int64_t kCount = 22;
+  const ParameterGroup groups[] = {ParameterGroup::undecayed, ParameterGroup::orthogonalized,
+                                   ParameterGroup::decayed};
+  const float factor = 0.5f;
+  std::vector<float> p(kCount, 4.0f), buffer(kCount);
+  const std::vector<float> gradients(kCount, 2.0f);
+  const StepScalars scalars = step_scalars(step_table(step_rule(options)), 1);
+  sgd_step({p.data(), gradients.data(), buffer.data(), nullptr, kCount, groups, &factor}, options, &scalars,
+           nullptr);
+  for (std::size_t i = 0; i < kCount; ++i) {  // 4 - 0.5 (0.5 2 + decay 4)
+    EXPECT_EQ(p[i], i < 8 ? 3.5f : i < 16 ? 4.0f : 3.0f) << i;
+    EXPECT_EQ(buffer[i], i < 8 ? 1.0f : i < 16 ? 0.0f : 2.0f) << i;
+  }
+}
+
 Trained run_sgd(std::int64_t count, const SgdOptions& options, bool extras) {
   const auto size = static_cast<std::size_t>(count);
   Trained t{uniform(count, -1, 1, 1), std::vector<float>(size), {}, {}};

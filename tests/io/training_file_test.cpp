@@ -74,6 +74,44 @@ TEST_F(TrainingFile, WithoutAnAverageComesBackAsItWas) {
   EXPECT_EQ(load_training(file_).snapshot, snapshot);
 }
 
+// Convolutions by Muon, the others in two groups by AdamW; and a moving average with running statistics.
+TEST_F(TrainingFile, GroupsMuonAndAMovingAverageComeBackAsTheyWere) {
+  const std::pair<OptimizerOptions, std::vector<std::string>> cases[] = {
+      {AdamOptions{.weight_decay = 0.01f, .decoupled_weight_decay = true}, {"exp_avg", "exp_avg_sq"}},
+      {SgdOptions{.momentum = 0.9f}, {"momentum_buffer"}},
+      {SgdOptions{}, {}}};
+  for (const auto& [options, slots] : cases) {
+    TrainingSnapshot snapshot = snapshot_of(slots);
+    std::erase_if(snapshot.optimizer, [](const auto& entry) { return entry.second.shape.rank() == 4; });
+    for (const auto& [name, tensor] : snapshot.model) {
+      if (tensor.dtype != DType::int64) snapshot.ema.emplace_back(name, ramp(tensor.shape, 7));
+    }
+    snapshot.ema_count = 1200;
+    for (const auto& [name, tensor] : snapshot.average) {
+      if (tensor.shape.rank() == 1) snapshot.undecayed.push_back(name);
+      if (tensor.shape.rank() != 4) continue;
+      snapshot.orthogonalized.push_back(name);
+      snapshot.optimizer.emplace_back("momentum_buffer." + name, ramp(tensor.shape, 50));
+    }
+    save_training(snapshot, options, "", file_, MuonOptions{});
+    EXPECT_EQ(load_training(file_).snapshot, snapshot);
+    EXPECT_EQ(load_checkpoint(file_), convnet_state());
+    EXPECT_THAT(error_of([&] { save_training(snapshot, options, "", file_); }),
+                HasSubstr("the options of Muon are missing"));
+  }
+}
+
+// Of a program that knew neither: the entries are not there.
+TEST_F(TrainingFile, OfBeforeThereWasAMovingAverageIsRead) {
+  const TrainingSnapshot snapshot = snapshot_of({});
+  PickledFile file = training_to_pickle(snapshot, SgdOptions{}, "");
+  const std::size_t count = file.pickle.find("ema_count");
+  ASSERT_NE(count, std::string::npos);
+  file.pickle[count] = 'x';
+  const auto storage = [&](std::string_view key) { return file.storages.at(std::stoul(std::string(key))); };
+  EXPECT_EQ(training_from_pickle(file.pickle, storage, 1'000'000).snapshot, snapshot);
+}
+
 TEST_F(TrainingFile, TheSameStateGivesTheSameBytes) {
   const TrainingSnapshot snapshot = snapshot_of({"exp_avg", "exp_avg_sq"});
   save_training(snapshot, AdamOptions{}, "notes", file_);

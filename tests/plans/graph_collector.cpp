@@ -134,13 +134,22 @@ class GraphCollector final : public NoLayers {
                           StepCounter*) override {
     return nullptr;
   }
-  std::unique_ptr<Optimizer> make_optimizer(ParameterArena&, const StepCounter&,
-                                            const OptimizerOptions&) override {
+  std::unique_ptr<Optimizer> make_optimizer(ParameterArena&, const StepCounter&, const OptimizerOptions&,
+                                            const UpdateRule&) override {
     return nullptr;
   }
+  std::unique_ptr<Optimizer> make_muon(ParameterArena&, const StepCounter&, const MuonOptions&,
+                                       const UpdateRule&) override {
+    return nullptr;
+  }
+  std::unique_ptr<GradientClip> make_gradient_clip(ParameterArena&, float) override { return nullptr; }
   void prepare() override {}
   std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena&, bool) override { return nullptr; }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { return nullptr; }
+  std::unique_ptr<MovingAverage> make_moving_average(ParameterArena&, ParameterArena&, const StepCounter&,
+                                                     double) override {
+    return nullptr;
+  }
   std::unique_ptr<Stager> make_stager(StagerSources) override { return nullptr; }
   std::unique_ptr<Replay> record(std::function<void()>) override { return nullptr; }
   std::int64_t steps_per_launch() const override { return 1; }

@@ -35,6 +35,15 @@ OPTIMIZERS = {
 }
 
 
+DECAY_WEIGHTS = ["--decay", "weights", "--clip-norm", "0.5"]
+
+
+def in_two_groups(model):
+    """As `--decay weights` has them."""
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    return [{"params": weights}, {"params": [p for p in model.parameters() if p.dim() == 1]}]
+
+
 class GoesOn(unittest.TestCase):
     def train(self, folder, run, name, epochs, *flags):
         command = [CONVOY, "train", "--device", "cpu", "--dataset", "idx", "--data", folder / "data", "--out", run,
@@ -44,12 +53,12 @@ class GoesOn(unittest.TestCase):
         events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         return [event["loss"] for event in events if event["event"] == "step"]
 
-    def check(self, name):
+    def check(self, name, flags=(), groups=lambda model: model.parameters(), clip=None):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             images, labels = map(torch.tensor, write_made_up_data(folder / "data", COUNT, EXTENT))
-            wanted = self.train(folder, folder / "whole", name, 5 + MORE)[5:]
-            self.train(folder, folder / "stopped", name, 5)
+            wanted = self.train(folder, folder / "whole", name, 5 + MORE, *flags)[5:]
+            self.train(folder, folder / "stopped", name, 5, *flags)
             (file,) = (folder / "stopped" / "states").glob("step-00000005.ckpt")
             # PyTorch 1's restricted unpickler knows no floats, not even those of its own optimizers' files.
             state = torch.load(file, weights_only=int(torch.__version__.split(".")[0]) >= 2)
@@ -57,7 +66,7 @@ class GoesOn(unittest.TestCase):
             model = ConvNet(EXTENT)
             model.load_state_dict(state["model"], strict=True)
             # Everything else is in the file: these defaults are not the training's.
-            optimizer = OPTIMIZERS[name][1](model.parameters(), lr=1.0)
+            optimizer = OPTIMIZERS[name][1](groups(model), lr=1.0)
             optimizer.load_state_dict(state["optimizer"])
             x = (images.view(COUNT, 1, EXTENT, EXTENT).float() / 255 - 0.5) / 0.25
             got = []
@@ -65,6 +74,8 @@ class GoesOn(unittest.TestCase):
                 loss = nn.functional.cross_entropy(model(x), labels)
                 optimizer.zero_grad()
                 loss.backward()
+                if clip:
+                    nn.utils.clip_grad_norm_(model.parameters(), clip)
                 optimizer.step()
                 got.append(loss.item())
             self.assertGreater(abs(wanted[-1] - wanted[0]), 0.01, "the losses move")
@@ -82,6 +93,9 @@ class GoesOn(unittest.TestCase):
 
     def test_sgd(self):
         self.check("sgd")
+
+    def test_groups_and_clipping(self):
+        self.check("adamw", DECAY_WEIGHTS, in_two_groups, clip=0.5)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,41 @@ TEST_F(SteadyState, AScheduleAddsNoCall) {
   EXPECT_EQ(calls({"--schedule", "step", "--lr-step", "1"}), constant);
 }
 
+// Clipping, Muon and the moving average are a part of the captured step: as many launches of graphs and waits
+// as without, and as many captures.
+TEST_F(SteadyState, WhatUpdatesBesideTheOptimizerAddsNoCaptureAndNoWait) {
+  const std::vector<std::string> plain = {"--log-every", "4"};
+  std::vector<std::string> all = plain;
+  all.insert(all.end(),
+             {"--clip-norm", "1", "--ema", "0.9", "--muon", "--muon-linear", "--decay", "weights"});
+  const auto counts = [&](const std::vector<std::string>& flags) {
+    std::map<std::string, int> result;
+    const auto calls = trace(flags);
+    const auto first = std::ranges::find_if(
+        calls, [](const std::string& call) { return function_of(call) == "cudaGraphLaunch"; });
+    for (auto call = first; call != calls.end(); ++call) {
+      const std::string function = function_of(*call);
+      if (function == "cudaGraphLaunch" || function == "cudaStreamBeginCapture" || function == "cudaMalloc" ||
+          function == "cudaEventSynchronize") {
+        ++result[function];
+      }
+    }
+    return result;
+  };
+  EXPECT_EQ(counts(all), counts(plain));
+  const auto intervals = between_losses(trace(all));
+  int steady = 0;
+  for (std::size_t i = 1; i + 1 < intervals.size(); ++i) {
+    if (function_of(intervals[i].at(1)) != "cudaGraphLaunch") continue;
+    std::vector<std::string> functions;
+    for (const std::string& call : intervals[i]) functions.push_back(function_of(call));
+    EXPECT_THAT(functions, ElementsAre("cudaStreamSynchronize", "cudaGraphLaunch", "cudaGraphLaunch",
+                                       "cudaGraphLaunch", "cudaGraphLaunch", "cudaMemcpyAsync"));
+    ++steady;
+  }
+  EXPECT_EQ(steady, 3);
+}
+
 TEST_F(SteadyState, EverythingIsAllocatedBeforeTheSecondStep) {
   const auto calls = trace({});
   const auto first_launch = std::ranges::find_if(

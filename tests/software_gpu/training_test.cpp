@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 
@@ -76,6 +77,35 @@ TEST(SoftwareGpuTraining, AugmentationNeedsNoNewCapture) {
   EXPECT_TRUE(graphed.said.empty()) << graphed.said.front();
   EXPECT_EQ(graphed.state, train_on_stripes({.use_cuda_graphs = false}, varied).state);
   EXPECT_NE(graphed.state, plain.state);
+}
+
+// The same three epochs on the CPU. The rates are small, so that what is compared is not what a training
+// makes of a rounding: a step's gradients differ by some hundred roundings, Adam's and Muon's updates divide
+// them by their size, and twelve steps of 1e-3 add up.
+TEST(SoftwareGpuTraining, ClippingMuonAndTheMovingAverageAreThoseOfTheCpu) {
+  TrainOptions options{
+      .optimizer = SgdOptions{.learning_rate = 1e-3f, .momentum = 0.9f, .weight_decay = 0.1f},
+      .muon = MuonOptions{.learning_rate = 1e-3f},
+      .decay_weights_only = true,
+      .clip_norm = 0.5f,
+      .ema_decay = 0.75};
+  const Trained graphed = train_on_stripes({.steps_per_launch = 2}, options);
+  EXPECT_EQ(graphed.state, train_on_stripes({.use_cuda_graphs = false}, options).state);
+  const Dataset data = stripes(38);
+  const Model model = builtin_model("convnet", {1, 8, 8}, 2);
+  const auto cpu = make_backend("cpu").backend;
+  options.batch_size = 10;
+  options.epochs = 3;
+  Trainer trainer(*cpu, model, initial_state(model, 3), options);
+  trainer.fit(data);
+  for (const auto& [name, tensor] : trainer.state()) {
+    const std::vector<double>& values = find(graphed.state, name)->values;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(values[i], tensor.values[i], 2e-4 * (1 + std::abs(tensor.values[i]))) << name;
+    }
+  }
+  options.muon.reset();
+  EXPECT_NE(graphed.state, train_on_stripes({}, options).state);
 }
 
 // Ten batches: one alone, and then four, four and one a launch, all of which the first evaluation captures.

@@ -51,6 +51,32 @@ class FitTest : public testing::TestWithParam<std::string> {
   std::shared_ptr<Backend> backend_ = make_exact_backend(GetParam()).backend;
 };
 
+// Six steps an epoch.
+TEST_P(FitTest, TellsTheRateOfTheStepAndGoesOnCounting) {
+  TrainOptions options{.batch_size = 4, .epochs = 1, .optimizer = SgdOptions{.learning_rate = 1.0f / 64}};
+  options.schedule = {LinearLR{1.0, 0.0, 0}};
+  options.log_every = 2;
+  Trainer trainer(*backend_, convnet(), initial_state(convnet(), 1), options);
+  std::vector<double> rates;
+  TrainObserver observer;
+  observer.step = [&](const StepReport& report) { rates.push_back(64 * report.learning_rate); };
+  observer.epoch = [&](const EpochReport& report) { rates.push_back(64 * report.learning_rate); };
+  trainer.fit(noise(24), observer);
+  EXPECT_THAT(rates, testing::Pointwise(testing::FloatEq(), {5 / 6.0f, 3 / 6.0f, 1 / 6.0f, 1 / 6.0f}));
+  rates.clear();
+  trainer.fit(noise(24), observer);  // the second half of 12 steps
+  EXPECT_THAT(rates, testing::Pointwise(testing::FloatEq(), {5 / 12.0f, 3 / 12.0f, 1 / 12.0f, 1 / 12.0f}));
+}
+
+TEST_P(FitTest, RefusesAScheduleThatDoesNotFit) {
+  TrainOptions options{.batch_size = 4, .epochs = 1};
+  options.schedule = {OneCycleLR{.total_steps = 5}};
+  EXPECT_THAT(failure(initial_state(convnet(), 1), options),
+              HasSubstr("after step 5, and the training has 6"));
+  options.schedule = {StepLR{}};
+  EXPECT_THROW(Trainer(*backend_, convnet(), initial_state(convnet(), 1), options), UsageError);
+}
+
 // What a step finds whose parameter `name` has become NaN before it.
 std::string found_after_poisoning(Backend& backend, const std::string& name) {
   const StepOptions options{.optimizer = AdamOptions{}, .check_finite = true};

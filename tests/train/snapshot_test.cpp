@@ -17,6 +17,7 @@
 namespace convoy {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::int64_t kEpochs = 2;
@@ -48,6 +49,8 @@ TrainOptions options_with(const OptimizerOptions& optimizer) {
           .epochs = kEpochs,
           .optimizer = optimizer,
           .schedule = {LinearLR{.start_factor = 0.25, .total_iters = 9}},
+          .decay_weights_only = true,
+          .clip_norm = 0.5f,
           .augmentation = {.max_shift = 1,
                            .flip = Flip::alternating,
                            .padding = Padding::reflect,
@@ -89,6 +92,7 @@ TEST_P(SnapshotTest, GoesOnFromAnywhereWithTheSameBits) {
     const TrainingSnapshot expected = undisturbed.snapshot();
     EXPECT_EQ(expected.counter, kEpochs * kSteps);
     EXPECT_EQ(expected.average_count, 2);
+    EXPECT_THAT(expected.undecayed, ElementsAre("conv.bias", "norm.weight", "norm.bias", "fc.bias"));
     EXPECT_EQ(find(expected.model, "norm.num_batches_tracked")->values, std::vector{14.0});
 
     std::vector<TrainingSnapshot> snapshots;

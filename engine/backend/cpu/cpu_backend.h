@@ -44,9 +44,14 @@ class CpuBackend final : public HostBackend {
   OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
-                                            const OptimizerOptions& options) override;
+                                            const OptimizerOptions& options, const UpdateRule& rule) override;
+  std::unique_ptr<Optimizer> make_muon(ParameterArena& parameters, const StepCounter& counter,
+                                       const MuonOptions& options, const UpdateRule& rule) override;
+  std::unique_ptr<GradientClip> make_gradient_clip(ParameterArena& parameters, float max_norm) override;
   std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena& parameters, bool contributes) override;
   std::unique_ptr<ParameterAverage> make_average(ParameterArena& parameters) override;
+  std::unique_ptr<MovingAverage> make_moving_average(ParameterArena& parameters, ParameterArena& statistics,
+                                                     const StepCounter& counter, double decay) override;
 
  private:
   bool fuse_;

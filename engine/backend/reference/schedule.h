@@ -6,12 +6,12 @@
 namespace convoy::reference {
 
 /// What PyTorch's optimizer.param_groups hold in one step.
-struct ParameterGroup {
+struct ScheduledGroup {
   double lr = 0.0;
   double momentum = 0.0;  // SGD's, or Adam's beta1
 };
 
 /// In step `step`, 1 for the first.
-ParameterGroup group_at(const StepRule& rule, std::int64_t step);
+ScheduledGroup group_at(const StepRule& rule, std::int64_t step);
 
 }  // namespace convoy::reference

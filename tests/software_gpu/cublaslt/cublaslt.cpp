@@ -241,16 +241,19 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               const cublasLtMatmulAlgo_t* algorithm, void* workspace,
                               std::size_t workspace_bytes, cudaStream_t stream) {
   CUBLAS_CALL();
-  if (!all_alive(handle, desc, {a_layout, b_layout, c_layout, d_layout}) || !algorithm || c != d) {
+  if (!all_alive(handle, desc, {a_layout, b_layout, c_layout, d_layout}) || !algorithm) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
   float factors[2];
   std::memcpy(&factors[0], alpha, sizeof(float));
   std::memcpy(&factors[1], beta, sizeof(float));
-  if (factors[0] != 1.0f || factors[1] != 0.0f) die("cublasLtMatmul: only alpha 1 and beta 0 are simulated");
-
   const Product product{*settings(desc),   view(a_layout, a), view(b_layout, b),
-                        view(d_layout, d), workspace,         workspace_bytes};
+                        view(c_layout, c), view(d_layout, d), factors[0],
+                        factors[1],        workspace,         workspace_bytes};
+  if (product.c.rows != product.d.rows || product.c.columns != product.d.columns ||
+      product.c.leading != product.d.leading || product.c.type != product.d.type) {
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
   if (const auto status = check(product.settings, product.a, product.b, product.d); status) return status;
   if (algorithm->data[0] != kAlgorithmMark ||
       algorithm->data[1] != fingerprint(product.settings, product.a, product.b, product.d)) {

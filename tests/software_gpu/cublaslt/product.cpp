@@ -72,7 +72,8 @@ void multiply(const Product& p) {
       for (std::size_t i = 0; i < column.size(); ++i) column[i] += factor * from[i];
     }
     for (std::int64_t i = 0; i < m; ++i) {
-      double value = column[static_cast<std::size_t>(i)];
+      double value = p.alpha * column[static_cast<std::size_t>(i)];
+      if (p.beta != 0.0f) value += p.beta * load(p.c, i, j);
       if (s.epilogue == CUBLASLT_EPILOGUE_BIAS) {
         value += load({s.bias, s.bias_type, m, 1, m}, i, 0);
       }

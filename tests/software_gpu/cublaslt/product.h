@@ -1,4 +1,4 @@
-// One matrix product in cuBLAS's terms: column-major, d = op(a) op(b).
+// One matrix product in cuBLAS's terms: column-major, d = alpha op(a) op(b) + beta c.
 #pragma once
 
 #include <cublasLt.h>
@@ -28,7 +28,8 @@ struct MatrixView {
 
 struct Product {
   MatmulSettings settings;
-  MatrixView a, b, d;
+  MatrixView a, b, c, d;  // c may be d
+  float alpha, beta;
   void* workspace;
   std::size_t workspace_bytes;
 };

@@ -83,11 +83,20 @@ class PlanningBackend final : public DescribedBackend {
     return operation({{own_kernel(what, images->shape())}, {}}, {});
   }
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter&,
-                                            const OptimizerOptions& options) override {
+                                            const OptimizerOptions& options, const UpdateRule&) override {
     return std::make_unique<SayingOptimizer>(parameters, options, sayer());
   }
+  std::unique_ptr<Optimizer> make_muon(ParameterArena&, const StepCounter&, const MuonOptions&,
+                                       const UpdateRule&) override {
+    refuse("matrices to orthogonalise");
+  }
+  std::unique_ptr<GradientClip> make_gradient_clip(ParameterArena&, float) override { refuse("a norm"); }
   std::unique_ptr<GradientSum> make_gradient_sum(ParameterArena&, bool) override { refuse("other GPUs"); }
   std::unique_ptr<ParameterAverage> make_average(ParameterArena&) override { refuse("weights to average"); }
+  std::unique_ptr<MovingAverage> make_moving_average(ParameterArena&, ParameterArena&, const StepCounter&,
+                                                     double) override {
+    refuse("weights to average");
+  }
   std::unique_ptr<Stager> make_stager(StagerSources) override { refuse("values"); }
 
   void prepare() override { store_.choose({}); }

@@ -127,12 +127,12 @@ void Gemm::add_row_without_algorithm() {
 void Gemm::execute() {
   if (!algorithm_) throw Error(fmt::format("cuBLAS has no algorithm for a {}", name_));
   void* const workspace = context_.workspace(reservation_, name_);
-  const float one = 1.0f;
-  const float zero = 0.0f;
-  CONVOY_CUBLAS(cublasLtMatmul(context_.cublas(), operation_.get(), &one, product_.b.data, b_layout_.get(),
-                               product_.a.data, a_layout_.get(), &zero, product_.c.data, c_layout_.get(),
-                               product_.c.data, c_layout_.get(), &*algorithm_, workspace, workspace_bytes_,
-                               context_.stream()));
+  const float added_factor = product_.added ? product_.added_factor : 0.0f;
+  const void* const added = product_.added ? product_.added : product_.c.data;
+  CONVOY_CUBLAS(cublasLtMatmul(context_.cublas(), operation_.get(), &product_.factor, product_.b.data,
+                               b_layout_.get(), product_.a.data, a_layout_.get(), &added_factor, added,
+                               c_layout_.get(), product_.c.data, c_layout_.get(), &*algorithm_, workspace,
+                               workspace_bytes_, context_.stream()));
 }
 
 }  // namespace convoy::cuda

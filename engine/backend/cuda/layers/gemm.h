@@ -25,9 +25,12 @@ enum class Epilogue {
   bias_gradient,  // bias = the column sums of a^T, that is, over the summed-over dimension, for each row of c
 };
 
-/// c = a b.
+/// c = factor a b + added_factor added.
 struct Product {
   Matrix a, b, c;
+  float factor = 1.0f;
+  void* added = nullptr;  // as c in all else, and not c; null: nothing is added
+  float added_factor = 0.0f;
   bool tf32 = false;  // fp32 factors are rounded to TF32. PyTorch's linear layers do not, so no layer does
   Epilogue epilogue = Epilogue::none;
   DeviceTensor* bias = nullptr;    // what the epilogue reads or writes; cuBLAS has it in c's type only

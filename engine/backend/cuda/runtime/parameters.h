@@ -80,6 +80,10 @@ class DeviceParameters final : public ParameterArena {
   DeviceParameters(const Context& context, std::span<const Shape> shapes, bool with_gradients);
 
   std::int64_t count() const { return layout_->count(); }  // with gaps; they stay zero
+  /// Where a parameter begins, in elements.
+  std::int64_t begin_of(std::size_t parameter) const {
+    return static_cast<std::int64_t>(layout_->offset(parameter, DType::float32) / sizeof(float));
+  }
   float* values() const { return values_->as<float>(); }
   float* gradients() const { return gradients_ ? gradients_->as<float>() : nullptr; }  // null: without
   __nv_bfloat16* copies() const { return copies_ ? copies_->as<__nv_bfloat16>() : nullptr; }

@@ -6,6 +6,8 @@
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "engine/backend/cuda/step/counter.h"
+#include "engine/backend/cuda/step/gradient_clip.h"
+#include "engine/backend/cuda/step/group_table.h"
 
 namespace convoy::cuda {
 namespace {
@@ -17,8 +19,13 @@ std::shared_ptr<const Buffer> zeros_for(const DeviceParameters& parameters) {
 // What both have: the arena that they update, and state beside it.
 class ArenaOptimizer : public Optimizer {
  protected:
-  ArenaOptimizer(Context& context, const DeviceParameters& parameters, const StepScalars* scalars)
-      : context_(context), parameters_(parameters), scalars_(scalars) {}
+  ArenaOptimizer(Context& context, const DeviceParameters& parameters, const StepScalars* scalars,
+                 const UpdateRule& rule)
+      : context_(context),
+        parameters_(parameters),
+        scalars_(scalars),
+        groups_(parameters, rule.groups, context.stream()),
+        gradient_factor_(gradient_factor(rule.clip)) {}
 
   // Zeros, one for each element of the arena.
   float* add_state(const char* name) {
@@ -30,6 +37,8 @@ class ArenaOptimizer : public Optimizer {
   Context& context_;
   const DeviceParameters& parameters_;
   const StepScalars* scalars_;
+  GroupTable groups_;
+  const float* gradient_factor_;  // null without clipping
 
  private:
   std::vector<std::shared_ptr<const Buffer>> memory_;
@@ -38,8 +47,8 @@ class ArenaOptimizer : public Optimizer {
 class DeviceAdam final : public ArenaOptimizer {
  public:
   DeviceAdam(Context& context, const DeviceParameters& parameters, const StepScalars* scalars,
-             const AdamOptions& options)
-      : ArenaOptimizer(context, parameters, scalars), options_(options) {}
+             const AdamOptions& options, const UpdateRule& rule)
+      : ArenaOptimizer(context, parameters, scalars, rule), options_(options) {}
 
   void step() override {
     kernels::adam_step({.parameters = parameters_.values(),
@@ -47,7 +56,9 @@ class DeviceAdam final : public ArenaOptimizer {
                         .first_moments = first_moments_,
                         .second_moments = second_moments_,
                         .copies = parameters_.copies(),
-                        .count = parameters_.count()},
+                        .count = parameters_.count(),
+                        .groups = groups_.data(),
+                        .gradient_factor = gradient_factor_},
                        options_, scalars_, context_.stream());
   }
 
@@ -60,8 +71,8 @@ class DeviceAdam final : public ArenaOptimizer {
 class DeviceSgd final : public ArenaOptimizer {
  public:
   DeviceSgd(Context& context, const DeviceParameters& parameters, const StepScalars* scalars,
-            const SgdOptions& options)
-      : ArenaOptimizer(context, parameters, scalars),
+            const SgdOptions& options, const UpdateRule& rule)
+      : ArenaOptimizer(context, parameters, scalars, rule),
         options_(options),
         momentum_(options.momentum == 0.0f ? nullptr : add_state("momentum_buffer")) {}
 
@@ -70,7 +81,9 @@ class DeviceSgd final : public ArenaOptimizer {
                        .gradients = parameters_.gradients(),
                        .momentum = momentum_,
                        .copies = parameters_.copies(),
-                       .count = parameters_.count()},
+                       .count = parameters_.count(),
+                       .groups = groups_.data(),
+                       .gradient_factor = gradient_factor_},
                       options_, scalars_, context_.stream());
   }
 
@@ -107,16 +120,18 @@ std::unique_ptr<ParameterAverage> CudaBackend::make_average(ParameterArena& para
 }
 
 std::unique_ptr<Optimizer> CudaBackend::make_optimizer(ParameterArena& parameters, const StepCounter& counter,
-                                                       const OptimizerOptions& options) {
+                                                       const OptimizerOptions& options,
+                                                       const UpdateRule& rule) {
   check_optimizer(options);
   const auto& arena = own<DeviceParameters>("optimizer: the parameters", parameters);
   if (!arena.gradients()) throw UsageError("optimizer: the parameters were made without gradients");
   check_step_rule(counter.rule(), options);
+  check_groups(rule.groups, arena);
   const StepScalars* const scalars = device_scalars(counter);
   if (const auto* sgd = std::get_if<SgdOptions>(&options)) {
-    return std::make_unique<DeviceSgd>(context_, arena, scalars, *sgd);
+    return std::make_unique<DeviceSgd>(context_, arena, scalars, *sgd, rule);
   }
-  return std::make_unique<DeviceAdam>(context_, arena, scalars, std::get<AdamOptions>(options));
+  return std::make_unique<DeviceAdam>(context_, arena, scalars, std::get<AdamOptions>(options), rule);
 }
 
 }  // namespace convoy::cuda
