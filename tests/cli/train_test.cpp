@@ -204,7 +204,7 @@ TEST_F(TrainTest, EveryOptimizerAndAugmentationLearns) {
                                             {"--lr", "1e-2", "--shift", "1"},
                                             {"--lr", "1e-2", "--shift", "1", "--padding", "reflect",
                                              "--cutout", "2", "--rotate", "5", "--scale", "0.05"},
-                                            {"--muon", "--muon-lr", "0.05", "--lr", "1e-2"},
+                                            {"--muon", "--lr", "1e-2"},
                                             {"--ema", "0.9", "--lr", "1e-2", "--clip-norm", "1"}};
   for (const auto& c : cases) {
     std::vector<std::string> flags = {"--epochs", "4", "--json"};
