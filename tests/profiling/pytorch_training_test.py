@@ -120,8 +120,8 @@ class Batches(unittest.TestCase):
                 from_x = (math.cos(angle) * x + math.sin(angle) * y) / size + (wide - 1) / 2
                 top, left = math.floor(from_y), math.floor(from_x)
                 part_y, part_x = from_y - top, from_x - left
-                values.append(sum((part_y if a else 1 - part_y) * (part_x if b else 1 - part_x) * pixel(top + a, left + b)
-                                  for a in (0, 1) for b in (0, 1)))
+                values.append(sum((part_y if a else 1 - part_y) * (part_x if b else 1 - part_x) *
+                                  pixel(top + a, left + b) for a in (0, 1) for b in (0, 1)))
         return values
 
     def test_rotation_scale_and_shift_are_where_convoy_has_them(self) -> None:
@@ -158,8 +158,8 @@ class Batches(unittest.TestCase):
 @unittest.skipUnless(HAS_TORCH, "this interpreter has no torch")
 class Updates(unittest.TestCase):
     def rates(self, epochs: int, steps: int, **recipe: object) -> list[float]:
-        return [rate for rate, _ in
-                pytorch_updates.settings_by_step({key.replace("_", "-"): v for key, v in recipe.items()}, epochs, steps)]
+        flags = {key.replace("_", "-"): value for key, value in recipe.items()}
+        return [rate for rate, _ in pytorch_updates.settings_by_step(flags, epochs, steps)]
 
     def assert_rates(self, rates: list[float], expected: list[float]) -> None:
         self.assertEqual(len(rates), len(expected))
@@ -185,7 +185,8 @@ class Updates(unittest.TestCase):
         self.assert_rates(self.rates(1, 4, lr=1.0, schedule="exponential", lr_gamma=0.5, schedule_by="steps"),
                           [1, .5, .25, .125])
         self.assert_rates(self.rates(1, 4, lr=1.0, schedule="linear", lr_end=0.2), [1, .8, .6, .4])
-        self.assert_rates(self.rates(2, 2, lr=1.0, schedule="cosine"), [1, .5 + math.sqrt(.125), .5, .5 - math.sqrt(.125)])
+        half = math.sqrt(0.125)
+        self.assert_rates(self.rates(2, 2, lr=1.0, schedule="cosine"), [1, .5 + half, .5, .5 - half])
         self.assert_rates(self.rates(1, 3, lr=0.3), [.3, .3, .3])
 
     def test_a_schedule_begins_behind_its_warm_up(self) -> None:
@@ -230,7 +231,8 @@ class Updates(unittest.TestCase):
         left = []
         for layout in (torch.contiguous_format, torch.channels_last):
             torch.manual_seed(1)
-            model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 8), nn.Linear(8, 2)).to(memory_format=layout)
+            model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 8), nn.Linear(8, 2))
+            model = model.to(memory_format=layout)
             before = [p.detach().clone() for p in model.parameters()]
             updates = pytorch_updates.Updates(recipe, model, "default")
             updates.apply((0.05, None))  # half the rate, Muon's too
@@ -271,7 +273,8 @@ class Training(unittest.TestCase):
 
     def train(self, setting: str | None = "contiguous+default", to: float | None = None, every: int = 0,
               swa: bool = False, **recipe: object) -> dict[str, object]:
-        job = {"recipe": {"batch-size": 16, "epochs": 4, "lr": 0.01, **{k.replace("_", "-"): v for k, v in recipe.items()}},
+        flags = {key.replace("_", "-"): value for key, value in recipe.items()}
+        job = {"recipe": {"batch-size": 16, "epochs": 4, "lr": 0.01, **flags},
                "model": {"layers": LAYERS}, "data": str(self.folder), "dataset": "mnist", "mean": [0.3], "std": [0.4],
                "swa": swa, "bn_batches": 3, "to": to, "test_every": every, "device": "cpu", "threads": 1,
                "compile": False, "seed": 1, "setting": setting}
@@ -325,7 +328,8 @@ class Training(unittest.TestCase):
         self.assertEqual(seen, ["augmented"] * 25 + ["plain"] * 4)
 
     def test_tests_come_behind_epochs_and_every_so_many_steps(self) -> None:
-        steps = [done for done in range(1, 13) if pytorch_training.tests_behind({"to": 9, "test_every": 4}, done, 6, 12)]
+        job = {"to": 9, "test_every": 4}
+        steps = [done for done in range(1, 13) if pytorch_training.tests_behind(job, done, 6, 12)]
         self.assertEqual(steps, [4, 6, 8])  # and 12 is the end
         self.assertFalse(pytorch_training.tests_behind({"to": None, "test_every": 4}, 4, 6, 12))
 
