@@ -13,24 +13,27 @@ const char* name_of(Flip flip) {
   return flip == Flip::none ? "none" : flip == Flip::random ? "random" : "alternating";
 }
 
-/// --flip, alone or with a mode. As a flag it may be denied, too.
+/// --flip, alone or with a mode. It was a switch once, so truth values stay what they were.
 void add_flip_flag(CLI::App& command, Flip& flip) {
-  const auto is_mode = [](const std::string& text) -> std::string {
-    for (const char* mode : {"random", "alternating", "true", "false"}) {
+  const auto to_mode = [](std::string& text) -> std::string {
+    if (text == "true") text = "random";
+    if (text == "false") text = "none";
+    for (const char* mode : {"random", "alternating", "none"}) {
       if (text == mode) return "";
     }
-    return fmt::format("'{}' is neither random nor alternating", text);
+    return fmt::format("'{}' is neither random nor alternating nor none", text);
   };
   command
       .add_option_function<std::string>(
           "--flip",
           [&flip](const std::string& mode) {
-            flip = mode == "false" ? Flip::none : mode == "alternating" ? Flip::alternating : Flip::random;
+            flip = mode == "none" ? Flip::none : mode == "alternating" ? Flip::alternating : Flip::random;
           },
           "Flip training images left to right: each with probability 1/2, or each in every second epoch")
       ->expected(0, 1)
-      ->check(CLI::Validator(is_mode, ""))
-      ->option_text("[random|alternating]");
+      ->default_str("random")  // where it stands alone
+      ->transform(CLI::Validator(to_mode, ""))
+      ->option_text("[random|alternating|none]");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_switch(const CLI::Option& option) { return option.get_expected_min() == 0; }
+bool is_switch(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 
 /// Whether the flag can be given to say no: --fuse, as --no-fuse.
 bool is_negatable(const CLI::Option& option) { return !option.get_fnames().empty(); }
@@ -44,7 +44,7 @@ CLI::Option& option_of(CLI::App& command, const ConfigEntry& entry) {
 
 /// The value of a flag that is not given; none if it has no value then.
 std::vector<std::string> default_of(const CLI::Option& option) {
-  const std::string text = option.get_default_str();
+  const std::string text = default_value(option);
   if (text.empty())
     return is_switch(option) && !is_negatable(option) ? std::vector<std::string>{"false"}
                                                       : std::vector<std::string>{};

@@ -65,12 +65,20 @@ std::vector<std::string> values_before(const Json& recorded, const std::string& 
   const bool texts = found->is_array() && !found->empty() &&
                      std::ranges::all_of(*found, [](const Json& value) { return value.is_string(); });
   if (!texts) throw UsageError(fmt::format("{}/run.json: its flag {} has no values", run, name));
-  return found->get<std::vector<std::string>>();
+  auto values = found->get<std::vector<std::string>>();
+  // It was a switch before it had modes.
+  if (name == "--flip" && (values.front() == "true" || values.front().empty())) values = {"random"};
+  return values;
 }
 
 }  // namespace
 
 bool is_of_the_call(const CLI::Option& option) { return contains(kOfTheCall, name_of(option)); }
+
+std::string default_value(const CLI::Option& option) {
+  const bool stands_alone = option.get_items_expected_max() > 0 && option.get_items_expected_min() == 0;
+  return stands_alone ? "none" : option.get_default_str();
+}
 
 bool is_of_the_optimizer(const std::string& flag) { return contains(kOfTheOptimizer, flag); }
 
@@ -125,7 +133,7 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
     }
     if (contains(kOfNoBit, name)) continue;
     const std::vector<std::string> now = recorded_values(*option);
-    if (before.empty() && !option->get_default_str().empty()) before = {option->get_default_str()};
+    if (before.empty() && !default_value(*option).empty()) before = {default_value(*option)};
     if (same_values(before, now) || in_words(before) == in_words(now)) continue;
     differences.push_back(fmt::format("{} was {}, is {}", name, in_words(before), in_words(now)));
     if (contains(kOfTheState, name)) {

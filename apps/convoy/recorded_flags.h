@@ -12,6 +12,10 @@ namespace convoy {
 /// Whether a flag is of one call of the program and not of the training: --out, --json.
 bool is_of_the_call(const CLI::Option& option);
 
+/// What an option is if it is not given, empty if nothing; "none" if its value may be left out, where
+/// CLI11's default is what that means.
+std::string default_value(const CLI::Option& option);
+
 /// Whether another optimizer does not take the flag over.
 bool is_of_the_optimizer(const std::string& flag);
 

@@ -72,7 +72,7 @@ TEST_F(BadInputTest, TrainingFlags) {
   expect_train_refused({"--shift", "-1"}, kUsage, "--shift");
   expect_train_refused({"--shift", "8"}, kUsage, "8 pixels does not fit images of [1, 8, 8]");
   expect_train_refused({"--shift", "9000000000000000000"}, kUsage, "--shift");
-  expect_train_refused({"--flip", "sometimes"}, kUsage, "neither random nor alternating");
+  expect_train_refused({"--flip", "sometimes"}, kUsage, "neither random nor alternating nor none");
   expect_train_refused({"--padding", "circular"}, kUsage, "--padding");
   expect_train_refused({"--cutout", "9"}, kUsage,
                        "9 pixels cannot be cut out of images of [1, 8, 8]: 0 to 8");

@@ -73,6 +73,9 @@ TEST_F(ConfigTest, AFileHasTheFlagsOfTheCommandLine) {
   EXPECT_EQ(config["lr"], 0.05);
   EXPECT_EQ(config["model"], "model.json");
   EXPECT_EQ(config["nesterov"], true);
+  EXPECT_EQ(config["flip"], "random");
+  EXPECT_EQ(record("by_flags")["flip"], "random");
+  EXPECT_EQ(record("by_flags")["flags"]["--flip"], nlohmann::json::array({"random"}));
   EXPECT_EQ(config["transpose"], false);
   EXPECT_EQ(config["weight-decay"], nullptr);
   EXPECT_EQ(config["mean"], nlohmann::json::array({0.5}));
@@ -190,8 +193,8 @@ TEST_F(ConfigTest, WhatIsPrintedIsReadBack) {
   const std::string plain = printed({});
   EXPECT_THAT(plain,
               AllOf(HasSubstr("\nepochs = 5\n"), HasSubstr("\nmodel = \"convnet\"\n"),
-                    HasSubstr("\nflip = false\n"), HasSubstr("\n# momentum = \n"), HasSubstr("\n# fuse = \n"),
-                    Not(HasSubstr("\nout ")), Not(HasSubstr("\nconfig "))));
+                    HasSubstr("\nflip = \"none\"\n"), HasSubstr("\n# momentum = \n"),
+                    HasSubstr("\n# fuse = \n"), Not(HasSubstr("\nout ")), Not(HasSubstr("\nconfig "))));
   write_file(folder_ / "plain.toml", plain);
   EXPECT_EQ(printed({"--config", "plain.toml"}), plain);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs")) << "nothing is trained";
@@ -205,7 +208,9 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithFileLineAndKey) {
               HasSubstr("f.toml:1: optimizer: --optimizer: adamax not in {"));
   EXPECT_THAT(refusal("save-every = 5.5\n"),
               HasSubstr("f.toml:1: save-every: --save-every: '5.5' is not a number"));
-  EXPECT_EQ(refusal("flip = 1\n"), "convoy: error: f.toml:1: flip: '1' is neither true nor false\n");
+  EXPECT_EQ(refusal("swa = 1\n"), "convoy: error: f.toml:1: swa: '1' is neither true nor false\n");
+  EXPECT_EQ(refusal("flip = 1\n"),
+            "convoy: error: f.toml:1: flip: --flip: '1' is neither random nor alternating nor none\n");
   EXPECT_EQ(refusal("epochs = [1, 2]\n"), "convoy: error: f.toml:1: epochs: it has 2 values and takes one\n");
   EXPECT_EQ(refusal("epochs = 1\nepochs = 2\n"), "convoy: error: f.toml:2: epochs is there twice\n");
   EXPECT_EQ(refusal("fuse = true\nno-fuse = true\n"),

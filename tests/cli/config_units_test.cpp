@@ -124,15 +124,19 @@ std::string last_choice(const CLI::Option& option) {
   return type.substr(begin, end - begin);
 }
 
+/// Values of which one fits every option, but for those that have a list of choices in their help.
+const std::vector<std::string> kSomeValues = {"0.25",        "3",       "cpu",   "/a b",   "1-3",
+                                              "alternating", "3epochs", "10,20", "cosine", "linear",
+                                              "random",      "all",     "0.9"};
+
 /// Gives an option the first value that it takes and does not have by itself. False if it takes none of those
 /// that are tried.
 bool give_some_value(CLI::Option& option) {
-  const bool is_switch = option.get_expected_min() == 0;
-  const auto values = is_switch
-                          ? std::vector<std::string>{"true"}
-                          : std::vector<std::string>{last_choice(option), "0.25", "3", "cpu", "/a b", "1-3"};
+  const bool is_switch = option.get_items_expected_max() == 0;
+  std::vector<std::string> values = {is_switch ? "true" : last_choice(option)};
+  if (!is_switch) values.insert(values.end(), kSomeValues.begin(), kSomeValues.end());
   for (const std::string& value : values) {
-    if (value.empty() || value == option.get_default_str()) continue;
+    if (value.empty() || value == default_value(option)) continue;
     option.clear();
     try {
       option.add_result(value);

@@ -86,7 +86,7 @@ TEST(Recipes, TheClassicIsThePlainTraining) {
   ASSERT_EQ(classic.code, 0) << classic.err;
   EXPECT_EQ(classic.out, plain.out);
   for (const char* line : {"epochs = 5", "batch-size = 100", "lr = 0.001", "optimizer = \"adam\"",
-                           "swa = false", "flip = false", "shift = 0", "model = \"convnet\""}) {
+                           "swa = false", "flip = \"none\"", "shift = 0", "model = \"convnet\""}) {
     EXPECT_THAT(classic.out, HasSubstr(std::string("\n") + line + "\n"));
   }
 }

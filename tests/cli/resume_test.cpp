@@ -68,9 +68,9 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
   };
   EXPECT_THAT(
       refused({"--epochs", "9", "--flip"}),
-      HasSubstr("run: --epochs was 8, is 9; --flip was not given, is given: leave out what differs, or go "
+      HasSubstr("run: --epochs was 8, is 9; --flip was none, is random: leave out what differs, or go "
                 "on with --allow-changes"));
-  EXPECT_THAT(refused({"--flip", "alternating"}), HasSubstr("--flip was not given, is alternating"));
+  EXPECT_THAT(refused({"--flip", "alternating"}), HasSubstr("--flip was none, is alternating"));
   EXPECT_THAT(refused({"--seed", "2"}), HasSubstr("--seed was 1, is 2"));
   EXPECT_THAT(refused({"--batch-size", "32"}), HasSubstr("--batch-size was 64, is 32"));
   EXPECT_THAT(refused({"--model", "lenet5", "--allow-changes"}),
@@ -79,7 +79,7 @@ TEST_F(ResumeTest, WhatIsAskedOtherwiseIsNamed) {
   EXPECT_THAT(refused({"--init", "run/model.ckpt"}), HasSubstr("excludes"));
   // The same said again, or what changes no bit, is no difference.
   EXPECT_EQ(resume("run", {"--epochs", "8", "--lr", "1e-3", "--log-every", "4", "--keep", "1", "--validation",
-                           "0", "--flip=false"})
+                           "0", "--flip=none"})
                 .code,
             0);
   EXPECT_EQ(states("run").size(), 1u);

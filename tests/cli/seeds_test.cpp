@@ -76,6 +76,36 @@ TEST_F(SeedsTest, EachIsItsSingleRun) {
   EXPECT_EQ(json_lines(bytes("sweep/7/log.jsonl"))[0]["event"], "run");
 }
 
+// The folder of a seed repeats that seed, whether the flags came from a file or from the command line.
+TEST_F(SeedsTest, EachIsRepeatedFromItsFolder) {
+  write_file(folder_ / "f.toml",
+             "dataset = \"idx\"\ndata = \"digits\"\nmodel = \"model.json\"\ndevice = \"cpu\"\nepochs = 2\n"
+             "batch-size = 50\nseed = 9\nflip = \"alternating\"\nswa = true\n");
+  const auto only = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), "train");
+    return run(more, {folder_.path()});
+  };
+  const Outcome by_file = only({"--seeds", "1-2", "--config", "f.toml", "--lr", "0.01", "--out", "by_file"});
+  ASSERT_EQ(by_file.code, 0) << by_file.err;
+  ASSERT_EQ(train({"--seeds", "1-2", "--flip", "--out", "by_flags"}).code, 0);
+  for (const char* sweep : {"by_file", "by_flags"}) {
+    for (const char* seed : {"1", "2"}) {
+      const std::string folder = fmt::format("{}/{}", sweep, seed), again = fmt::format("{}_{}", sweep, seed);
+      const Outcome repeated = only({"--config", folder + "/config.toml", "--out", again});
+      ASSERT_EQ(repeated.code, 0) << repeated.err;
+      EXPECT_EQ(record(again)["seed"], record(folder)["seed"]);
+      EXPECT_TRUE(bytes(again + "/model.ckpt") == bytes(folder + "/model.ckpt")) << folder;
+      EXPECT_EQ(bytes(again + "/config.toml"), bytes(folder + "/config.toml"));
+    }
+  }
+  EXPECT_EQ(record("by_file/2")["seed"], 2);
+  EXPECT_EQ(record("by_file/2")["flip"], "alternating");
+  EXPECT_FALSE(bytes("by_file/1/model.ckpt") == bytes("by_file/2/model.ckpt"));
+  // Once more the same, which has finished.
+  EXPECT_THAT(only({"--seeds", "1-2", "--config", "f.toml", "--lr", "0.01", "--out", "by_file"}).out,
+              HasSubstr("had finished in by_file/2\n"));
+}
+
 TEST_F(SeedsTest, EventsCarryTheirSeed) {
   const Outcome outcome = train({"--seeds", "1,2", "--json", "--log-every", "0"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
