@@ -207,7 +207,7 @@ TEST_F(TrainTest, EveryOptimizerAndAugmentationLearns) {
                                             {"--muon", "--lr", "1e-2"},
                                             {"--ema", "0.9", "--lr", "1e-2", "--clip-norm", "1"}};
   for (const auto& c : cases) {
-    std::vector<std::string> flags = {"--epochs", "4", "--json"};
+    std::vector<std::string> flags = {"--epochs", "8", "--json"};
     flags.insert(flags.end(), c.begin(), c.end());
     const Outcome outcome = train(flags);
     ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -147,6 +147,7 @@ TEST_F(SteadyState, WhatUpdatesBesideTheOptimizerAddsNoCaptureAndNoWait) {
              {"--clip-norm", "1", "--ema", "0.9", "--muon", "--muon-linear", "--decay", "weights"});
   const auto counts = [&](const std::vector<std::string>& flags) {
     std::map<std::string, int> result;
+    std::filesystem::remove(folder_ / "trace");  // it would be added to
     const auto calls = trace(flags);
     const auto first = std::ranges::find_if(
         calls, [](const std::string& call) { return function_of(call) == "cudaGraphLaunch"; });
@@ -160,6 +161,7 @@ TEST_F(SteadyState, WhatUpdatesBesideTheOptimizerAddsNoCaptureAndNoWait) {
     return result;
   };
   EXPECT_EQ(counts(all), counts(plain));
+  std::filesystem::remove(folder_ / "trace");
   const auto intervals = between_losses(trace(all));
   int steady = 0;
   for (std::size_t i = 1; i + 1 < intervals.size(); ++i) {
