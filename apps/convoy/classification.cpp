@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/core/arg_max.h"
+
 namespace convoy {
 
 std::vector<double> softmax(std::span<const double> logits) {
@@ -20,11 +22,11 @@ Classification::Classification(std::span<const double> logits, std::span<const s
     : classes_(static_cast<std::size_t>(classes)), confusion_(classes_ * classes_, 0) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto row = logits.subspan(i * classes_, classes_);
-    const auto best = std::max_element(row.begin(), row.end());
+    const std::size_t best = arg_max(row);
     double sum = 0.0;
-    for (const double logit : row) sum += std::exp(logit - *best);
-    loss_ += std::log(sum) + *best - row[labels[i]];
-    ++confusion_[labels[i] * classes_ + static_cast<std::size_t>(best - row.begin())];
+    for (const double logit : row) sum += std::exp(logit - row[best]);
+    loss_ += std::log(sum) + row[best] - row[labels[i]];
+    ++confusion_[labels[i] * classes_ + best];
   }
   loss_ /= static_cast<double>(labels.size());
 }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "convoy/error.h"
+#include "engine/core/arg_max.h"
 #include "engine/data/order.h"
 #include "engine/train/averaged_weights.h"
 #include "engine/train/finish_on_exit.h"
@@ -191,11 +192,11 @@ class AveragedViews final : public Evaluator {
       const std::span<const double> row =
           std::span(logits).subspan(static_cast<std::size_t>(n) * classes_, classes_);
       const std::size_t label = labels_[static_cast<std::size_t>(share.first + n)];
-      const auto largest = std::ranges::max_element(row);
+      const std::size_t best = arg_max(row);
       double sum = 0.0;
-      for (const double logit : row) sum += std::exp(logit - *largest);
-      reading.loss_sum += std::log(sum) + *largest - row[label];
-      reading.correct += static_cast<std::size_t>(largest - row.begin()) == label ? 1 : 0;
+      for (const double logit : row) sum += std::exp(logit - row[best]);
+      reading.loss_sum += std::log(sum) + row[best] - row[label];
+      reading.correct += best == label ? 1 : 0;
     }
     reading.samples = share.rows;
     reading = sum_over(group_, reading);

@@ -135,6 +135,20 @@ Dataset seen(const Dataset& data, bool flip, std::int64_t by) {
   return result;
 }
 
+// As without views, and as torch.argmax has it.
+TEST_P(InferenceTest, ANaNIsTheLargestLogitOfTheViewsToo) {
+  const Model model = builtin_model("convnet", {1, 8, 8}, 3);
+  const Dataset data = noise(13, model.input, 3);
+  StateDict state = lived_in(model);
+  for (auto& [name, tensor] : state) {
+    if (name == "fc.bias") tensor.values[2] = std::nan("");
+  }
+  Inference inference(*backend_, model, state, 5);
+  const auto of_class_2 = std::ranges::count(data.labels, std::uint8_t{2});
+  EXPECT_EQ(inference.evaluate(data).accuracy, static_cast<double>(of_class_2) / 13.0);
+  EXPECT_EQ(inference.evaluate(data, {.flip = true}).accuracy, static_cast<double>(of_class_2) / 13.0);
+}
+
 // The views' bytes are the same, so their logits are, too: what is left is the order of six summands.
 TEST_P(InferenceTest, TestTimeAugmentationIsTheMeanOfTheViews) {
   const Model model = builtin_model("convnet", {1, 8, 8}, 3);

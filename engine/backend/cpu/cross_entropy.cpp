@@ -10,18 +10,10 @@
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/tensor.h"
 #include "engine/backend/host_backend.h"
+#include "engine/core/arg_max.h"
 
 namespace convoy::cpu {
 namespace {
-
-/// The first maximum; a NaN counts as the largest, as in torch.argmax.
-std::size_t arg_max(std::span<const float> row) {
-  std::size_t best = 0;
-  for (std::size_t k = 1; k < row.size() && !std::isnan(row[best]); ++k) {
-    if (row[k] > row[best] || std::isnan(row[k])) best = k;
-  }
-  return best;
-}
 
 class CrossEntropyOperation final : public Operation {
  public:
