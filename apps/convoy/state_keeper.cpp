@@ -49,7 +49,9 @@ void StateKeeper::after_step() {
 
 void StateKeeper::after_epoch(const Progress& at, bool ended) {
   tell_failure();
-  if (options_.epochs == 0 || at.epoch % options_.epochs != 0) return;
+  const bool due = options_.epochs > 0 && at.epoch % options_.epochs == 0;
+  const bool saves = options_.epochs > 0 || options_.steps > 0;
+  if (!due && !(ended && saves)) return;
   if (options_.asked_for || at.epoch == at.epochs || ended || !is_busy(/*with_writing_alone=*/true))
     take(/*write=*/true);
 }

@@ -19,6 +19,7 @@ namespace convoy {
 /// When states are written, beside TrainOptions::save_every, and how many stay.
 struct SaveOptions {
   std::int64_t epochs = 1;  // every so many; 0: not by epochs
+  std::int64_t steps = 0;   // every so many, as TrainOptions::save_every; 0: not by steps
   bool asked_for = false;   // by a flag: then each is written, however long the disk takes
   std::size_t keep = 2;     // the newest; 0: all
 };
@@ -42,8 +43,8 @@ class StateKeeper {
   void after_step();
 
   /// Behind an epoch: writes the state if it is due. If that was not asked for by a flag, it is left out
-  /// while an earlier one is still being written, but not behind the last epoch, nor where the training has
-  /// `ended` before that.
+  /// while an earlier one is still being written, but not behind the last epoch. Where the training has
+  /// `ended` before that it is written in any case, if any is: what goes on from it has nothing left to do.
   void after_epoch(const Progress& at, bool ended = false);
 
   /// Behind as many steps as the options say: writes the state.

@@ -28,6 +28,7 @@ std::string read_save_every(const std::string& text, TrainFlags& flags) {
   const std::int64_t count = std::stoll(text.substr(0, digits));
   flags.options.save_every = steps ? count : 0;
   flags.save.epochs = epochs ? count : 0;
+  flags.save.steps = flags.options.save_every;
   flags.save.asked_for = true;
   return {};
 }

@@ -83,7 +83,7 @@ void Fit::run_epoch(const TrainObserver& observer, const bool& stop) {
   if (position_.step == 0) state_.metrics->reset();
   while (position_.step < steps_ && !stop) {
     run_some(observer);
-    observe_step(observer);
+    observe_step(observer, stop);
   }
   // Before the device is waited for, which has up to a launch of steps to do.
   if (position_.epoch < options_.epochs && !stop) next_order_ = order_of(position_.epoch + 1);
@@ -102,8 +102,9 @@ void Fit::run_epoch(const TrainObserver& observer, const bool& stop) {
   if (whole && observer.save && is_due(options_.save_every)) observer.save(end);
 }
 
-// Behind one launch.
-void Fit::observe_step(const TrainObserver& observer) {
+// Behind one launch. What is due behind this step comes before anybody may end the training, so that one that
+// goes on from here misses nothing.
+void Fit::observe_step(const TrainObserver& observer, const bool& stop) {
   if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
     throw_if_not_finite();
     if (observer.step) {
@@ -112,12 +113,14 @@ void Fit::observe_step(const TrainObserver& observer) {
       observer.step({progress(), loss});
     }
   }
-  if (observer.progress) observer.progress(progress());
-  if (position_.step == steps_) return;  // it is the epoch's end that is evaluated and saved
-  if (observer.pause && is_due(options_.pause_every)) {
+  const bool within = position_.step < steps_;  // it is the epoch's end that is evaluated and saved
+  if (within && observer.pause && is_due(options_.pause_every)) {
     read_metrics(state_);  // waits, so that what is timed behind this is of no step
     observer.pause(progress());
+    if (stop) return;  // a state of this step would lack the epoch's report
   }
+  if (observer.progress) observer.progress(progress());
+  if (!within || stop) return;
   if (is_due(options_.save_every)) {
     if (state_.backend.group().size() > 1) read_metrics(state_);  // all are here, one saves
     if (observer.save) observer.save(progress());

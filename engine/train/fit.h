@@ -35,7 +35,7 @@ class Fit {
 
   void check_profile() const;
   void run_epoch(const TrainObserver& observer, const bool& stop);
-  void observe_step(const TrainObserver& observer);
+  void observe_step(const TrainObserver& observer, const bool& stop);
   void run_some(const TrainObserver& observer);
   std::int64_t steps_at_once() const;
   std::vector<std::uint32_t> order_of(std::int64_t epoch) const;

@@ -192,8 +192,8 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
 }
 
 void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
-  if (!state_.average) return;
-  if (state_.average->count() > 0) state_.average->store();
+  if (!state_.average || state_.average->count() == 0) return;  // the last step's weights have its statistics
+  state_.average->store();
   const EpochShares shares = shares_of(count);
   const std::int64_t batches = std::min(options_.bn_batches, shares.full_steps);
   if (batches == 0 || !has_batch_norm(model_)) return;

@@ -118,6 +118,27 @@ TEST_F(EarlyEndTest, SurvivesBeingInterrupted) {
   EXPECT_EQ(log("killed", "epoch").size(), epochs + 1);
 }
 
+// Within an epoch, too: no state is of the step that ended it but without what the epoch came to.
+TEST_F(EarlyEndTest, WhatEndedWithinAnEpochStaysSo) {
+  const std::vector<std::string> flags = {"--validation", "100", "--keep-best",  "--stop-at", "60",
+                                          "--test-every", "2",   "--save-every", "2"};
+  ASSERT_EQ(train("whole", flags).code, 0);
+  const auto whole = results("whole");
+  ASSERT_EQ(whole["ended"], "stop-at");
+  ASSERT_NE(whole["images"].get<int>() % 400, 0) << "it ends within an epoch";
+  const std::string best = bytes("whole/best.ckpt"), model = bytes("whole/model.ckpt");
+  const std::size_t epochs = log("whole", "epoch").size();
+  // As if killed behind the end, before the model was written.
+  std::filesystem::remove(folder_ / "whole/model.ckpt");
+  ASSERT_EQ(resume("whole").code, 0);
+  for (const char* key : {"images", "train_loss", "train_accuracy", "accuracy", "loss", "ended"}) {
+    EXPECT_EQ(results("whole")[key], whole[key]) << key;
+  }
+  EXPECT_EQ(log("whole", "epoch").size(), epochs);
+  EXPECT_TRUE(bytes("whole/best.ckpt") == best);
+  EXPECT_TRUE(bytes("whole/model.ckpt") == model);
+}
+
 TEST_F(EarlyEndTest, WhatCannotBeIsOneClearLine) {
   const auto refused = [&](const std::vector<std::string>& flags) {
     const Outcome outcome = train("run", flags);

@@ -120,6 +120,37 @@ TEST_P(StopTest, ItIsSettledAsAtTheEnd) {
   EXPECT_EQ(find(trainer.state(), "norm.num_batches_tracked")->values, std::vector{13.0});
 }
 
+// What a test has seen is then the model, whatever batch norm's statistics would be measured anew.
+TEST_P(StopTest, WhereNothingWasAveragedItIsTheLastStepsModel) {
+  Trainer trainer = make_trainer({.batch_size = 4, .epochs = 2, .swa = true, .bn_batches = 2});
+  StateDict last;
+  trainer.fit(noise(), {.progress = [&](const Progress& at) {
+                last = trainer.state();
+                if (at.step == 4) trainer.stop();
+              }});
+  EXPECT_EQ(trainer.snapshot().average_count, 0);
+  EXPECT_EQ(trainer.state(), last);
+}
+
+// A state of the step that ended it would lack what the epoch came to.
+TEST_P(StopTest, BehindAPauseNothingElseComesBeforeTheEpochsEnd) {
+  Trainer trainer =
+      make_trainer({.batch_size = 4, .epochs = 2, .log_every = 0, .save_every = 2, .pause_every = 2});
+  std::vector<std::string> calls;
+  TrainObserver observer;
+  observer.progress = [&](const Progress& at) {
+    if (at.step % 2 == 0) calls.emplace_back("progress");
+  };
+  observer.pause = [&](const Progress& at) {
+    calls.emplace_back("pause");
+    if (at.step == 4) trainer.stop();
+  };
+  observer.epoch = [&](const EpochReport&) { calls.emplace_back("epoch"); };
+  observer.save = [&](const Progress&) { calls.emplace_back("save"); };
+  trainer.fit(noise(), observer);
+  EXPECT_THAT(calls, ElementsAre("pause", "progress", "save", "pause", "epoch"));
+}
+
 TEST_P(StopTest, BeforeTheFirstStepNothingIsTrained) {
   const TrainOptions options{.batch_size = 4, .epochs = 3, .swa = true, .bn_batches = 2};
   Trainer stopped = make_trainer(options);
