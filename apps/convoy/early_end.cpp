@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <limits>
 
 #include "apps/convoy/flags.h"
 #include "apps/convoy/train_report.h"
@@ -30,6 +31,13 @@ CLI::Validator percent() {
     return fmt::format("'{}' is not a percentage, as 99 or 99.5", text);
   };
   return {check, "PERCENT"};
+}
+
+bool reaches(double accuracy, double percent) {
+  // The accuracy, the percentage and their quotient are each rounded, by half an epsilon at most. Accuracies
+  // of other counts are farther away: by one image.
+  constexpr double kRounding = 4 * std::numeric_limits<double>::epsilon();
+  return accuracy >= percent / 100.0 * (1.0 - kRounding);
 }
 
 void add_early_end_flags(CLI::App& command, EarlyEndOptions& flags, TrainOptions& options) {
@@ -119,7 +127,7 @@ void EarlyEnd::test(const Progress& at, TrainReport* report) {
 }
 
 void EarlyEnd::decide() {
-  if (options_.stop_at > 0.0 && test_accuracy_ && 100.0 * *test_accuracy_ >= options_.stop_at) {
+  if (options_.stop_at > 0.0 && test_accuracy_ && reaches(*test_accuracy_, options_.stop_at)) {
     reason_ = "stop-at";
   } else if (options_.patience > 0 && best_ && validated_ - best_->epoch >= options_.patience) {
     reason_ = "patience";

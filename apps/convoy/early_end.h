@@ -31,6 +31,9 @@ void add_early_end_flags(CLI::App& command, EarlyEndOptions& flags, TrainOptions
 /// Accepts numbers above 0 and up to 100.
 CLI::Validator percent();
 
+/// Whether an accuracy, as a fraction, is that many percent: equality reaches it, however both were rounded.
+bool reaches(double accuracy, double percent);
+
 /// Throws UsageError for --patience without images that are held out.
 void check_early_end(const EarlyEndOptions& options, std::int64_t validation);
 

@@ -151,7 +151,7 @@ class Race {
       run.accuracy = number_in(event, "accuracy");
       run.start_seconds = seconds;
       run.training_seconds = number_in(event, "training_seconds");
-      run.reached = 100.0 * run.accuracy >= flags_.to;
+      run.reached = reaches(run.accuracy, flags_.to);
     } else if (kind == "done") {
       run.images = static_cast<std::int64_t>(number_in(event, "images"));
       // The test at the end does not tell it.

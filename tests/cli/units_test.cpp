@@ -1,4 +1,5 @@
 // The program's own pieces: classification figures, tables, picture preparation, run folders, the FMA peak.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 
 #include "apps/convoy/classification.h"
 #include "apps/convoy/drawing.h"
+#include "apps/convoy/early_end.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/fma_peak.h"
 #include "apps/convoy/ink.h"
@@ -56,6 +58,22 @@ TEST(Classification, LossIsTheMeanCrossEntropy) {
   const std::vector<std::uint8_t> labels = {1, 0};
   const double expected = (std::log(2.0) + std::log(4.0 / 3.0)) / 2;
   EXPECT_NEAR(Classification(logits, labels, 2).loss(), expected, 8 * kEps);  // a handful of roundings
+}
+
+TEST(Classification, ANaNCountsAsTheLargestLogit) {
+  const std::vector<double> logits = {3, std::nan(""), 1};
+  const std::vector<std::uint8_t> labels = {1};
+  EXPECT_EQ(Classification(logits, labels, 3).count(1, 1), 1);
+}
+
+// Of 10000 images 100 * 0.57 is less than 57, and so with 99.34 and a hundred others.
+TEST(EarlyEnd, EqualityReachesAnAccuracy) {
+  for (int hits = 1; hits <= 10000; ++hits) {
+    const double percent = std::stod(fmt::format("{}.{:02}", hits / 100, hits % 100));
+    EXPECT_TRUE(reaches(hits / 10000.0, percent)) << percent;
+    EXPECT_FALSE(reaches((hits - 1) / 10000.0, percent)) << percent;
+  }
+  EXPECT_FALSE(reaches(std::nan(""), 50.0));
 }
 
 TEST(Classification, TheFirstOfEqualLogitsWins) {
