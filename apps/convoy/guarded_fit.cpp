@@ -84,13 +84,17 @@ std::string how_to_go_on(const GuardedFit& what) {
   return fmt::format("go on with --resume {}", what.folder.string());
 }
 
-/// Saves the state of now.
-std::string save_now(const GuardedFit& what) {
+/// Saves the state of now; what is said of that.
+Interrupted save_now(const GuardedFit& what, const Interrupted& interrupted) {
+  std::string kept;
+  bool saved = false;
   try {
-    return fmt::format("its state is {}: {}", what.keeper.save_now().string(), how_to_go_on(what));
+    kept = fmt::format("its state is {}: {}", what.keeper.save_now().string(), how_to_go_on(what));
+    saved = true;
   } catch (const Error& error) {
-    return fmt::format("its state is not kept: {}; from one before it {}", error.what(), how_to_go_on(what));
+    kept = fmt::format("its state is not kept: {}; from one before it {}", error.what(), how_to_go_on(what));
   }
+  return {fmt::format("{}; {}", interrupted.what(), kept), interrupted.signal(), saved};
 }
 
 /// Saves the last state that was finite.
@@ -110,9 +114,9 @@ StateDict guarded_fit(const GuardedFit& what, TrainObserver observer) {
   try {
     return fit(what, std::move(observer));
   } catch (const Interrupted& interrupted) {
-    const std::string kept = save_now(what);
+    const Interrupted kept = save_now(what, interrupted);
     what.group.barrier();
-    throw Interrupted(fmt::format("{}; {}", interrupted.what(), kept), interrupted.signal());
+    throw kept;
   } catch (const Diverged& error) {
     const std::string kept = save_last_finite(what);
     what.group.barrier();

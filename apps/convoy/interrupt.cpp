@@ -1,5 +1,7 @@
 #include "apps/convoy/interrupt.h"
 
+#include <atomic>
+
 namespace convoy {
 namespace {
 
@@ -15,7 +17,9 @@ constexpr std::array<Handled, 5> kHandled = {
      {SIGHUP, false, "interrupted by SIGHUP"},
      {SIGXCPU, false, "interrupted by SIGXCPU (out of processor time)"}}};
 
-volatile std::sig_atomic_t arrived = 0;  // a signal handler may write nothing else
+// A signal handler writes it and other threads read it, which a sig_atomic_t is not for.
+std::atomic<int> arrived = 0;
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may write no other");
 bool guarded = false;
 
 void note_signal(int signal) { arrived = signal; }

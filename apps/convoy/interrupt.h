@@ -13,12 +13,15 @@ namespace convoy {
 /// A signal ended the training; the program exits with 128 and its number, as shells say it: 130 for Ctrl-C.
 class Interrupted : public Error {
  public:
-  Interrupted(const std::string& message, int signal) : Error(message), signal_(signal) {}
+  Interrupted(const std::string& message, int signal, bool saved = true)
+      : Error(message), signal_(signal), saved_(saved) {}
   int exit_code() const { return 128 + signal_; }
   int signal() const { return signal_; }
+  bool saved() const { return saved_; }  // whether the training goes on where it was
 
  private:
   int signal_;
+  bool saved_;
 };
 
 /// While it lives, the first SIGINT or SIGQUIT only sets a flag, and a second one ends the program as usual.
