@@ -2,6 +2,11 @@
 
 namespace convoy {
 
+void Baton::expect(std::uint64_t threads) {
+  const std::lock_guard lock(mutex_);
+  next_ = threads;
+}
+
 void Baton::take(std::uint64_t number) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return turn_ == number; });

@@ -11,10 +11,12 @@ namespace convoy {
 /// given by several of them goes on while another has its turn.
 class Baton {
  public:
-  /// For so many threads, whose first turns come in the order of their numbers.
-  explicit Baton(std::uint64_t threads) : next_(threads) {}
+  Baton() = default;
   Baton(const Baton&) = delete;  // the threads know where it is
   Baton& operator=(const Baton&) = delete;
+
+  /// Before the first turn: how many threads there are, whose first turns come in the order of their numbers.
+  void expect(std::uint64_t threads);
 
   /// A thread's first call: waits until it is the turn of `number`, from 0.
   void take(std::uint64_t number);
@@ -29,7 +31,7 @@ class Baton {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t turn_ = 0;
-  std::uint64_t next_;  // to be drawn
+  std::uint64_t next_ = 0;  // to be drawn
 };
 
 }  // namespace convoy

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -71,6 +72,16 @@ std::vector<std::string> values_before(const Json& recorded, const std::string& 
   return values;
 }
 
+/// In words, if there is one. No values are those of the default.
+std::optional<std::string> difference(const CLI::Option& option, std::vector<std::string> before,
+                                      std::vector<std::string> now) {
+  for (std::vector<std::string>* values : {&before, &now}) {
+    if (values->empty() && !default_value(option).empty()) *values = {default_value(option)};
+  }
+  if (same_values(before, now) || in_words(before) == in_words(now)) return std::nullopt;
+  return fmt::format("{} was {}, is {}", name_of(option), in_words(before), in_words(now));
+}
+
 }  // namespace
 
 bool is_of_the_call(const CLI::Option& option) { return contains(kOfTheCall, name_of(option)); }
@@ -110,6 +121,19 @@ Json given_flags(const CLI::App& command) {
   return flags;
 }
 
+std::vector<std::string> differences_of_flags(const CLI::App& command, const Json& recorded,
+                                              const Json& given, const std::string& run) {
+  std::vector<std::string> differences;
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = name_of(*option);
+    if (is_of_the_call(*option) || contains(kOfNoBit, name)) continue;
+    const auto differs =
+        difference(*option, values_before(recorded, name, run), values_before(given, name, run));
+    if (differs) differences.push_back(*differs);
+  }
+  return differences;
+}
+
 void take_over_flags(CLI::App& command, const Json& recorded, const std::string& run, bool changes_allowed) {
   const CLI::Option* const optimizer = command.get_option("--optimizer");
   const bool other_optimizer =
@@ -122,7 +146,7 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
   for (CLI::Option* option : command.get_options()) {
     const std::string name = name_of(*option);
     if (is_of_the_call(*option)) continue;
-    std::vector<std::string> before = values_before(recorded, name, run);
+    const std::vector<std::string> before = values_before(recorded, name, run);
     if (option->count() == 0) {
       if (before.empty() || is_ruled_out(*option)) continue;
       if (other_optimizer && contains(kOfTheOptimizer, name)) continue;
@@ -132,10 +156,9 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
       continue;
     }
     if (contains(kOfNoBit, name)) continue;
-    const std::vector<std::string> now = recorded_values(*option);
-    if (before.empty() && !default_value(*option).empty()) before = {default_value(*option)};
-    if (same_values(before, now) || in_words(before) == in_words(now)) continue;
-    differences.push_back(fmt::format("{} was {}, is {}", name, in_words(before), in_words(now)));
+    const std::optional<std::string> differs = difference(*option, before, recorded_values(*option));
+    if (!differs) continue;
+    differences.push_back(*differs);
     if (contains(kOfTheState, name)) {
       throw UsageError(fmt::format("{}: {}; it cannot change: begin a training of its own with --init", run,
                                    differences.back()));

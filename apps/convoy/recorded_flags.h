@@ -32,6 +32,11 @@ bool same_values(const std::vector<std::string>& a, const std::vector<std::strin
 /// recorded_values has them.
 Json given_flags(const CLI::App& command);
 
+/// How `given`, as given_flags has them, differ from those of a run.json in what may change the training:
+/// "--lr was 0.01, is 0.001". `run` is the folder, for messages.
+std::vector<std::string> differences_of_flags(const CLI::App& command, const Json& recorded,
+                                              const Json& given, const std::string& run);
+
 /// Gives `command` the flags of `recorded` that its command line does not have. One that has another value
 /// there, and may change what the training computes, throws UsageError that names all of these, unless
 /// `changes_allowed`; --model does so in any case. `run` is the folder, for the message.

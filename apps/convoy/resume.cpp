@@ -137,17 +137,21 @@ Json checksums_of(const TrainData& data) {
           {"validation_crc32", data.validation ? Json(checksum(*data.validation)) : Json()}};
 }
 
-void check_resumed(const Resumed& resumed, const Json& record, bool changes_allowed) {
-  const std::string folder = resumed.folder.string();
-  const auto differs = [&](const char* key) {
-    return resumed.record.contains(key) && resumed.record[key] != record[key];
-  };
-  if (!changes_allowed && (differs("data_crc32") || differs("validation_crc32"))) {
+bool same_computer(const Json& before, const Json& now) { return computed_by(before) == computed_by(now); }
+
+void check_same_data(const fs::path& folder, const Json& before, const Json& now) {
+  const auto differs = [&](const char* key) { return before.contains(key) && before[key] != now[key]; };
+  if (differs("data_crc32") || differs("validation_crc32")) {
     throw UsageError(
         fmt::format("the training images of {} are not those of {}: their checksum is another; name the "
                     "folder of the right ones with --data, or go on with --allow-changes",
-                    record["data"].get<std::string>(), folder));
+                    now["data"].get<std::string>(), folder.string()));
   }
+}
+
+void check_resumed(const Resumed& resumed, const Json& record, bool changes_allowed) {
+  const std::string folder = resumed.folder.string();
+  if (!changes_allowed) check_same_data(resumed.folder, resumed.record, record);
   if (resumed.state) {
     const TrainingPosition& position = resumed.state->training.snapshot.position;
     const std::int64_t begun = position.epoch - (position.step > 0 ? 0 : 1);
@@ -155,7 +159,7 @@ void check_resumed(const Resumed& resumed, const Json& record, bool changes_allo
       throw UsageError(fmt::format("{} is in epoch {} already, --epochs is {}", folder, begun, epochs));
     }
   }
-  if (computed_by(resumed.record) != computed_by(record)) {
+  if (!same_computer(resumed.record, record)) {
     say_note(
         fmt::format("{} was computed by {}, and goes on by {}: its bits may differ from those of an "
                     "undisturbed training",

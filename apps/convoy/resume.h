@@ -55,6 +55,12 @@ Resumed read_folder(const std::filesystem::path& folder, const Json& record);
 /// The checksums of the images as members of run.json.
 Json checksums_of(const TrainData& data);
 
+/// Throws UsageError unless the images of a run.json are those of another, as far as it knows.
+void check_same_data(const std::filesystem::path& folder, const Json& before, const Json& now);
+
+/// Whether both were computed by as many processes, on such a device and by that build.
+bool same_computer(const Json& before, const Json& now);
+
 /// Throws UsageError if the data or the number of epochs do not let the training go on, and notes what gives
 /// it other bits: another device, another build.
 void check_resumed(const Resumed& resumed, const Json& record, bool changes_allowed);

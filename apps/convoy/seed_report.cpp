@@ -22,6 +22,12 @@ double value_of(const Json& results, const Figure& figure) {
   return figure.factor * (number ? found->get<double>() : std::nan(""));
 }
 
+/// What somebody's editor has left may be anything.
+std::string text_in(const Json& results, const char* key) {
+  const auto found = results.find(key);
+  return found != results.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::vector<double> values_of(const std::vector<SeedOutcome>& outcomes, const Figure& figure) {
   std::vector<double> values;
   for (const SeedOutcome& outcome : outcomes) {
@@ -75,8 +81,8 @@ class SeedScreen::TextReport final : public TrainReport {
   std::uint64_t seed_;
 };
 
-SeedScreen::SeedScreen(bool json, std::size_t seeds, std::string words)
-    : json_(json), seeds_(seeds), words_(std::move(words)) {}
+SeedScreen::SeedScreen(bool json, std::size_t seeds, bool shared, std::string words)
+    : json_(json), seeds_(seeds), shared_(shared), words_(std::move(words)) {}
 
 std::unique_ptr<TrainReport> SeedScreen::report_of(std::uint64_t seed) {
   if (!json_) return std::make_unique<TextReport>(*this, seed);
@@ -128,10 +134,12 @@ void SeedScreen::all(const std::vector<SeedOutcome>& outcomes, double seconds) {
     Json event = {{"event", "seeds"}, {"seeds", Json::array()}};
     for (const SeedOutcome& outcome : outcomes) event["seeds"].push_back(event_of(outcome));
     for (const char* key : {"accuracy", "loss", "training_seconds"}) event[key] = mean_or_null(outcomes, key);
+    event["training_shared"] = shared_;
     event["seconds"] = seconds;
     return emit(event);
   }
-  Table table({"seed", "test accuracy", "test loss", "training", "ended by", "folder"});
+  Table table({"seed", "test accuracy", "test loss", shared_ ? "training, shared" : "training", "ended by",
+               "folder"});
   table.left(4);
   table.left(5);
   for (const SeedOutcome& outcome : outcomes) {
@@ -139,7 +147,7 @@ void SeedScreen::all(const std::vector<SeedOutcome>& outcomes, double seconds) {
     table.add({std::to_string(outcome.seed), fmt::format("{:.2f} %", value_of(outcome.results, kAccuracy)),
                fmt::format("{:.4f}", value_of(outcome.results, kLoss)),
                fmt::format("{:.1f} s", value_of(outcome.results, kTraining)),
-               outcome.results.value("ended", ""), outcome.folder.string()});
+               text_in(outcome.results, "ended"), outcome.folder.string()});
   }
   const std::vector<double> accuracies = values_of(outcomes, kAccuracy);
   if (accuracies.empty()) return;
@@ -149,6 +157,7 @@ void SeedScreen::all(const std::vector<SeedOutcome>& outcomes, double seconds) {
                         accuracy.count == 1 ? "" : "s", in_words(accuracy, 2),
                         in_words(mean_of(values_of(outcomes, kLoss)), 4),
                         in_words(mean_of(values_of(outcomes, kTraining)), 1))));
+  if (shared_) line("The seconds of training are of a shared device: the other seeds' work is among them");
   if (accuracy.half_width) {
     line(fmt::format("+- is the 95 % interval of the mean: Student's t with {} degree{} of freedom",
                      accuracy.count - 1, accuracy.count == 2 ? "" : "s"));

@@ -24,8 +24,9 @@ struct SeedOutcome {
 /// Tells of all seeds on one screen. The reports that it makes belong to one thread at a time.
 class SeedScreen {
  public:
-  /// `words` are the seeds and how many are trained at once, for people.
-  SeedScreen(bool json, std::size_t seeds, std::string words);
+  /// `words` are the seeds and how many are trained at once, for people. `shared`: several are, so that the
+  /// time of each is also that of the others' work.
+  SeedScreen(bool json, std::size_t seeds, bool shared, std::string words);
 
   /// The report of one training. This must outlive it.
   std::unique_ptr<TrainReport> report_of(std::uint64_t seed);
@@ -45,6 +46,7 @@ class SeedScreen {
 
   bool json_;
   std::size_t seeds_;
+  bool shared_;
   std::string words_;
   bool begun_ = false;
   ProgressBar bar_;

@@ -4,11 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "apps/convoy/baton.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/remedy.h"
 #include "apps/convoy/resume.h"
 #include "apps/convoy/run_folder.h"
@@ -30,34 +32,47 @@ struct Planned {
   std::optional<Json> finished;  // its results, if there is nothing left to do
 };
 
-/// Whether the flags of a run.json are these, in whatever order.
-bool same_flags(const Json& record, const Json& given) {
-  const auto sorted = [](const Json& json) { return nlohmann::json::parse(json.dump()); };
-  return record.contains("flags") && sorted(record["flags"]) == sorted(given);
+/// Throws UsageError unless the training of a folder is the one that is planned.
+void check_same_training(const SeedTrainings& trainings, const Planned& planned, const Json& before,
+                         const Json& now) {
+  const fs::path& folder = planned.flags.out;
+  const std::vector<std::string> differences =
+      differences_of_flags(trainings.command, before["flags"], planned.kept.given, folder.string());
+  if (!differences.empty()) {
+    throw UsageError(
+        fmt::format("{0} holds a training with other flags: {1}; name another folder with --out, go on with "
+                    "that one by --resume {0}, or replace what is there with --overwrite",
+                    folder.string(), fmt::join(differences, "; ")));
+  }
+  check_same_data(folder, before, now);
 }
 
-/// What the folder of one seed already holds.
-void look_into_folder(Planned& planned) {
+/// What the folder of one seed already holds. Throws UsageError if that cannot be gone on with, now and not
+/// hours later.
+void look_into_folder(const SeedTrainings& trainings, const BackendChoice& device, Planned& planned) {
   const fs::path& folder = planned.flags.out;
   std::error_code ignored;
   if (planned.flags.overwrite || !fs::is_directory(folder, ignored)) return;
   const RunFolder mended(folder);
-  if (!fs::exists(folder / "run.json", ignored)) return;
+  const std::optional<Resumed> anew;
+  const Json now = record_of({planned.flags, planned.kept, trainings.data, device, anew, {}});
+  if (!fs::exists(folder / "run.json", ignored)) return refuse_to_replace(folder, now);
   Json record = record_to_resume(folder);
-  if (!same_flags(record, planned.kept.given)) {
-    throw UsageError(fmt::format(
-        "{} holds a training with other flags; name another folder with --out, or replace what is "
-        "there with --overwrite",
-        folder.string()));
-  }
-  if (record.contains("results") && fs::exists(checkpoint_of(folder), ignored)) {
-    planned.finished = record["results"];
-  } else {
+  check_same_training(trainings, planned, record, now);
+  if (!record.contains("results") || !fs::exists(checkpoint_of(folder), ignored)) {
     planned.resumed = std::move(record);
+    return;
+  }
+  planned.finished = record["results"];
+  if (!same_computer(record, now)) {
+    say_note(
+        fmt::format("{} was computed by another device or build, and counts all the same: its bits may "
+                    "differ from those of a training here",
+                    folder.string()));
   }
 }
 
-std::vector<Planned> plan(const SeedTrainings& trainings) {
+std::vector<Planned> plan(const SeedTrainings& trainings, const BackendChoice& device) {
   std::vector<Planned> all;
   for (const std::uint64_t seed : trainings.flags.seeds.seeds) {
     Planned planned{.flags = trainings.flags, .kept = {}, .resumed = {}, .finished = {}};
@@ -66,11 +81,23 @@ std::vector<Planned> plan(const SeedTrainings& trainings) {
     planned.flags.out = trainings.flags.out.empty()
                             ? folder_of(planned.flags, trainings.data.location.dataset)
                             : trainings.flags.out / std::to_string(seed);
-    look_into_folder(planned);
+    look_into_folder(trainings, device, planned);
     all.push_back(std::move(planned));
   }
   return all;
 }
+
+/// A thread's turns with the baton.
+class Turns {
+ public:
+  Turns(Baton& baton, std::uint64_t number) : baton_(baton) { baton_.take(number); }
+  ~Turns() { baton_.give(); }
+  Turns(const Turns&) = delete;  // of one thread
+  Turns& operator=(const Turns&) = delete;
+
+ private:
+  Baton& baton_;
+};
 
 /// All seeds, and the threads that train them. What is not const belongs to the thread with the baton.
 class Seeds {
@@ -79,16 +106,22 @@ class Seeds {
       : trainings_(trainings),
         plans_(std::move(plans)),
         at_once_(static_cast<std::size_t>(at_once)),
-        baton_(at_once_),
         screen_(screen) {}
 
   /// With as many threads as train at once; the caller's is the first.
   void run() {
-    std::vector<std::thread> threads;
-    for (std::size_t i = 1; i < at_once_; ++i) threads.emplace_back([this, i] { work(i); });
-    work(0);
-    for (std::thread& thread : threads) thread.join();
-    if (usage_error_) std::rethrow_exception(usage_error_);
+    {
+      std::vector<std::jthread> threads;  // joined at the end
+      try {
+        for (std::size_t i = 1; i < at_once_; ++i) threads.emplace_back([this, i] { work(i); });
+      } catch (const std::system_error& error) {
+        say_note(fmt::format("only {} seeds train at once: another thread cannot be made: {}",
+                             threads.size() + 1, error.code().message()));
+      }
+      baton_.expect(threads.size() + 1);
+      work(0);
+    }
+    if (error_) std::rethrow_exception(error_);
     throw_if_interrupted();
   }
 
@@ -96,9 +129,12 @@ class Seeds {
 
  private:
   void work(std::size_t number) {
-    baton_.take(number);
-    while (next_ < plans_.size() && !usage_error_ && !InterruptGuard::interrupted()) train(plans_[next_++]);
-    baton_.give();
+    const Turns turns(baton_, number);
+    try {
+      while (next_ < plans_.size() && !error_ && !InterruptGuard::interrupted()) train(plans_[next_++]);
+    } catch (...) {
+      if (!error_) error_ = std::current_exception();
+    }
   }
 
   void train(const Planned& planned) {
@@ -109,18 +145,26 @@ class Seeds {
       outcome.results = outcome.earlier ? *planned.finished : results_of(planned);
     } catch (const Interrupted& interrupted) {
       say_note(fmt::format("seed {}: {}", outcome.seed, interrupted.what()));
-      saved_.push_back(outcome.seed);
+      (interrupted.saved() ? saved_ : lost_).push_back(outcome.seed);
       return;
-    } catch (const UsageError&) {  // of flags that all have in common
-      if (!usage_error_) usage_error_ = std::current_exception();
-      return;
+    } catch (const UsageError& error) {
+      if (!started_) throw;  // of flags that all have in common
+      outcome.failure = error.what();
     } catch (const Error& error) {
-      outcome.failure = with_remedy(error);
+      outcome.failure = in_words(error);
     } catch (const std::exception& error) {
       outcome.failure = error.what();
     }
     screen_.finished(outcome);
     outcomes_.push_back(std::move(outcome));
+  }
+
+  /// Several seeds share the memory: their batches need not be smaller.
+  std::string in_words(const Error& error) const {
+    if (at_once_ > 1 && error.remedy() == Remedy::smaller_batch) {
+      return fmt::format("{}; try a smaller --seeds-at-once than {}", error.what(), at_once_);
+    }
+    return with_remedy(error);
   }
 
   Json results_of(const Planned& planned) {
@@ -133,6 +177,7 @@ class Seeds {
     }
     const BackendChoice device = make_backend(planned.flags.device, trainings_.group);
     const auto pass = [this] {
+      started_ = true;
       if (at_once_ > 1) baton_.pass();
     };
     return run_training({planned.flags, planned.kept, trainings_.data, device, resumed, start, pass}, folder,
@@ -140,15 +185,37 @@ class Seeds {
   }
 
   void throw_if_interrupted() {
-    if (!InterruptGuard::interrupted() || (saved_.empty() && next_ == plans_.size())) return;
+    const bool all_done = saved_.empty() && lost_.empty() && next_ == plans_.size();
+    if (!InterruptGuard::interrupted() || all_done) return;
     std::vector<std::uint64_t> left;
     for (std::size_t i = next_; i < plans_.size(); ++i) left.push_back(plans_[i].flags.options.seed);
     std::ranges::sort(saved_);
-    const std::string not_begun = left.empty() ? "" : fmt::format(", {} not begun", in_words(left));
-    throw Interrupted(fmt::format("{}: of the seeds {} saved{}; the same command goes on with all of them",
-                                  InterruptGuard::in_words(),
-                                  saved_.empty() ? "none had to be" : in_words(saved_) + " are", not_begun),
-                      InterruptGuard::signal());
+    std::ranges::sort(lost_);
+    const auto with_words = [](const std::vector<std::uint64_t>& seeds, const char* words) {
+      return seeds.empty() ? "" : fmt::format(", {} {}", convoy::in_words(seeds), words);
+    };
+    throw Interrupted(
+        fmt::format("{}: of the seeds {} saved{}{}; {}", InterruptGuard::in_words(),
+                    saved_.empty() ? "none had to be" : convoy::in_words(saved_) + " are",
+                    with_words(lost_, "not"), with_words(left, "not begun"), how_to_go_on(left)),
+        InterruptGuard::signal());
+  }
+
+  /// --overwrite would put aside what has just been trained.
+  std::string how_to_go_on(const std::vector<std::uint64_t>& left) const {
+    if (!trainings_.flags.overwrite) return "the same command goes on with all of them";
+    std::vector<std::uint64_t> begun;
+    for (std::size_t i = 0; i < next_; ++i) begun.push_back(plans_[i].flags.options.seed);
+    const auto is_there = [](const Planned& planned) {
+      std::error_code ignored;
+      return fs::exists(planned.flags.out, ignored);
+    };
+    if (begun.empty()) return "the same command begins them";
+    if (std::none_of(plans_.begin() + static_cast<std::ptrdiff_t>(next_), plans_.end(), is_there)) {
+      return "the same command without --overwrite goes on with all of them";
+    }
+    return fmt::format("go on with --seeds {} without --overwrite, then begin --seeds {} with it",
+                       fmt::join(begun, ","), fmt::join(left, ","));
   }
 
   const SeedTrainings& trainings_;
@@ -158,8 +225,9 @@ class Seeds {
   SeedScreen& screen_;
   std::size_t next_ = 0;
   std::vector<SeedOutcome> outcomes_;
-  std::vector<std::uint64_t> saved_;
-  std::exception_ptr usage_error_;
+  std::vector<std::uint64_t> saved_, lost_;  // of those that a signal stopped
+  bool started_ = false;                     // some training has taken a step
+  std::exception_ptr error_;                 // which ends all
 };
 
 /// How many are trained at once. Throws UsageError for more than one where there is no GPU.
@@ -180,13 +248,18 @@ std::int64_t at_once(const SeedTrainings& trainings, const std::string& device) 
 void train_seeds(const SeedTrainings& trainings) {
   const auto start = std::chrono::steady_clock::now();
   const InterruptGuard guard;
-  const std::int64_t together =
-      at_once(trainings, make_backend(trainings.flags.device, trainings.group).backend->name());
+  std::int64_t together = 1;
+  std::vector<Planned> plans;
+  {
+    const BackendChoice device = make_backend(trainings.flags.device, trainings.group);
+    together = at_once(trainings, device.backend->name());
+    plans = plan(trainings, device);
+  }
   SeedScreen screen(
-      trainings.flags.json, trainings.flags.seeds.seeds.size(),
+      trainings.flags.json, trainings.flags.seeds.seeds.size(), together > 1,
       fmt::format("{}, {}", in_words(trainings.flags.seeds.seeds),
                   together > 1 ? fmt::format("{} at a time", together) : "one after the other"));
-  Seeds seeds(trainings, plan(trainings), together, screen);
+  Seeds seeds(trainings, std::move(plans), together, screen);
   seeds.run();
   std::vector<SeedOutcome> outcomes = seeds.outcomes();
   const std::vector<std::uint64_t>& order = trainings.flags.seeds.seeds;

@@ -190,13 +190,19 @@ KeptFlags kept_flags(const CLI::App& command, const TrainFlags& flags, const Tra
   return kept;
 }
 
+Json record_of(const Training& training) {
+  const auto& [flags, kept, data, device, resumed, start, launched] = training;
+  Json record = describe(flags, kept.given, data, model_of(flags, data, resumed), device);
+  record["config"] = kept.config;
+  record.update(checksums_of(data));
+  return record;
+}
+
 Json run_training(const Training& training, std::optional<RunFolder>& folder,
                   std::unique_ptr<TrainReport> screen) {
   const auto& [flags, kept, data, device, resumed, start, launched] = training;
   const Model model = model_of(flags, data, resumed);
-  Json record = describe(flags, kept.given, data, model, device);
-  record["config"] = kept.config;
-  record.update(checksums_of(data));
+  Json record = record_of(training);
   if (resumed) {
     check_resumed(*resumed, record, flags.allow_changes);
   } else {

@@ -40,6 +40,9 @@ struct Training {
 /// The folder that the training writes to.
 std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset);
 
+/// The run.json of a training that begins, or goes on.
+Json record_of(const Training& training);
+
 /// Trains, tests, and keeps all of it in the folder; `folder` is that of a training that goes on, and else
 /// made here. Tells `screen`, and returns the results as run.json has them. In a group this is rank 0's part.
 /// Throws Interrupted after a signal, and see guarded_fit.

@@ -115,6 +115,7 @@ TEST_F(SeedsTest, EventsCarryTheirSeed) {
   }
   const auto& last = events.back();
   EXPECT_EQ(last["event"], "seeds");
+  EXPECT_EQ(last["training_shared"], false);
   ASSERT_EQ(last["seeds"].size(), 2u);
   std::vector<double> accuracies;
   for (const auto& seed : last["seeds"]) {
@@ -145,6 +146,81 @@ TEST_F(SeedsTest, AnInterruptSavesAndTheSameCommandGoesOn) {
   const Outcome more = train({"--seeds", "3-4", "--out", "stopped", "--epochs", "40"});
   EXPECT_THAT(more.out,
               AllOf(HasSubstr("had finished in stopped/3\n"), HasSubstr("\nseed 4  test accuracy")));
+}
+
+// To repeat the command as it was would begin anew what has been trained.
+TEST_F(SeedsTest, AnInterruptUnderOverwriteSaysHowNothingIsLost) {
+  const std::vector<std::string> flags = {"--seeds", "1-3", "--out", "sweep", "--epochs", "40"};
+  std::vector<std::string> anew = flags;
+  anew.push_back("--overwrite");
+  Outcome stopped = run_and_signal(command(anew), {folder_.path()}, "seed 1  test accuracy", SIGINT);
+  ASSERT_EQ(stopped.code, 128 + SIGINT) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("the same command without --overwrite goes on with all of them"));
+  const Outcome outcome = train(flags);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("had finished in sweep/1\n"));
+  // Now the third's folder holds what is to be replaced.
+  stopped = run_and_signal(command(anew), {folder_.path()}, "seed 1  test accuracy", SIGINT);
+  ASSERT_EQ(stopped.code, 128 + SIGINT) << stopped.err;
+  EXPECT_THAT(stopped.err,
+              HasSubstr("go on with --seeds 1,2 without --overwrite, then begin --seeds 3 with it"));
+}
+
+// By what may change the training: neither another spelling nor what is told does.
+TEST_F(SeedsTest, TheSameFlagsCountHoweverTheyAreWritten) {
+  ASSERT_EQ(train({"--seeds", "1", "--out", "sweep", "--lr", "0.002", "--log-every", "2"}).code, 0);
+  const Outcome same = train({"--seeds", "1", "--out", "sweep", "--lr", "2e-3", "--keep", "1"});
+  EXPECT_EQ(same.code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("had finished in sweep/1\n"));
+  const Outcome other = train({"--seeds", "1", "--out", "sweep", "--lr", "0.003", "--shift", "1"});
+  EXPECT_EQ(other.code, kUsage);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("--lr was 0.002, is 0.003"), HasSubstr("--shift was "),
+                               HasSubstr("--resume sweep/1")));
+}
+
+TEST_F(SeedsTest, WhatFoldersHoldIsLookedIntoBeforeAnythingTrains) {
+  const auto refused = [&](const std::vector<std::string>& flags) {
+    const Outcome outcome = train(flags);
+    EXPECT_EQ(outcome.code, kUsage) << outcome.out;
+    return outcome.err;
+  };
+  // A model without its run.json.
+  std::filesystem::create_directories(folder_ / "bare/2");
+  write_file(folder_ / "bare/2/model.ckpt", "of something else");
+  EXPECT_THAT(refused({"--seeds", "1-2", "--out", "bare"}),
+              HasSubstr("bare/2/model.ckpt is a finished model"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "bare/1"));
+  // Trainings of other images, finished and not.
+  ASSERT_EQ(train({"--seeds", "2", "--out", "sweep"}).code, 0);
+  auto json = record("sweep/2");
+  json["data_crc32"] = 1;
+  write_file(folder_ / "sweep/2/run.json", json.dump());
+  EXPECT_THAT(refused({"--seeds", "1-2", "--out", "sweep"}), HasSubstr("their checksum is another"));
+  std::filesystem::remove(folder_ / "sweep/2/model.ckpt");
+  EXPECT_THAT(refused({"--seeds", "1-2", "--out", "sweep"}), HasSubstr("their checksum is another"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "sweep/1"));
+}
+
+TEST_F(SeedsTest, WhatAnotherBuildHasFinishedIsNamed) {
+  ASSERT_EQ(train({"--seeds", "1", "--out", "sweep"}).code, 0);
+  auto json = record("sweep/1");
+  json["versions"]["convoy"] = "0.0";
+  json["results"]["ended"] = 5;  // as somebody's editor may leave it
+  write_file(folder_ / "sweep/1/run.json", json.dump());
+  const Outcome outcome = train({"--seeds", "1-2", "--out", "sweep"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("sweep/1 was computed by another device or build"));
+  EXPECT_THAT(outcome.out, HasSubstr("Mean of 2 seeds: "));
+}
+
+// One that cannot go on, which is seen when it begins, is a failure of its own.
+TEST_F(SeedsTest, ABadFolderBehindTheFirstLeavesTheOthers) {
+  ASSERT_EQ(train({"--seeds", "2", "--out", "sweep"}).code, 0);
+  std::filesystem::remove(folder_ / "sweep/2/model.ckpt");
+  write_file(folder_ / "sweep/2/model.json", "{}");
+  const Outcome outcome = train({"--seeds", "1-3", "--out", "sweep"});
+  EXPECT_EQ(outcome.code, kFailed) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("seed 2  failed: "), HasSubstr("Mean of 2 seeds: ")));
 }
 
 TEST_F(SeedsTest, WhatIsThereIsNotReplaced) {

@@ -33,6 +33,7 @@ TEST_F(GpuSeeds, HaveTheBitsOfTheirSingleRuns) {
   }
   const auto last = json_lines(outcome.out).back();
   EXPECT_EQ(last["event"], "seeds");
+  EXPECT_EQ(last["training_shared"], true);
   std::vector<int> order;
   for (const auto& seed : last["seeds"]) order.push_back(seed["seed"]);
   EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 5}));
@@ -50,6 +51,14 @@ TEST_F(GpuSeeds, TakeTurnsBehindEveryLaunch) {
   const auto begin = std::ranges::find(others, true);
   ASSERT_GE(others.end() - begin, kSteps);
   EXPECT_EQ(std::adjacent_find(begin, begin + kSteps), begin + kSteps);
+}
+
+// Where several share the memory, fewer of them do, and no batch has to change.
+TEST_F(GpuSeeds, OutOfMemoryAdvisesFewerAtOnce) {
+  const Outcome outcome = train({"--seeds", "1-2"}, {{"SOFTWARE_GPU_FAIL", "cudaMalloc:1:2"}});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("try a smaller --seeds-at-once than 2"), Not(HasSubstr("--batch-size"))));
 }
 
 TEST_F(GpuSeeds, AnInterruptSavesAllThatRun) {
