@@ -84,7 +84,8 @@ TEST(Seeds, SayWhatIsWrong) {
 
 TEST(Baton, GoesRound) {
   constexpr int kThreads = 3, kTurns = 4;
-  Baton baton(kThreads);
+  Baton baton;
+  baton.expect(kThreads);
   std::vector<std::uint64_t> turns;  // of the thread with the baton
   const auto work = [&](std::uint64_t number, int count) {
     baton.take(number);
