@@ -109,7 +109,7 @@ struct TrainObserver {
   /// After the last profiled step, see TrainOptions::profile_steps.
   std::function<void(const StepProfile&)> profile;
   /// After every launch of a step, or of up to DeviceOptions::steps_per_launch of them. The device may not
-  /// have finished them: `fit` does not wait for it here.
+  /// have finished them: `fit` does not wait for it here. Behind a pause, unless that stopped the training.
   std::function<void(const Progress&)> progress;
   std::function<void(const StepReport&)> step;  ///< after every TrainOptions::log_every steps
   /// After every TrainOptions::pause_every steps of the whole training, as to evaluate: the device has
