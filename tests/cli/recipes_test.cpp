@@ -68,8 +68,9 @@ TEST(Recipes, EachTrains) {
     const std::size_t at = printed.out.find(key) + key.size();
     write_data(folder / "data", printed.out.substr(at, printed.out.find('"', at) - at));
     const Outcome outcome =
-        run({"train", "--recipe", name, "--data", "data", "--device", "cpu", "--epochs", "1", "--batch-size",
-             "50", "--limit-train", "200", "--limit-test", "50", "--out", "run", "--json"},
+        // Three epochs of 40 steps, which is more than a recipe warms up for.
+        run({"train", "--recipe", name, "--data", "data", "--device", "cpu", "--epochs", "3", "--batch-size",
+             "2", "--limit-train", "80", "--limit-test", "50", "--out", "run", "--json"},
             {folder.path()});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_TRUE(std::isfinite(json_lines(outcome.out).back()["loss"].get<double>()));
