@@ -117,13 +117,16 @@ struct Check {
   }
 };
 
+/// A length of 0 reaches to the end of the training, or of the part of a sequence.
+std::string length(std::int64_t count) { return count == 0 ? "to the end" : std::to_string(count); }
+
 struct InWords {
   std::string operator()(const ConstantLR& s) const {
     return fmt::format("ConstantLR(factor={}, total_iters={})", s.factor, s.total_iters);
   }
   std::string operator()(const LinearLR& s) const {
     return fmt::format("LinearLR(start_factor={}, end_factor={}, total_iters={})", s.start_factor,
-                       s.end_factor, s.total_iters);
+                       s.end_factor, length(s.total_iters));
   }
   std::string operator()(const StepLR& s) const {
     return fmt::format("StepLR(step_size={}, gamma={})", s.step_size, s.gamma);
@@ -135,7 +138,7 @@ struct InWords {
     return fmt::format("ExponentialLR(gamma={})", s.gamma);
   }
   std::string operator()(const CosineAnnealingLR& s) const {
-    return fmt::format("CosineAnnealingLR(T_max={}, eta_min={})", s.T_max, s.eta_min);
+    return fmt::format("CosineAnnealingLR(T_max={}, eta_min={})", length(s.T_max), s.eta_min);
   }
   std::string operator()(const OneCycleLR& s) const {
     const bool linear = s.anneal_strategy == OneCycleLR::AnnealStrategy::linear;
@@ -145,8 +148,8 @@ struct InWords {
     return fmt::format(
         "OneCycleLR(total_steps={}, pct_start={}, anneal_strategy={}, {}, div_factor={}, "
         "final_div_factor={}, three_phase={})",
-        s.total_steps, s.pct_start, linear ? "linear" : "cos", momentum, s.div_factor, s.final_div_factor,
-        s.three_phase ? "True" : "False");
+        length(s.total_steps), s.pct_start, linear ? "linear" : "cos", momentum, s.div_factor,
+        s.final_div_factor, s.three_phase ? "True" : "False");
   }
   std::string operator()(const SequentialLR& s) const {
     std::vector<std::string> parts;

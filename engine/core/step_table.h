@@ -21,7 +21,7 @@ std::int64_t last_step(const StepRule& rule);
 /// No change of the rate at all.
 bool is_constant(const Schedule& schedule);
 
-/// In PyTorch's words: "CosineAnnealingLR(T_max=0, eta_min=0), stepped by steps".
+/// In PyTorch's words: "CosineAnnealingLR(T_max=to the end, eta_min=0) by steps".
 std::string in_words(const Schedule& schedule);
 
 }  // namespace convoy

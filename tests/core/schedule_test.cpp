@@ -137,7 +137,7 @@ TEST(Schedule, IsWrittenAsPyTorchWritesIt) {
   EXPECT_EQ(in_words({StepLR{.step_size = 30}, kEpoch}), "StepLR(step_size=30, gamma=0.1) by epochs");
   EXPECT_EQ(in_words({SequentialLR{{{LinearLR{0.5}}, {CosineAnnealingLR{}}}, {5}}}),
             "SequentialLR([LinearLR(start_factor=0.5, end_factor=1, total_iters=5) by steps, "
-            "CosineAnnealingLR(T_max=0, eta_min=0) by steps], milestones=[5]) by steps");
+            "CosineAnnealingLR(T_max=to the end, eta_min=0) by steps], milestones=[5]) by steps");
   EXPECT_THAT(in_words({OneCycleLR{.cycle_momentum = false}}), HasSubstr("cycle_momentum=False"));
   EXPECT_NE(in_words({OneCycleLR{}}), in_words({OneCycleLR{.three_phase = true}}));
 }
