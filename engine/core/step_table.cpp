@@ -92,9 +92,11 @@ class Compiler {
                       what));
     }
     if (end <= origin_) {
-      throw UsageError(fmt::format(
-          "{} 0 means up to the training's end, but it begins behind {} steps and the training has {}", what,
-          origin_, end));
+      throw UsageError(
+          fmt::format("{} reaches to the training's end, but it begins behind {} steps and the training has "
+                      "{}: train longer, "
+                      "or warm up for less",
+                      what, origin_, end));
     }
     return (end - origin_ + interval_ - 1) / interval_;
   }

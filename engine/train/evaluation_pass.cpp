@@ -86,6 +86,7 @@ class EvaluationPass final : public Evaluator {
 
   /// The logits of the rows that are this process's.
   std::vector<double> predict_share() {
+    const AveragedWeights shown(evaluated_.state);
     evaluated_.state.parameters.share_statistics();
     return logits_of(share_steps_, share_.first);
   }

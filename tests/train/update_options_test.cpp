@@ -133,6 +133,10 @@ TEST_P(UpdateOptionsTest, EvaluatesTheAverageAndGoesOnUndisturbed) {
     const Evaluation evaluation = evaluator->evaluate();
     EXPECT_EQ(evaluation.loss, evaluation_of(trainer.state()).loss);
     EXPECT_NE(evaluation.loss, evaluation_of(trainer.snapshot().model).loss);
+    const TestTimeAugmentation views{.flip = true, .shift = true};
+    Trainer of_average(*backend_, two_convolutions(), trainer.state(), plain());
+    EXPECT_EQ(trainer.evaluate(noise(), views).loss, of_average.evaluate(noise(), views).loss);
+    EXPECT_EQ(trainer.predict(noise(), views), of_average.predict(noise(), views));
   };
   trainer.fit(noise(), {.epoch = [&](const EpochReport&) { expect_averaged(); }});
   expect_averaged();
