@@ -195,15 +195,15 @@ void take_config(CLI::App& command, const ConfigFlags& flags) {
   if (flags.file.empty() && flags.recipe.empty()) return;
   const fs::path file = flags.recipe.empty() ? flags.file : recipe_file(flags.recipe);
   const std::vector<ConfigEntry> entries = read_config(file);
-  // Of another optimizer than the command line's there is nothing to take.
-  const CLI::Option* const optimizer = command.get_option_no_throw("--optimizer");
-  const bool other_optimizer =
-      optimizer != nullptr && optimizer->count() > 0 && std::ranges::none_of(entries, [&](const auto& entry) {
-        return entry.key == "optimizer" && entry.values == optimizer->reduced_results();
-      });
+  const auto values_of = [&](const char* key) {
+    const auto entry =
+        std::ranges::find_if(entries, [&](const ConfigEntry& e) { return e.table.empty() && e.key == key; });
+    return entry == entries.end() ? std::vector<std::string>{} : entry->values;
+  };
+  const OtherChoices others(command, values_of("optimizer"), values_of("schedule"));
   TakenFlags taken(command);
   for (const ConfigEntry& entry : entries) {
-    if (entry.table.empty() && other_optimizer && is_of_the_optimizer("--" + entry.key)) continue;
+    if (entry.table.empty() && others.drop("--" + entry.key)) continue;
     if (entry.table.empty()) {
       taken.take(entry, fs::absolute(file).parent_path());
     } else if (!describes_recipe(entry)) {

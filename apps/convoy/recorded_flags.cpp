@@ -91,7 +91,24 @@ std::string default_value(const CLI::Option& option) {
   return stands_alone ? "none" : option.get_default_str();
 }
 
-bool is_of_the_optimizer(const std::string& flag) { return contains(kOfTheOptimizer, flag); }
+OtherChoices::OtherChoices(const CLI::App& command, std::vector<std::string> optimizer,
+                           std::vector<std::string> schedule) {
+  const auto is_another = [&](const char* flag, std::vector<std::string> before) {
+    const CLI::Option* const option = command.get_option_no_throw(flag);
+    if (option == nullptr || option->count() == 0) return false;
+    if (before.empty()) before = {default_value(*option)};
+    return !same_values(before, recorded_values(*option));
+  };
+  optimizer_ = is_another("--optimizer", std::move(optimizer));
+  schedule_ = is_another("--schedule", std::move(schedule));
+  one_cycle_ = schedule_ && recorded_values(*command.get_option("--schedule")).front() == "one-cycle";
+}
+
+bool OtherChoices::drop(const std::string& flag) const {
+  const bool warms_up = flag == "--warmup" || flag == "--warmup-factor";
+  return (optimizer_ && contains(kOfTheOptimizer, flag)) || (schedule_ && is_of_one_schedule(flag)) ||
+         (one_cycle_ && warms_up);
+}
 
 bool names_path(const CLI::Option& option, const std::string& value) {
   const std::string name = name_of(option);
@@ -135,12 +152,8 @@ std::vector<std::string> differences_of_flags(const CLI::App& command, const Jso
 }
 
 void take_over_flags(CLI::App& command, const Json& recorded, const std::string& run, bool changes_allowed) {
-  const CLI::Option* const optimizer = command.get_option("--optimizer");
-  const bool other_optimizer =
-      optimizer->count() > 0 && recorded_values(*optimizer) != values_before(recorded, "--optimizer", run);
-  const CLI::Option* const schedule = command.get_option("--schedule");
-  const bool other_schedule =
-      schedule->count() > 0 && recorded_values(*schedule) != values_before(recorded, "--schedule", run);
+  const OtherChoices others(command, values_before(recorded, "--optimizer", run),
+                            values_before(recorded, "--schedule", run));
   std::vector<CLI::Option*> taken;
   std::vector<std::string> differences;
   for (CLI::Option* option : command.get_options()) {
@@ -149,8 +162,7 @@ void take_over_flags(CLI::App& command, const Json& recorded, const std::string&
     const std::vector<std::string> before = values_before(recorded, name, run);
     if (option->count() == 0) {
       if (before.empty() || is_ruled_out(*option)) continue;
-      if (other_optimizer && contains(kOfTheOptimizer, name)) continue;
-      if (other_schedule && is_of_one_schedule(name)) continue;
+      if (others.drop(name)) continue;
       option->add_result(before);
       taken.push_back(option);
       continue;

@@ -16,8 +16,19 @@ bool is_of_the_call(const CLI::Option& option);
 /// CLI11's default is what that means.
 std::string default_value(const CLI::Option& option);
 
-/// Whether another optimizer does not take the flag over.
-bool is_of_the_optimizer(const std::string& flag);
+/// The command line's optimizer and schedule, beside those that a run or a file had before: another one takes
+/// over none of the flags that belonged to that.
+class OtherChoices {
+ public:
+  /// `optimizer` and `schedule` are the values of before; none: the defaults.
+  OtherChoices(const CLI::App& command, std::vector<std::string> optimizer,
+               std::vector<std::string> schedule);
+  bool drop(const std::string& flag) const;
+
+ private:
+  bool optimizer_, schedule_;  // whether it is another one
+  bool one_cycle_;             // which warms up itself
+};
 
 /// Whether that value of the flag is the name of a file or folder.
 bool names_path(const CLI::Option& option, const std::string& value);

@@ -134,14 +134,10 @@ void add_one_cycle_flags(CLI::App& command, ScheduleFlags& flags) {
                      "one-cycle: --lr, the maximum, over the first rate; without it 25");
   command.add_option("--final-div-factor", flags.final_div_factor,
                      "one-cycle: the first rate over the last; without it 10000");
-  auto* const yes = command.add_flag_callback(
-      "--cycle-momentum", [&flags] { flags.cycle_momentum = true; },
-      "one-cycle: let the momentum (adam: beta1) go the other way; it does without the flag");
-  command
-      .add_flag_callback(
-          "--no-cycle-momentum", [&flags] { flags.cycle_momentum = false; },
-          "one-cycle: leave the momentum as it is")
-      ->excludes(yes);
+  command.add_flag_function(
+      "--cycle-momentum,!--no-cycle-momentum",
+      [&flags](std::int64_t value) { flags.cycle_momentum = value > 0; },
+      "one-cycle: let the momentum (adam: beta1) go the other way, as it does without the flag, or leave it");
   command.add_option("--base-momentum", flags.base_momentum,
                      "one-cycle: the momentum at the maximum of the rate; without it 0.85");
   command.add_option("--max-momentum", flags.max_momentum,

@@ -35,7 +35,7 @@ INGREDIENTS: dict[str, Callable[[Any], bool]] = {
         ("lr", "epochs", "batch-size", "weight-decay", "momentum", "nesterov", "clip-norm", "ema", "label-smoothing",
          "muon", "muon-lr", "muon-momentum", "muon-weight-decay", "muon-linear", "schedule-length", "lr-end", "lr-step",
          "lr-milestones", "lr-gamma", "pct-start", "div-factor", "final-div-factor", "cycle-momentum",
-         "no-cycle-momentum", "base-momentum", "max-momentum", "three-phase", "warmup", "warmup-factor", "shift",
+         "base-momentum", "max-momentum", "three-phase", "warmup", "warmup-factor", "shift",
          "cutout", "rotate", "scale", "validation", "limit-train", "limit-test"), anything)}
 # What the run's folder tells better, what the race has of its own, and what changes no accuracy.
 OTHERS = ("model", "dataset", "data", "mean", "std", "no-transpose", "swa", "bn-batches", "seed", "stop-at",

@@ -245,6 +245,20 @@ TEST_F(ConfigTest, AnotherOptimizerTakesNoneOfTheFilesFlagsForIt) {
              "dataset = \"idx\"\ndata = \"digits\"\nepochs = 1\noptimizer = \"sgd\"\nmomentum = 0.9\n");
   EXPECT_EQ(train({"--config", "f.toml", "--optimizer", "adam", "--out", "run"}).code, 0);
   EXPECT_THAT(printed({"--config", "f.toml", "--optimizer", "sgd"}), HasSubstr("\nmomentum = 0.9\n"));
+  // Adam is what the file means without saying it.
+  write_file(folder_ / "adam.toml", "weight-decay = 0.1\n");
+  EXPECT_THAT(printed({"--config", "adam.toml", "--optimizer", "adam"}), HasSubstr("\nweight-decay = 0.1\n"));
+}
+
+TEST_F(ConfigTest, AnotherScheduleTakesNoneOfTheFilesFlagsForIt) {
+  write_file(folder_ / "f.toml", "schedule = \"one-cycle\"\npct-start = 0.2\ncycle-momentum = false\n");
+  EXPECT_THAT(printed({"--config", "f.toml"}), HasSubstr("\ncycle-momentum = false\n"));
+  EXPECT_THAT(printed({"--config", "f.toml", "--schedule", "cosine"}),
+              AllOf(HasSubstr("\n# pct-start = \n"), HasSubstr("\n# cycle-momentum = \n")));
+  write_file(folder_ / "g.toml", "schedule = \"linear\"\nwarmup = \"5\"\nwarmup-factor = 0.1\n");
+  EXPECT_THAT(printed({"--config", "g.toml", "--schedule", "one-cycle"}),
+              HasSubstr("\n# warmup-factor = \n"));
+  EXPECT_THAT(printed({"--config", "g.toml", "--schedule", "cosine"}), HasSubstr("\nwarmup-factor = 0.1\n"));
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ def scheduler_of(recipe: Recipe, optimizer: torch.optim.Optimizer, length: int) 
     if name == "exponential":
         return module.ExponentialLR(optimizer, gamma=gamma)
     if name == "one-cycle":
-        moves = not recipe.get("no-cycle-momentum", False)
+        moves = recipe.get("cycle-momentum", True)
         # An optimizer without momentum has none to cycle.
         moves = moves and any(group.get("momentum") or "betas" in group for group in optimizer.param_groups)
         return module.OneCycleLR(
