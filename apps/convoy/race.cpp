@@ -108,6 +108,10 @@ class Race {
       : flags_(flags), of_train_(std::move(of_train)) {}
 
   int run() {
+    std::error_code none;  // there is no such folder
+    if (!flags_.out.empty() && fs::exists(flags_.out, none) && !fs::is_empty(flags_.out, none)) {
+      throw UsageError(fmt::format("{} is not empty: name another folder with --out", flags_.out.string()));
+    }
     const InterruptGuard guard;
     const RaceRun cold = run_seed(flags_.seeds.front(), /*cold=*/true);
     std::vector<RaceRun> runs;

@@ -1,4 +1,4 @@
-// Trainings that were measured, each a file of flags in apps/recipes.
+// Trainings with a name, each a file of flags in apps/recipes that says what it reaches, if that is known.
 #pragma once
 
 #include <filesystem>

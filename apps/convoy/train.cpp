@@ -38,6 +38,13 @@ TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>
   return data;
 }
 
+/// Those that several flags make together. Throws UsageError for what does not go together.
+void take_options(const CLI::App& command, TrainFlags& flags) {
+  set_optimizer(flags.options, flags.optimizer);
+  check_averaging(command, flags.options);
+  flags.options.schedule = schedule_of(flags.schedule, flags.options.optimizer);
+}
+
 int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const auto program_start = std::chrono::steady_clock::now();
   std::optional<RunFolder> folder;  // rank 0's
@@ -50,9 +57,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     resumed = read_resumed(command, flags.resume, record, flags.allow_changes);
     flags.data.dataset = record["dataset"];  // a stand-in, too
   }
-  set_optimizer(flags.options, flags.optimizer);
-  check_averaging(command, flags.options);
-  flags.options.schedule = schedule_of(flags.schedule, flags.options.optimizer);
+  take_options(command, flags);
   if (flags.keep_best && flags.validation == 0)
     throw UsageError("--keep-best needs --validation N, as --validation 5000");
   check_early_end(flags.early_end, flags.validation);
@@ -82,6 +87,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
 int run_train(CLI::App& command, TrainFlags& flags) {
   take_config(command, flags.config);
   if (flags.config.print) {
+    take_options(command, flags);  // only to be refused
     put(config_text(command));
     return 0;
   }

@@ -137,7 +137,7 @@ Model model_of(const TrainFlags& flags, const TrainData& data, const std::option
 /// What the training may write: a state more than those that stay, for the one that is being written.
 std::uint64_t room_for(const TrainFlags& flags, const Model& model, bool resumed) {
   const auto* const sgd = std::get_if<SgdOptions>(&flags.options.optimizer);
-  const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f ? 1 : 0;
+  const std::uint64_t moments = sgd == nullptr ? 2 : sgd->momentum > 0.0f || flags.options.muon ? 1 : 0;
   const std::uint64_t sets = 1 + moments + (flags.options.swa || flags.options.ema_decay > 0.0 ? 1 : 0);
   // Those of a training that goes on are there already.
   return bytes_of_run(model, sets, resumed ? 1 : std::max<std::uint64_t>(flags.save.keep, 1) + 1);
@@ -177,7 +177,10 @@ Json results_of(const Evaluation& evaluation, const Trained& trained, double sec
 
 std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset) {
   if (!flags.out.empty()) return flags.out;
-  return std::filesystem::path("runs") / run_name(flags.model, dataset, flags.options.seed);
+  // A run's own model.json is called as the model is.
+  const std::filesystem::path file = flags.model;
+  const std::string model = file.filename() == "model.json" ? load_model(file).name : flags.model;
+  return std::filesystem::path("runs") / run_name(model, dataset, flags.options.seed);
 }
 
 KeptFlags kept_flags(const CLI::App& command, const TrainFlags& flags, const TrainData& data) {

@@ -158,6 +158,9 @@ def main(argv: list[str] | None = None) -> int:
     except CompareError as error:
         print(f"race: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("race: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
