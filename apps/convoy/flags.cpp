@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -122,6 +123,19 @@ void add_model_flag(CLI::App& command, std::string& model, const std::string& ot
   command.add_option("--model", model,
                      fmt::format("Model: {}, or a FILE.json; without it {}",
                                  fmt::join(builtin_model_names(), ", "), otherwise));
+}
+
+StepsOrEpochs steps_or_epochs(const std::string& flag, const std::string& text, std::size_t most_digits) {
+  std::size_t digits = 0;
+  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
+  const std::size_t unit_at = text.find_first_not_of(' ', digits);
+  const std::string unit = unit_at == std::string::npos ? "steps" : text.substr(unit_at);
+  const bool steps = unit == "steps" || unit == "step", epochs = unit == "epochs" || unit == "epoch";
+  if (digits == 0 || digits > most_digits || (!steps && !epochs)) {
+    throw CLI::ValidationError(
+        flag, fmt::format("'{}' is not a number of steps or epochs, as 500, 500steps or 2epochs", text));
+  }
+  return {std::stoll(text.substr(0, digits)), epochs};
 }
 
 CLI::Validator at_least(std::int64_t least) {

@@ -55,6 +55,15 @@ void add_json_flag(CLI::App& command, bool& json);
 /// --model. `otherwise` says, in the help text, what is used without it.
 void add_model_flag(CLI::App& command, std::string& model, const std::string& otherwise);
 
+/// What "500", "500steps" and "2 epochs" say.
+struct StepsOrEpochs {
+  std::int64_t count = 0;
+  bool epochs = false;
+};
+
+/// Reads the value of `flag`. Throws CLI::ValidationError for anything else, and for more than `most_digits`.
+StepsOrEpochs steps_or_epochs(const std::string& flag, const std::string& text, std::size_t most_digits);
+
 /// Accepts whole numbers from `least` upwards.
 CLI::Validator at_least(std::int64_t least);
 

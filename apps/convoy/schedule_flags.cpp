@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
 
 #include "apps/convoy/flags.h"
 #include "convoy/error.h"
@@ -109,22 +108,6 @@ Scheduler scheduler_of(const ScheduleFlags& flags, double rate) {
   return ConstantLR{.factor = 1.0, .total_iters = 0};
 }
 
-/// "5", "500steps" or "2 epochs". Returns what is wrong.
-std::string read_warm_up(const std::string& text, ScheduleFlags& flags) {
-  std::size_t digits = 0;
-  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
-  const std::size_t unit_at = text.find_first_not_of(' ', digits);
-  const std::string unit = unit_at == std::string::npos ? "steps" : text.substr(unit_at);
-  const bool steps = unit == "steps" || unit == "step", epochs = unit == "epochs" || unit == "epoch";
-  constexpr std::size_t kMostDigits = 9;
-  if (digits == 0 || digits > kMostDigits || (!steps && !epochs)) {
-    return fmt::format("'{}' is not a number of steps or epochs, as 500, 500steps or 2epochs", text);
-  }
-  flags.warm_up = std::stoll(text.substr(0, digits));
-  flags.warm_up_by_epochs = epochs;
-  return {};
-}
-
 /// Parameters of OneCycleLR.
 void add_one_cycle_flags(CLI::App& command, ScheduleFlags& flags) {
   command.add_option("--pct-start", flags.pct_start, "one-cycle: the rise's part of it; without it 0.3");
@@ -182,8 +165,10 @@ void add_schedule_flags(CLI::App& command, ScheduleFlags& flags) {
       .add_option_function<std::string>(
           "--warmup",
           [&flags](const std::string& text) {
-            const std::string wrong = read_warm_up(text, flags);
-            if (!wrong.empty()) throw CLI::ValidationError("--warmup", wrong);
+            constexpr std::size_t kMostDigits = 9;
+            const StepsOrEpochs rise = steps_or_epochs("--warmup", text, kMostDigits);
+            flags.warm_up = rise.count;
+            flags.warm_up_by_epochs = rise.epochs;
           },
           "Let the rate rise along a line, step by step, in the first N steps or epochs (500, 2epochs); the "
           "schedule begins behind them")

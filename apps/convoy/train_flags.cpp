@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cctype>
 
 #include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/averaging.h"
@@ -14,34 +13,21 @@
 namespace convoy {
 namespace {
 
-/// "500", "500 steps" or "2 epochs" for --save-every. Returns what is wrong.
-std::string read_save_every(const std::string& text, TrainFlags& flags) {
-  std::size_t digits = 0;
-  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
-  const std::size_t unit_at = text.find_first_not_of(" ", digits);
-  const std::string unit = unit_at == std::string::npos ? "steps" : text.substr(unit_at);
-  const bool steps = unit == "steps" || unit == "step", epochs = unit == "epochs" || unit == "epoch";
+/// The value of --save-every.
+void take_save_every(const std::string& text, TrainFlags& flags) {
   constexpr std::size_t kMostDigits = 15;
-  if (digits == 0 || digits > kMostDigits || (!steps && !epochs)) {
-    return fmt::format("'{}' is not a number of steps or epochs, as 500, 500steps or 2epochs", text);
-  }
-  const std::int64_t count = std::stoll(text.substr(0, digits));
-  flags.options.save_every = steps ? count : 0;
-  flags.save.epochs = epochs ? count : 0;
+  const StepsOrEpochs every = steps_or_epochs("--save-every", text, kMostDigits);
+  flags.options.save_every = every.epochs ? 0 : every.count;
+  flags.save.epochs = every.epochs ? every.count : 0;
   flags.save.steps = flags.options.save_every;
   flags.save.asked_for = true;
-  return {};
 }
 
 /// What is kept of a training, where, and how it goes on.
 void add_saving_flags(CLI::App& command, TrainFlags& flags) {
   command
       .add_option_function<std::string>(
-          "--save-every",
-          [&flags](const std::string& text) {
-            const std::string wrong = read_save_every(text, flags);
-            if (!wrong.empty()) throw CLI::ValidationError("--save-every", wrong);
-          },
+          "--save-every", [&flags](const std::string& text) { take_save_every(text, flags); },
           "Save the training's state every N steps or epochs (500, 2epochs), whatever that costs; 0: only if "
           "it is interrupted. Without it after every epoch, unless the disk is still busy with the last")
       ->option_text("N[steps|epochs]");
