@@ -119,7 +119,7 @@ TEST_F(SeedsTest, EventsCarryTheirSeed) {
   ASSERT_EQ(last["seeds"].size(), 2u);
   std::vector<double> accuracies;
   for (const auto& seed : last["seeds"]) {
-    EXPECT_EQ(seed["folder"], fmt::format("runs/model-idx-{}", seed["seed"].get<int>()));
+    EXPECT_EQ(seed["folder"], fmt::format("runs/tiny-idx-{}", seed["seed"].get<int>()));
     EXPECT_EQ(seed["accuracy"], record(seed["folder"])["results"]["accuracy"]);
     EXPECT_EQ(seed["ended"], "epochs");
     accuracies.push_back(seed["accuracy"]);
