@@ -37,7 +37,7 @@ std::string weights_in_words(const Json& record) {
   if (!record["swa"].get<bool>()) {
     const bool constant = record["schedule"] == "constant";  // that is what was measured
     return std::string("the last step's, as in the classic program; --swa averages the last fifth") +
-           (constant ? " (on MNIST 0.6 to 1.3 points better after five epochs)" : "");
+           (constant ? " (on MNIST half a point better after five epochs)" : "");
   }
   const auto batches = record["bn_batches"].get<std::int64_t>();
   return fmt::format("the mean of ten sets from the last fifth of the steps (--swa); {}",

@@ -38,9 +38,10 @@ TEST_F(TrainTest, PrintsWhatTheClassicProgramPrints) {
   ASSERT_EQ(text.size(), 5u + 2 * (2 + 1) + 2) << outcome.out;
   EXPECT_THAT(text[0], HasSubstr("500 training and 200 test images (from --data)"));
   EXPECT_THAT(text[2], HasSubstr("device"));
-  EXPECT_EQ(text[3],
-            "weights the last step's, as in the classic program; --swa averages the last fifth (on MNIST 0.6 "
-            "to 1.3 points better after five epochs)");
+  EXPECT_EQ(
+      text[3],
+      "weights the last step's, as in the classic program; --swa averages the last fifth (on MNIST half "
+      "a point better after five epochs)");
   EXPECT_THAT(text[4], MatchesRegex("First step done after [0-9]+\\.[0-9]{2} s"));
   EXPECT_THAT(text[5], MatchesRegex("Epoch \\[1/2\\], Step \\[2/5\\], Loss: [0-9]+\\.[0-9]{4}"));
   EXPECT_THAT(text[9], MatchesRegex("Epoch \\[2/2\\], Step \\[4/5\\], Loss: [0-9]+\\.[0-9]{4}"));
