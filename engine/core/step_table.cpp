@@ -94,8 +94,7 @@ class Compiler {
     if (end <= origin_) {
       throw UsageError(
           fmt::format("{} reaches to the training's end, but it begins behind {} steps and the training has "
-                      "{}: train longer, "
-                      "or warm up for less",
+                      "{}: train longer, or warm up for less",
                       what, origin_, end));
     }
     return (end - origin_ + interval_ - 1) / interval_;
