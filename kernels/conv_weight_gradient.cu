@@ -17,7 +17,7 @@ struct LargeTile : WarpTiles<ConvWeightTileKind::large, 2, 2, 2, 2> {};
 
 /// blockIdx.x is the tile, blockIdx.y the slice of the pixels. While a stage is multiplied, the next one is
 /// loaded; one barrier a stage parts the two buffers of shared memory.
-template <typename Tile, bool kPacks>
+template <typename T, typename Tile, bool kPacks>
 __global__ void __launch_bounds__(kConvWeightThreads, kBlocksAtOnce)
     conv_weight_products_kernel(ConvShape shape, ConvWeightTiling tiling, ConvWeightGradient t) {
   constexpr int kStage = Tile::kStage;
@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(kConvWeightThreads, kBlocksAtOnce)
   const std::uint32_t end = slice_pixels < pixels - begin ? begin + slice_pixels : pixels;
   const auto stages = static_cast<int>((end - begin + kStage - 1) / kStage);
 
-  DyShare<Tile, kPacks> dy(shape, t.dy, first_row);
-  XShare<Tile, kPacks> x(shape, t.x, first_column);
+  DyShare<T, Tile, kPacks> dy(shape, static_cast<const T*>(t.dy), first_row);
+  XShare<T, Tile, kPacks> x(shape, static_cast<const T*>(t.x), first_column);
   Sums<Tile> sums;
   const auto find_starts = [&](int stage) {
     if (threadIdx.x >= kStage) return;
@@ -72,18 +72,26 @@ __global__ void __launch_bounds__(kConvWeightThreads, kBlocksAtOnce)
   }
   sums.reduce_teams(&staged[0]);
   if (sums.team > 0) return;
-  float* to = tiling.slices > 1 ? static_cast<float*>(t.workspace) + blockIdx.y * shape.weights() : t.dweight;
-  sums.template write<kPacks>(to, shape.out_channels, shape.columns(), first_row, first_column);
+  const auto write = [&](auto* to) {
+    sums.template write<kPacks>(to, shape.out_channels, shape.columns(), first_row, first_column);
+  };
+  float* const partial = static_cast<float*>(t.workspace) + blockIdx.y * shape.weights();
+  if constexpr (std::is_same_v<T, float>) {
+    write(tiling.slices > 1 ? partial : static_cast<float*>(t.dweight));
+  } else {
+    tiling.slices > 1 ? write(partial) : write(static_cast<T*>(t.dweight));
+  }
 }
 
 /// dweight = the sums of the columns of `partials`, [tiling.rows, tiling.channels].
+template <typename T>
 __global__ void __launch_bounds__(kColumnThreads)
-    conv_weight_sum_kernel(ColumnTiling tiling, const float* partials, float* dweight) {
+    conv_weight_sum_kernel(ColumnTiling tiling, const float* partials, T* dweight) {
   const ColumnPlace place(tiling);
   float sum = 0.0f;
   for_each_row(tiling, place, [&](std::int64_t at) { sum += partials[at]; });
   sum = reduce_lanes(tiling, place, sum, Sum());
-  if (place.active && place.lane == 0) dweight[place.channel] = sum;
+  if (place.active && place.lane == 0) dweight[place.channel] = from_float<T>(sum);
 }
 
 /// Calls `body` with a zero of the type that has the tile's constants.
@@ -106,17 +114,20 @@ void with_tile(ConvWeightTileKind kind, bool packs, Body body) {
 
 void conv_weight_gradient(const ConvShape& shape, const ConvWeightTiling& tiling,
                           const ConvWeightGradient& tensors, cudaStream_t stream) {
-  with_tile(tiling.kind, tiling.packs, [&](auto tile, auto packs) {
-    launch(conv_weight_products_kernel<decltype(tile), decltype(packs)::value>,
-           {.blocks = blocks_for(tiling.row_tiles * tiling.column_tiles, 1),
-            .threads = kConvWeightThreads,
-            .rows_of_blocks = static_cast<unsigned>(tiling.slices)},
-           stream, shape, tiling, tensors);
+  with_dtype(tensors.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    with_tile(tiling.kind, tiling.packs, [&](auto tile, auto packs) {
+      launch(conv_weight_products_kernel<T, decltype(tile), decltype(packs)::value>,
+             {.blocks = blocks_for(tiling.row_tiles * tiling.column_tiles, 1),
+              .threads = kConvWeightThreads,
+              .rows_of_blocks = static_cast<unsigned>(tiling.slices)},
+             stream, shape, tiling, tensors);
+    });
+    if (tiling.slices == 1) return;
+    const ColumnTiling sum = tile_conv_weight_sum(shape, tiling);
+    launch(conv_weight_sum_kernel<T>, {.blocks = sum.tiles, .threads = kColumnThreads}, stream, sum,
+           static_cast<const float*>(tensors.workspace), static_cast<T*>(tensors.dweight));
   });
-  if (tiling.slices == 1) return;
-  const ColumnTiling sum = tile_conv_weight_sum(shape, tiling);
-  launch(conv_weight_sum_kernel, {.blocks = sum.tiles, .threads = kColumnThreads}, stream, sum,
-         static_cast<const float*>(tensors.workspace), tensors.dweight);
 }
 
 }  // namespace convoy::kernels

@@ -1,18 +1,20 @@
-// The gradient of a convolution's weight in strict fp32, for what cuDNN has only naive engines for: one
-// group, any window, any number of channels.
+// The gradient of a convolution's weight, with sums in strict fp32: one group, any window, any number of
+// channels. For what cuDNN has only naive engines for, and for few channels, where it is the fastest.
 #pragma once
 
 #include <driver_types.h>
 
+#include "convoy/dtype.h"
 #include "kernels/conv_weight_tiling.h"
 
 namespace convoy::kernels {
 
-/// Device memory, fp32 and 16-byte aligned.
+/// Device memory, 16-byte aligned.
 struct ConvWeightGradient {
-  const float* x = nullptr;   // [images, in.height, in.width, in_channels]
-  const float* dy = nullptr;  // [images, out.height, out.width, out_channels]
-  float* dweight = nullptr;   // [out_channels, kernel.height, kernel.width, in_channels]
+  const void* x = nullptr;   // [images, in.height, in.width, in_channels] of `dtype`
+  const void* dy = nullptr;  // [images, out.height, out.width, out_channels] of `dtype`
+  void* dweight = nullptr;   // [out_channels, kernel.height, kernel.width, in_channels] of `dtype`
+  DType dtype = DType::float32;
   void* workspace = nullptr;  // conv_weight_workspace_bytes; keeps nothing between launches
 };
 

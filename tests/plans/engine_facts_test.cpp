@@ -36,6 +36,14 @@ TEST(NaiveEngines, AreTheGroupedOnesOfAConvolutionOfOneGroup) {
   EXPECT_FALSE(is_naive(batch_norm_training_graph(kMaps, true, DType::float32), 0)) << "its only engine";
 }
 
+TEST(WinogradEngines, AreOfWeightGradientsOnly) {
+  for (const OperationGraph& graph : directions(kFirst, kImages)) {
+    EXPECT_EQ(is_winograd(graph, 17), graph.name() == "conv2d.wgrad") << graph.str();
+    EXPECT_FALSE(is_winograd(graph, 1));
+  }
+  EXPECT_FALSE(is_winograd(pool_forward_graph(MaxPool2d{{2, 2}}, kMaps, DType::float32), 17));
+}
+
 TEST(TransposedTensors, AreKnownByAWorkspaceOfTheTensorsTogether) {
   for (const OperationGraph& graph : directions(kSecond, kMaps)) {
     const std::int64_t all = 4 * (100 * 16 * 14 * 14 + 100 * 32 * 14 * 14 + 32 * 16 * 5 * 5);

@@ -70,6 +70,12 @@ bool is_naive(const OperationGraph& graph, std::int64_t engine) {
   return convolution && !has_groups(graph, *convolution) && engine == kGroupedDirect;
 }
 
+bool is_winograd(const OperationGraph& graph, std::int64_t engine) {
+  constexpr std::int64_t kWeightGradient = 17;
+  const auto convolution = convolution_of(graph);
+  return convolution && convolution->op == Operator::convolve_backward_weight && engine == kWeightGradient;
+}
+
 std::int64_t transposed_tensors(const OperationGraph& graph, std::int64_t workspace) {
   const auto convolution = convolution_of(graph);
   if (!convolution) return 0;

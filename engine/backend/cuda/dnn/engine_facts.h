@@ -1,6 +1,5 @@
 // What cuDNN's interface does not say of its engines and plans, but their numbers, workspaces and text do.
-// Read from cuDNN 9.13 and 9.19 (README.md of engine/backend/cuda/ says how); nothing here decides what a
-// plan computes.
+// Read from cuDNN 9.13 and 9.19 (README.md of engine/backend/cuda/ says how).
 #pragma once
 
 #include <cstdint>
@@ -14,6 +13,12 @@ namespace convoy::cuda::dnn {
 /// shared memory: tens of times slower than what else there is. True of one engine for convolutions of one
 /// group; for grouped convolutions, which it was made for, it is as good as others.
 bool is_naive(const OperationGraph& graph, std::int64_t engine);
+
+/// Whether an engine transforms tiles of the images (Winograd), which loses bits, though none of its
+/// numerical notes says so. Seen by ncu of cuDNN 9.14 on an H200: a weight gradient's engine with tiles of
+/// 9x9 for windows of 5x5, whose result was off by 2^-10 of the largest. cuDNN plans it only where there is a
+/// GPU.
+bool is_winograd(const OperationGraph& graph, std::int64_t engine);
 
 /// How many of a convolution's tensors a plan copies into N,C,H,W (an output back again), by the workspace
 /// that it wants in bytes: 0 if it computes on N,H,W,C as it is, 1 is the weight as a rule.

@@ -56,6 +56,9 @@ struct OwnKernel {
   std::function<void(const BoundMemory& memory, cudaStream_t stream)> run = {};
   /// Makes what it needs where it does the work, if that has to be made; it may ask for other graphs.
   std::function<void()> make = {};
+  /// Why it does the work without that cuDNN is asked, unless all candidates are to be timed. Only with
+  /// `run`.
+  std::string preferred = {};
 };
 
 /// What can do a graph's work.

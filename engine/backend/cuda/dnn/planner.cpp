@@ -30,6 +30,9 @@ bool is_inexact(cudnnBackendNumericalNote_t note) {
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
     case CUDNN_NUMERICAL_NOTE_FFT:
     case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
       return true;
     default:
       return false;
@@ -113,7 +116,7 @@ std::optional<Planner::Proposal> Planner::propose(const Descriptor& configuratio
   info.naive = is_naive(graph, info.engine);
   if (policy_.deterministic && !info.deterministic) return std::nullopt;
   if (policy_.precision == Precision::fp32 && multiplies(graph) &&
-      std::ranges::any_of(numerical, is_inexact)) {
+      (is_winograd(graph, info.engine) || std::ranges::any_of(numerical, is_inexact))) {
     return std::nullopt;
   }
   return Proposal{configuration, std::move(info)};

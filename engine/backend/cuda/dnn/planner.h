@@ -21,7 +21,7 @@ inline constexpr int kAmpere = 80;
 
 /// Plans in caches are made by the version in their key: to be raised whenever lower.cpp or the policy in
 /// planner.cpp changes what a graph's plan computes or may be.
-constexpr int kPlanningVersion = 2;
+constexpr int kPlanningVersion = 3;
 
 /// What a plan must fulfil.
 struct Policy {

@@ -8,8 +8,8 @@
 
 namespace convoy::cuda {
 
-/// For conv2d_backward_weight_graph: of one group, with fp32 tensors. (With tf32 it is more exact than what
-/// was asked for, and seldom wins against tensor cores.)
+/// For conv2d_backward_weight_graph, of one group. Preferred for few channels. (It sums in fp32, so with tf32
+/// it is more exact than what was asked for.)
 dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x, Precision precision);
 
 /// Whether kernels/pooling.h does a max pool. (Its two directions share an index, whose meaning is cuDNN's
@@ -27,7 +27,8 @@ bool fuses_batch_norm_pool(const DeviceOptions& options, const MaxPool2d& pool);
 /// Whether it does that pool of images x.
 bool has_batch_norm_pool_kernel(const MaxPool2d& pool, const Shape& x);
 
-/// For the pool_..._graph of an AvgPool2d.
+/// For the pool_..._graph of an AvgPool2d. Preferred for bf16, of which cuDNN 9.14 left numbers unwritten on
+/// an H200.
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 

@@ -70,10 +70,13 @@ template <typename Function>
 dnn::OwnKernel avg_pool_kernel(const kernels::PoolShape& shape, bool count_include_pad, Role from, Role to,
                                Function pool) {
   if (!kernels::pool_fits(shape)) return {};
-  return {.name = "average pool", .run = [=](const dnn::BoundMemory& memory, cudaStream_t stream) {
-            pool(shape, {.from = memory[from], .to = memory[to], .count_include_pad = count_include_pad},
-                 stream);
-          }};
+  return {.name = "average pool",
+          .run =
+              [=](const dnn::BoundMemory& memory, cudaStream_t stream) {
+                pool(shape, {.from = memory[from], .to = memory[to], .count_include_pad = count_include_pad},
+                     stream);
+              },
+          .preferred = shape.dtype == DType::bfloat16 ? "cuDNN's is wrong in bf16" : ""};
 }
 
 }  // namespace

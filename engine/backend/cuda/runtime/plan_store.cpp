@@ -70,14 +70,14 @@ void describe_own(const OwnKernel& own, const std::string& notes, PlanRow& row) 
   row.launches = own.launches;
 }
 
-/// The candidates, best first: the own kernel is ranked behind what cuDNN's heuristics propose, before naive
-/// engines.
+/// The candidates, best first: an own kernel is ranked behind what cuDNN's heuristics propose, before naive
+/// engines, unless it is preferred.
 std::vector<Candidate> ranked(const std::vector<LoadedPlan>& plans, const OwnKernel& own) {
   std::vector<Candidate> candidates(plans.begin(), plans.end());
   if (!own.run) return candidates;
-  const auto naive =
-      std::ranges::find_if(plans, [](const LoadedPlan& loaded) { return loaded.plan.info.naive; });
-  candidates.insert(candidates.begin() + (naive - plans.begin()), own);
+  const auto better = std::ranges::find_if(
+      plans, [&](const LoadedPlan& loaded) { return !own.preferred.empty() || loaded.plan.info.naive; });
+  candidates.insert(candidates.begin() + (better - plans.begin()), own);
   return candidates;
 }
 
@@ -119,6 +119,7 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
 
 PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& own) const {
   Found found;
+  if (!own.preferred.empty() && !options_.autotune) return found;
   std::optional<Plan> cached = cache_.find(key_of(graph.signature()));
   if (cached && own.run && cached->info.own_kernel == own.name) {
     found.from_cache = true;
@@ -243,9 +244,12 @@ void PlanStore::plan_by_handle(cudnnHandle_t handle, const Entry& entry, Found& 
 
 void PlanStore::describe(Entry& entry, const Found& found, const Tuned& tuned) {
   const auto* loaded = std::get_if<LoadedPlan>(&tuned.candidate);
+  const auto* own = std::get_if<OwnKernel>(&tuned.candidate);
+  const bool is_preferred = own && !own->preferred.empty();
   std::string origin = found.from_cache            ? "from the cache"
                        : loaded && found.by_handle ? "planned by the handle"
                        : loaded || tuned.timed > 0 ? fmt::format("planned in {:.0f} ms", found.milliseconds)
+                       : is_preferred              ? own->preferred
                        : found.plans.empty()       ? "cuDNN has no plan"
                                                    : "cuDNN has naive engines only";
   if (tuned.timed > 0) origin += fmt::format(", fastest of {}: {:.4f} ms", tuned.timed, tuned.milliseconds);
