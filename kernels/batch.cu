@@ -45,14 +45,19 @@ struct OrderPlace {
   std::int64_t length;
   std::int64_t epoch;
 
-  /// The index of a row's sample. In 32 bits, as above.
-  __device__ std::uint32_t sample(const BatchSource& source, std::int32_t row) const {
-    return source.order[static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(length)];
+  /// The entry of the order that a row shows. In 32 bits, as above.
+  __device__ std::uint32_t entry(std::int32_t row) const {
+    return static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(length);
+  }
+
+  /// Where among the samples a row's lies.
+  __device__ std::uint32_t place(const BatchSource& source, std::int32_t row) const {
+    return source.in_order ? entry(row) : source.order[entry(row)];
   }
 };
 
-__device__ inline const std::uint8_t* pixels_of(const BatchSource& source, std::uint32_t sample) {
-  return source.pixels + sample * (std::int64_t{source.channels} * source.height * source.width);
+__device__ inline const std::uint8_t* pixels_at(const BatchSource& source, std::uint32_t place) {
+  return source.pixels + place * (std::int64_t{source.channels} * source.height * source.width);
 }
 
 /// A row of the batch that is shifted over black, and flipped: which image it is, and how it lies.
@@ -63,7 +68,7 @@ struct MovedImage {
   /// By the low bits of the step's number.
   __device__ MovedImage(const BatchSource& source, const OrderPlace& order, std::int32_t row,
                         const BatchAugmentation& asked, std::uint32_t step)
-      : pixels(pixels_of(source, order.sample(source, row))) {
+      : pixels(pixels_at(source, order.place(source, row))) {
     if (asked.step) {
       augmentation = augmentation_at(asked.random, step, static_cast<std::uint32_t>(row), asked.options);
     }
@@ -88,15 +93,14 @@ struct VariedImage {
 
   __device__ VariedImage(const BatchSource& source, const OrderPlace& order, std::int32_t row,
                          const BatchAugmentation& asked, std::uint32_t step) {
-    const std::uint32_t sample = order.sample(source, row);
-    pixels = pixels_of(source, sample);
+    pixels = pixels_at(source, order.place(source, row));
     const auto drawn_by = static_cast<std::uint32_t>(row);
     Augmentation& move = variation;
     move = asked.view;
     if (!asked.step) return;
     move = augmentation_at(asked.random, step, drawn_by, asked.options);
     if (asked.options.flip == Flip::alternating)
-      move.flip = alternating_flip(asked.random, sample, order.epoch);
+      move.flip = alternating_flip(asked.random, source.order[order.entry(row)], order.epoch);
     if (asked.options.cutout == 0 && !asked.table) return;
     draw_variation(asked.random, step, drawn_by, asked.options, asked.table, source.height, source.width,
                    variation);
@@ -128,7 +132,7 @@ __device__ void assemble(const BatchSource& source, const BatchTarget& target,
   const OrderPlace order = {source.cursor->position, source.cursor->length, source.cursor->epoch};
   const auto thread = static_cast<std::int32_t>(global_thread());
   const auto rows = static_cast<std::int32_t>(target.rows);
-  if (thread < rows) target.labels[thread] = source.labels[order.sample(source, thread)];
+  if (thread < rows) target.labels[thread] = source.labels[order.place(source, thread)];
 
   const std::int32_t count = rows * source.channels * source.height * source.width;
   T* images = static_cast<T*>(target.images);

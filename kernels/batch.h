@@ -20,13 +20,14 @@ struct BatchCursor {
   unsigned arrived;       // blocks of the running launch; 0 between launches
 };
 
-/// A resident data set, on the device.
+/// A data set on the device: all its samples, or those of the order, in its order.
 struct BatchSource {
   const std::uint8_t* pixels = nullptr;  // [count, channels, height, width]
   const std::uint8_t* labels = nullptr;  // [count]
   const ChannelScale* scales = nullptr;  // [channels]
-  const std::uint32_t* order = nullptr;  // [the cursor's length], each below count
+  const std::uint32_t* order = nullptr;  // [the cursor's length]: the samples' numbers
   BatchCursor* cursor = nullptr;
+  bool in_order = false;  // the samples lie as the order has them, else by their numbers
   std::int32_t channels = 0;
   std::int32_t height = 0;
   std::int32_t width = 0;

@@ -56,7 +56,7 @@ PlannedStep plan_step(DescribedBackend& backend, const Model& model, std::int64_
   const auto step = network.training_step(*dataset);
   backend.prepare();
   PlannedStep planned;
-  step->walk([&](std::size_t next) {
+  step->run_parts([&](std::size_t next) {
     if (next > 0) planned.passes.push_back(planned_pass(step->parts()[next - 1], backend.take_executed()));
   });
   return planned;

@@ -111,6 +111,21 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
   flag("--no-plan-cache", "Keep no plans and take none",
        [](DeviceOptions& options) { options.plan_cache.clear(); });
   command.get_option("--no-plan-cache")->excludes(folder);
+  const auto take_memory = [&flags](std::int64_t bytes) {
+    flags.options.data_memory = bytes;
+    flags.given.push_back(fmt::format("--data-memory {}", bytes));
+    flags.cuda_flags.push_back(flags.given.back());
+  };
+  command
+      .add_option_function<std::int64_t>(
+          "--data-memory", take_memory,
+          "At most that much of a data set's images lies on the GPU, as 512MB or 8GB (of 1024); of more, "
+          "they are "
+          "streamed there while it trains, to the same bits. Without it half of what is free")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("BYTES")
+      ->group("CUDA");
   command.add_flag("--verbose", flags.verbose,
                    "List on standard error what was planned: engines, notes, workspaces, own kernels");
 }

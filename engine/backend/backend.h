@@ -94,15 +94,22 @@ class ParameterArena {
   std::vector<Variable> variables_;
 };
 
-/// A data set in the device's memory, and a cursor into the order in which it is visited.
-class ResidentDataset {
+/// A data set as the device visits it, and a cursor into the order of that.
+class DeviceDataset {
  public:
-  virtual ~ResidentDataset() = default;
+  virtual ~DeviceDataset() = default;
   /// Sets the order (indices into the data set, at least one, no more than it has samples) and puts the
   /// cursor on entry `begin` of it. Flips that alternate do so by the number of the `epoch`. Never
   /// reallocates. Throws UsageError.
   virtual void set_order(std::span<const std::uint32_t> order, std::int64_t begin = 0,
                          std::int64_t epoch = 0) = 0;
+  /// To be called before `steps` steps of `rows` samples are enqueued: has the samples of the first of them
+  /// on the device, and returns for how many. Those must then be enqueued before the next call. All are ready
+  /// where the device has the whole data set. Throws UsageError if it has no room for one step.
+  virtual std::int64_t provide(std::int64_t rows, std::int64_t steps) {
+    static_cast<void>(rows);
+    return steps;
+  }
 };
 
 /// How all images of a batch are seen: pixel (y, x) is pixel (y + dy, x + dx) of the (then flipped) image,
@@ -122,24 +129,6 @@ struct AugmentationSource {
   RandomStream random;
   const StepCounter* counter = nullptr;
   ImageView view = {};
-};
-
-/// Which part of a step wrote the first NaN or infinity, in which step.
-struct NonFinite {
-  std::int32_t part = 0;
-  std::int64_t step = 0;
-};
-
-/// Looks for NaN and infinity on the device, so that looking stops no step.
-class FiniteCheck {
- public:
-  virtual ~FiniteCheck() = default;
-  /// Looks at every element of `tensor` (real numbers) on behalf of `part`, which is not negative.
-  virtual void look(const Tensor& tensor, std::int32_t part) = 0;
-  /// What was found first, in the order of execution, if anything was; synchronises.
-  virtual std::optional<NonFinite> read() const = 0;
-  /// Forgets it.
-  virtual void reset() = 0;
 };
 
 /// Adds up the gradients of a group of processes, in place. Every process must start the same parameters in
@@ -259,11 +248,11 @@ class Backend {
   /// Counts from 0. Only an optimizer needs a rule: step_rule() of its options. Throws UsageError for a
   /// schedule that cannot be.
   virtual std::unique_ptr<StepCounter> make_counter(const StepRule& rule = {}) = 0;
-  virtual std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) = 0;
+  virtual std::unique_ptr<DeviceDataset> upload(const Dataset& dataset) = 0;
   /// Forward advances `counter`, if there is one: a step begins with its batch. Then it copies the next
   /// images.shape()[0] samples of the order, normalised, and moves the cursor; in training it augments them
   /// (kernels/augmentation_math.h), in evaluation it shows a view of them.
-  virtual OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+  virtual OperationPtr make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                                   const AugmentationSource& augmentation, StepCounter* counter = nullptr) = 0;
   /// Throws UsageError for options that cannot be, and for a counter whose rule is not theirs.
   virtual std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,

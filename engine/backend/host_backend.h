@@ -46,7 +46,7 @@ class HostMetrics final : public Metrics {
   MetricsReading reading_;
 };
 
-class HostDataset final : public ResidentDataset {
+class HostDataset final : public DeviceDataset {
  public:
   /// Throws UsageError for a data set that is not one (see check_dataset).
   explicit HostDataset(const Dataset& dataset);
@@ -134,7 +134,7 @@ class HostBackend : public Backend {
 
   std::unique_ptr<Metrics> make_metrics() final { return std::make_unique<HostMetrics>(); }
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) final;
-  std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) final {
+  std::unique_ptr<DeviceDataset> upload(const Dataset& dataset) final {
     return std::make_unique<HostDataset>(dataset);
   }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -154,6 +155,24 @@ class MovingAverage {
  protected:
   std::vector<TensorPtr> means_;
   std::int64_t begun_ = 0;
+};
+
+/// Which part of a step wrote the first NaN or infinity, in which step.
+struct NonFinite {
+  std::int32_t part = 0;
+  std::int64_t step = 0;
+};
+
+/// Looks for NaN and infinity on the device, so that looking stops no step.
+class FiniteCheck {
+ public:
+  virtual ~FiniteCheck() = default;
+  /// Looks at every element of `tensor` (real numbers) on behalf of `part`, which is not negative.
+  virtual void look(const Tensor& tensor, std::int32_t part) = 0;
+  /// What was found first, in the order of execution, if anything was; synchronises.
+  virtual std::optional<NonFinite> read() const = 0;
+  /// Forgets it.
+  virtual void reset() = 0;
 };
 
 /// What a snapshot of a training is taken of. All must outlive the Stager.

@@ -52,7 +52,7 @@ class BorrowedMetrics {
 
 class EvaluationPass final : public Evaluator {
  public:
-  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<ResidentDataset> resident,
+  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> resident,
                  std::int64_t count, const ImageView& view)
       : backend_(evaluated.state.backend),
         metrics_(*evaluated.state.metrics),
@@ -139,7 +139,7 @@ class EvaluationPass final : public Evaluator {
   std::int64_t count_;
   BatchShare share_;  // of the data set, this process's
   std::int64_t classes_;
-  std::shared_ptr<ResidentDataset> resident_;
+  std::shared_ptr<DeviceDataset> resident_;
   std::vector<SizedStep> share_steps_;
 };
 
@@ -173,7 +173,7 @@ class AveragedViews final : public Evaluator {
   AveragedViews(const EvaluatedModel& evaluated, const Dataset& dataset,
                 const TestTimeAugmentation& augmentation)
       : group_(evaluated.state.backend.group()), labels_(dataset.labels) {
-    const std::shared_ptr<ResidentDataset> resident = evaluated.state.backend.upload(dataset);
+    const std::shared_ptr<DeviceDataset> resident = evaluated.state.backend.upload(dataset);
     for (const WeightedView& view : views_of(augmentation)) {
       passes_.push_back(
           {std::make_unique<EvaluationPass>(evaluated, resident, dataset.count(), view.view), view.weight});

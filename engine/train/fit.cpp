@@ -58,7 +58,7 @@ void Fit::check_profile() const {
                   options_.batch_size));
 }
 
-void Fit::run(ResidentDataset& resident, const TrainObserver& observer, const bool& stop) {
+void Fit::run(DeviceDataset& resident, const TrainObserver& observer, const bool& stop) {
   start_ = Clock::now();
   if (state_.finite_check) state_.finite_check->reset();  // of an earlier training, which ended there
   while (position_.epoch <= options_.epochs && !stop) {

@@ -53,7 +53,7 @@ StepProfiler::StepProfiler(Backend& backend, const Step& step) : backend_(backen
 
 void StepProfiler::run_step() {
   Marks marks;
-  step_.walk([&](std::size_t) { marks.push_back(backend_.mark()); });
+  step_.run_parts([&](std::size_t) { marks.push_back(backend_.mark()); });
   steps_.push_back(std::move(marks));
 }
 

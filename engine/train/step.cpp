@@ -137,10 +137,23 @@ std::string StepPart::label() const {
   return name;
 }
 
-Step::Step(Backend& backend, std::vector<StepPart> parts, FiniteCheck* check)
-    : parts_(std::move(parts)), check_(check) {
+Step::Step(Backend& backend, std::vector<StepPart> parts, StepSamples samples, FiniteCheck* check)
+    : parts_(std::move(parts)), samples_(samples), check_(check) {
   for (const StepPart& part : parts_) names_.emplace_back(part.label());
   replay_ = backend.record([this] { walk([](std::size_t) {}); });
+}
+
+void Step::run(std::int64_t times) {
+  while (times > 0) {
+    const std::int64_t ready = samples_.dataset ? samples_.dataset->provide(samples_.rows, times) : times;
+    replay_->run(ready);
+    times -= ready;
+  }
+}
+
+void Step::run_parts(const std::function<void(std::size_t)>& before) const {
+  if (samples_.dataset) samples_.dataset->provide(samples_.rows, 1);
+  walk(before);
 }
 
 void Step::walk(const std::function<void(std::size_t)>& before) const {
@@ -216,8 +229,8 @@ BatchNetwork::BatchNetwork(NetworkState& state, const Model& model, const BatchS
                                              label_smoothing),
             {network_.output()}} {}
 
-StepPart BatchNetwork::batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation,
-                                  Phase phase, StepCounter* counter) {
+StepPart BatchNetwork::batch_part(DeviceDataset& dataset, const AugmentationSource& augmentation, Phase phase,
+                                  StepCounter* counter) {
   std::shared_ptr<Operation> batch = backend_.make_batch(dataset, images_, labels_, augmentation, counter);
   return {"batch",     "Batch",
           Pass::input, [batch, phase] { batch->forward(phase); },
@@ -228,12 +241,12 @@ void BatchNetwork::add_forward(std::vector<StepPart>& parts, Phase phase) {
   for (const NamedOperation& operation : network_.operations()) parts.push_back(forward_of(operation, phase));
 }
 
-std::unique_ptr<Step> BatchNetwork::evaluation_step(ResidentDataset& dataset, const ImageView& view) {
+std::unique_ptr<Step> BatchNetwork::evaluation_step(DeviceDataset& dataset, const ImageView& view) {
   std::vector<StepPart> parts;
   parts.push_back(batch_part(dataset, {.view = view}, Phase::evaluation, nullptr));
   add_forward(parts, Phase::evaluation);
   parts.push_back(forward_of(loss_, Phase::evaluation));
-  return std::make_unique<Step>(backend_, std::move(parts));
+  return std::make_unique<Step>(backend_, std::move(parts), samples_of(dataset));
 }
 
 TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, const BatchShare& share)
@@ -241,7 +254,7 @@ TrainingNetwork::TrainingNetwork(TrainingState& state, const Model& model, const
       state_(state),
       first_row_(share.first) {}
 
-std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
+std::unique_ptr<Step> TrainingNetwork::training_step(DeviceDataset& dataset) {
   const AugmentationSource augmentation{
       state_.options.augmentation,
       {state_.options.seed, random_streams::kAugmentation, static_cast<std::uint64_t>(first_row_)},
@@ -260,7 +273,8 @@ std::unique_ptr<Step> TrainingNetwork::training_step(ResidentDataset& dataset) {
   }
   sum.finish(parts);
   add_update_parts(state_, parts);
-  return std::make_unique<Step>(state_.backend, std::move(parts), state_.finite_check.get());
+  return std::make_unique<Step>(state_.backend, std::move(parts), samples_of(dataset),
+                                state_.finite_check.get());
 }
 
 std::unique_ptr<Step> idle_step(TrainingState& state) {
@@ -271,12 +285,12 @@ std::unique_ptr<Step> idle_step(TrainingState& state) {
   return std::make_unique<Step>(state.backend, std::move(parts));
 }
 
-std::unique_ptr<Step> TrainingNetwork::settling_step(ResidentDataset& dataset) {
+std::unique_ptr<Step> TrainingNetwork::settling_step(DeviceDataset& dataset) {
   std::vector<StepPart> parts;
   // Images as they are, as they are evaluated.
   parts.push_back(batch_part(dataset, {}, Phase::evaluation, state_.counter.get()));
   add_forward(parts, Phase::training);
-  return std::make_unique<Step>(state_.backend, std::move(parts));
+  return std::make_unique<Step>(state_.backend, std::move(parts), samples_of(dataset));
 }
 
 }  // namespace convoy

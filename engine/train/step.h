@@ -39,28 +39,36 @@ struct StepPart {
 /// on, each of which begins the sum of a bucket.
 constexpr const char* kAllReduce = "all_reduce";
 
+/// What a step reads: the next samples of a data set, if of any.
+struct StepSamples {
+  DeviceDataset* dataset = nullptr;
+  std::int64_t rows = 0;
+};
+
 /// Parts in the order of their execution, and the recording of them all.
 class Step {
  public:
   /// With `check`, each part's results are looked at behind it.
-  Step(Backend& backend, std::vector<StepPart> parts, FiniteCheck* check = nullptr);
+  Step(Backend& backend, std::vector<StepPart> parts, StepSamples samples = {}, FiniteCheck* check = nullptr);
   Step(const Step&) = delete;  // its recording knows where it is
   Step& operator=(const Step&) = delete;
 
   /// Enqueues the whole step `times` times. An Error thrown by a part names it.
-  void run(std::int64_t times) { replay_->run(times); }
+  void run(std::int64_t times);
 
   /// Runs one step part by part, unrecorded: `before(i)` is called before part i, and a last time behind them
   /// all. A profiler sees a range for each pass and, in it, for each part.
-  void walk(const std::function<void(std::size_t)>& before) const;
+  void run_parts(const std::function<void(std::size_t)>& before) const;
 
   std::span<const StepPart> parts() const { return parts_; }
   const Replay& replay() const { return *replay_; }
 
  private:
+  void walk(const std::function<void(std::size_t)>& before) const;
   void run_part(std::size_t index) const;
 
   std::vector<StepPart> parts_;
+  StepSamples samples_;
   std::vector<trace::Name> names_;
   FiniteCheck* check_;
   std::unique_ptr<Replay> replay_;
@@ -126,7 +134,7 @@ class BatchNetwork {
   BatchNetwork& operator=(const BatchNetwork&) = delete;
 
   /// An evaluation of the next batch, seen so: batch, forward, loss into the metrics.
-  std::unique_ptr<Step> evaluation_step(ResidentDataset& dataset, const ImageView& view = {});
+  std::unique_ptr<Step> evaluation_step(DeviceDataset& dataset, const ImageView& view = {});
 
   const Network& network() const { return network_; }
   Network& network() { return network_; }
@@ -136,9 +144,10 @@ class BatchNetwork {
 
  protected:
   /// `counter` is what the batch advances, if there is one.
-  StepPart batch_part(ResidentDataset& dataset, const AugmentationSource& augmentation, Phase phase,
+  StepPart batch_part(DeviceDataset& dataset, const AugmentationSource& augmentation, Phase phase,
                       StepCounter* counter);
   void add_forward(std::vector<StepPart>& parts, Phase phase);
+  StepSamples samples_of(DeviceDataset& dataset) const { return {&dataset, images_->shape()[0]}; }
 
  private:
   Backend& backend_;
@@ -155,11 +164,11 @@ class TrainingNetwork final : public BatchNetwork {
 
   /// A training step on the data set's next batch: batch, forward, loss, backward, the sum of a group's
   /// gradients, update.
-  std::unique_ptr<Step> training_step(ResidentDataset& dataset);
+  std::unique_ptr<Step> training_step(DeviceDataset& dataset);
 
   /// A pass of the next batch that only moves batch norm's running statistics, and the counter: nothing is
   /// trained.
-  std::unique_ptr<Step> settling_step(ResidentDataset& dataset);
+  std::unique_ptr<Step> settling_step(DeviceDataset& dataset);
 
  private:
   TrainingState& state_;

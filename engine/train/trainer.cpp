@@ -90,8 +90,8 @@ class Trainer::Impl {
   }
 
   // Leaves the average, with batch norm's statistics of its weights; without one all as it is.
-  void settle(ResidentDataset& resident, std::int64_t count);
-  std::unique_ptr<Step> step_of_rest(ResidentDataset& resident, const EpochShares& shares);
+  void settle(DeviceDataset& resident, std::int64_t count);
+  std::unique_ptr<Step> step_of_rest(DeviceDataset& resident, const EpochShares& shares);
 
   Model model_;
   TrainOptions options_;
@@ -161,7 +161,7 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
 }
 
 // The last batch of an epoch. A batch norm may refuse one image where it takes a whole batch.
-std::unique_ptr<Step> Trainer::Impl::step_of_rest(ResidentDataset& resident, const EpochShares& shares) {
+std::unique_ptr<Step> Trainer::Impl::step_of_rest(DeviceDataset& resident, const EpochShares& shares) {
   const std::int64_t rest = shares.rest.rows;
   if (rest == 0) return idle_step(state_);
   try {
@@ -191,7 +191,7 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
   restored_ = true;
 }
 
-void Trainer::Impl::settle(ResidentDataset& resident, std::int64_t count) {
+void Trainer::Impl::settle(DeviceDataset& resident, std::int64_t count) {
   if (!state_.average || state_.average->count() == 0) return;  // the last step's weights have its statistics
   state_.average->store();
   const EpochShares shares = shares_of(count);

@@ -58,6 +58,9 @@ struct DeviceOptions {
   bool use_cuda_graphs = true;         ///< launch steps as CUDA graphs; false: kernel by kernel
   std::int64_t steps_per_launch = 20;  ///< at most that many steps run in one CUDA graph; at least 1
   bool autotune = false;               ///< time cuDNN's plans for each layer on the GPU and keep the fastest
+  /// At most that many bytes of a data set's images lie on the GPU; of more, they are streamed there block by
+  /// block while it trains, to the same bits. Empty: half of what is free when the data set is uploaded.
+  std::optional<std::int64_t> data_memory;
   /// Folder in which cuDNN's plans are kept, so that the next start need not make them again. Empty: nowhere.
   std::filesystem::path plan_cache;
   /// Called with one line about each fallback: a step that runs without a CUDA graph, a cache that is not

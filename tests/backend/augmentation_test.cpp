@@ -69,7 +69,7 @@ class Batches {
  private:
   Backend& backend_;
   std::unique_ptr<StepCounter> counter_;
-  std::unique_ptr<ResidentDataset> resident_;
+  std::unique_ptr<DeviceDataset> resident_;
   std::vector<std::uint32_t> order_;
   TensorPtr images_, labels_;
   OperationPtr operation_;

@@ -20,7 +20,7 @@ class BatchTest : public BackendTest {
     OperationPtr operation;
   };
 
-  Batch make_batch(ResidentDataset& dataset, std::int64_t count, const Shape& image,
+  Batch make_batch(DeviceDataset& dataset, std::int64_t count, const Shape& image,
                    const AugmentationSource& augmentation = {}, StepCounter* counter = nullptr) {
     Batch batch{backend().make_activation({count, image[0], image[1], image[2]}),
                 backend().make_tensor({count}, DType::int32), nullptr};

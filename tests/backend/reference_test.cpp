@@ -46,7 +46,7 @@ struct ForeignMetrics final : Metrics {
   MetricsReading read() const override { return {}; }
   void write(const MetricsReading&) override {}
 };
-struct ForeignDataset final : ResidentDataset {
+struct ForeignDataset final : DeviceDataset {
   void set_order(std::span<const std::uint32_t>, std::int64_t, std::int64_t) override {}
 };
 struct ForeignParameters final : ParameterArena {};

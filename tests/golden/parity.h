@@ -67,7 +67,7 @@ class TrainingRun {
  private:
   Backend& backend_;
   Parameters parameters_;
-  std::unique_ptr<ResidentDataset> dataset_;
+  std::unique_ptr<DeviceDataset> dataset_;
   Variable images_;
   TensorPtr labels_;
   OperationPtr batch_;

@@ -129,8 +129,8 @@ class GraphCollector final : public NoLayers {
   }
   std::unique_ptr<Metrics> make_metrics() override { return nullptr; }
   std::unique_ptr<StepCounter> make_counter(const StepRule&) override { return nullptr; }
-  std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return nullptr; }
-  OperationPtr make_batch(ResidentDataset&, TensorPtr, TensorPtr, const AugmentationSource&,
+  std::unique_ptr<DeviceDataset> upload(const Dataset&) override { return nullptr; }
+  OperationPtr make_batch(DeviceDataset&, TensorPtr, TensorPtr, const AugmentationSource&,
                           StepCounter*) override {
     return nullptr;
   }

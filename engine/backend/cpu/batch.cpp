@@ -193,7 +193,7 @@ class BatchOperation final : public Operation {
 
 }  // namespace
 
-OperationPtr CpuBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+OperationPtr CpuBackend::make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                                     const AugmentationSource& augmentation, StepCounter* counter) {
   auto& ours = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_reals("batch: images", images);

@@ -43,8 +43,8 @@ class CudaBackend final : public Backend {
                                   std::int64_t mean_over, double label_smoothing) override;
   std::unique_ptr<Metrics> make_metrics() override;
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override;
-  std::unique_ptr<ResidentDataset> upload(const Dataset& dataset) override;
-  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+  std::unique_ptr<DeviceDataset> upload(const Dataset& dataset) override;
+  OperationPtr make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options, const UpdateRule& rule) override;

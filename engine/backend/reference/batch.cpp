@@ -185,7 +185,7 @@ class BatchOperation final : public Operation {
 }  // namespace
 
 template <typename T>
-OperationPtr ReferenceBackend<T>::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+OperationPtr ReferenceBackend<T>::make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                                              const AugmentationSource& augmentation, StepCounter* counter) {
   auto& host_dataset = own<HostDataset>("batch: the data set", dataset);
   auto bound_images = as_real<T>("batch: images", images);
@@ -200,9 +200,9 @@ OperationPtr ReferenceBackend<T>::make_batch(ResidentDataset& dataset, TensorPtr
                  counter);
 }
 
-template OperationPtr ReferenceBackend<float>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
+template OperationPtr ReferenceBackend<float>::make_batch(DeviceDataset&, TensorPtr, TensorPtr,
                                                           const AugmentationSource&, StepCounter*);
-template OperationPtr ReferenceBackend<double>::make_batch(ResidentDataset&, TensorPtr, TensorPtr,
+template OperationPtr ReferenceBackend<double>::make_batch(DeviceDataset&, TensorPtr, TensorPtr,
                                                            const AugmentationSource&, StepCounter*);
 
 }  // namespace convoy::reference

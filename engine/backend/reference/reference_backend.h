@@ -43,7 +43,7 @@ class ReferenceBackend final : public HostBackend {
 
   OperationPtr make_cross_entropy(const Variable& logits, TensorPtr labels, Metrics& metrics,
                                   std::int64_t mean_over, double label_smoothing) override;
-  OperationPtr make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+  OperationPtr make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                           const AugmentationSource& augmentation, StepCounter* counter) override;
   std::unique_ptr<Optimizer> make_optimizer(ParameterArena& parameters, const StepCounter& counter,
                                             const OptimizerOptions& options, const UpdateRule& rule) override;

@@ -1,6 +1,7 @@
-// cudaMalloc, cudaFree, cudaMemset, cudaMemcpy.
+// cudaMalloc, cudaMallocHost, cudaMemset, cudaMemcpy.
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/software_gpu/cudart/call.h"
@@ -70,6 +71,27 @@ cudaError_t cudaFree(void* pointer) {
   if (is_capturing()) return refuse_in_capture();
   drain_all();
   if (!DeviceMemory::instance().free(pointer)) return remember(cudaErrorInvalidValue);
+  return remember(call_status);
+}
+
+// Page-locked memory of the host. It is full of NaN, too.
+cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
+  CUDART_CALL();
+  if (is_capturing()) return refuse_in_capture();
+  *pointer = std::malloc(bytes);
+  if (!*pointer) return remember(cudaErrorMemoryAllocation);
+  std::memset(*pointer, 0xFF, bytes);
+  track("page-locked blocks", *pointer);
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* pointer) {
+  CUDART_DESTROY_CALL();
+  if (!pointer) return call_status;
+  if (is_capturing()) return refuse_in_capture();
+  drain_all();
+  if (!untrack("page-locked blocks", pointer)) return remember(cudaErrorInvalidValue);
+  std::free(pointer);
   return remember(call_status);
 }
 

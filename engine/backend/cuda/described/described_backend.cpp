@@ -76,8 +76,8 @@ class PlanningBackend final : public DescribedBackend {
   std::unique_ptr<StepCounter> make_counter(const StepRule& rule) override {
     return std::make_unique<SayingCounter>(rule, sayer());
   }
-  std::unique_ptr<ResidentDataset> upload(const Dataset&) override { return std::make_unique<NoDataset>(); }
-  OperationPtr make_batch(ResidentDataset&, TensorPtr images, TensorPtr, const AugmentationSource&,
+  std::unique_ptr<DeviceDataset> upload(const Dataset&) override { return std::make_unique<NoDataset>(); }
+  OperationPtr make_batch(DeviceDataset&, TensorPtr images, TensorPtr, const AugmentationSource&,
                           StepCounter* counter) override {
     const char* what = counter ? "batch and step counter" : "batch";
     return operation({{own_kernel(what, images->shape())}, {}}, {});

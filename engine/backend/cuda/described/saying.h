@@ -103,7 +103,7 @@ class NoMetrics final : public Metrics {
   void write(const MetricsReading&) override {}
 };
 
-class NoDataset final : public ResidentDataset {
+class NoDataset final : public DeviceDataset {
  public:
   void set_order(std::span<const std::uint32_t>, std::int64_t, std::int64_t) override {}
 };

@@ -1,13 +1,12 @@
 // The gradients of a group: a call of NCCL for each bucket, on a stream of its own beside the backward pass.
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/runtime/event.h"
 #include "engine/backend/cuda/runtime/parameters.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
 namespace {
-
-using Event = Owner<cudaEvent_t, cudaEventDestroy>;
 
 class DeviceGradientSum final : public GradientSum {
  public:
@@ -34,12 +33,6 @@ class DeviceGradientSum final : public GradientSum {
   void order(cudaStream_t earlier, cudaStream_t later) const {
     CONVOY_CUDA(cudaEventRecord(passed_.get(), earlier));
     CONVOY_CUDA(cudaStreamWaitEvent(later, passed_.get(), 0));
-  }
-
-  static Event make_event() {
-    cudaEvent_t event = nullptr;
-    CONVOY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    return Event(event);
   }
 
   float* gradient(std::size_t parameter) const {

@@ -11,13 +11,6 @@
 namespace convoy::cuda {
 namespace {
 
-Stream make_stream() {
-  cudaStream_t stream = nullptr;
-  // Not ordered with the legacy default stream, which may not be touched while a graph is captured.
-  CONVOY_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  return Stream(stream);
-}
-
 CudnnHandle make_cudnn(cudaStream_t stream) {
   cudnnHandle_t handle = nullptr;
   dnn::check(cudnnCreate(&handle), "cudnnCreate");
@@ -65,13 +58,13 @@ int device_architecture() {
 
 Context::Context(const DeviceOptions& options)
     : options_(with_precision(options)),
-      stream_(make_stream()),
+      stream_(make_own_stream()),
       group_(group_or_alone(options.group)),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
       plan_store_(dnn::describe_device(cudnn_.get()), options_) {
   if (group_->size() == 1) return;
-  group_stream_ = make_stream();
+  group_stream_ = make_own_stream();
   devices_ = join_devices(*group_);
   watch_ = std::make_unique<WaitWatch>(stream_.get(), [this](auto waited) { devices_->check(waited); });
   if (!group_->place().meeting.empty()) {

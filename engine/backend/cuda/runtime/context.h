@@ -12,6 +12,7 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/cuda/group/device_group.h"
+#include "engine/backend/cuda/runtime/event.h"
 #include "engine/backend/cuda/runtime/memory.h"
 #include "engine/backend/cuda/runtime/plan_store.h"
 #include "engine/backend/cuda/runtime/tensor.h"
@@ -19,7 +20,6 @@
 
 namespace convoy::cuda {
 
-using Stream = Owner<cudaStream_t, cudaStreamDestroy>;
 using CudnnHandle = Owner<cudnnHandle_t, cudnnDestroy>;
 using CublasHandle = Owner<cublasLtHandle_t, cublasLtDestroy>;
 

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <thread>
 #include <utility>
+
+#include "engine/core/background.h"
 
 namespace convoy::cuda {
 
@@ -37,16 +38,6 @@ class CoreInUse {
  private:
   std::counting_semaphore<>& cores_;
 };
-
-/// Where no thread can be had, whoever waits for the result does the work.
-template <typename Work>
-auto in_background(Work work) {
-  try {
-    return std::async(std::launch::async, work).share();
-  } catch (const std::system_error&) {
-    return std::async(std::launch::deferred, work).share();
-  }
-}
 
 void describe_plan(const PlanInfo& info, const std::string& origin, PlanRow& row) {
   std::vector<std::string> notes;
@@ -105,9 +96,9 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
     fresh.own.make = {};  // it is of this request alone
     // A thread a graph is cheap, but only as many work as there are cores.
     fresh.found = in_background([this, &graph = fresh.graph, &own = fresh.own] {
-      const CoreInUse core(cores_);
-      return find(graph, own);
-    });
+                    const CoreInUse core(cores_);
+                    return find(graph, own);
+                  }).share();
     entry = &fresh;
   }
   const auto bound = std::make_shared<BoundGraph>(entry->row.operation, std::move(bindings));

@@ -1,78 +1,21 @@
-// The data set on the device, and the operation that makes a batch of it.
-#include "kernels/batch.h"
+// The operation that makes a batch of a data set.
+#include <algorithm>
+#include <optional>
 
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
 #include "engine/backend/cuda/step/counter.h"
+#include "engine/backend/cuda/step/dataset.h"
 #include "kernels/affine_table.h"
+#include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
 namespace {
 
-class DeviceDataset final : public ResidentDataset {
- public:
-  DeviceDataset(Context& context, const Dataset& dataset)
-      : context_(context),
-        name_(dataset.name),
-        image_(dataset.image),
-        pixels_(dataset.pixels.size()),
-        labels_(dataset.labels.size()),
-        scales_(static_cast<std::size_t>(dataset.image[0]) * sizeof(ChannelScale)),
-        order_(dataset.labels.size() * sizeof(std::uint32_t)),
-        cursor_(sizeof(kernels::BatchCursor)) {
-    const Normalization& normalization = dataset.normalization;
-    std::vector<ChannelScale> scales;
-    for (std::size_t c = 0; c < static_cast<std::size_t>(dataset.image[0]); ++c) {
-      const double mean = normalization.mean[normalization.mean.size() == 1 ? 0 : c];
-      const double std = normalization.std[normalization.std.size() == 1 ? 0 : c];
-      scales.push_back({static_cast<float>(1.0 / (255.0 * std)), static_cast<float>(-mean / std)});
-    }
-    copy_to_device(pixels_.data(), dataset.pixels.data(), pixels_.bytes(), context.stream());
-    copy_to_device(labels_.data(), dataset.labels.data(), labels_.bytes(), context.stream());
-    copy_to_device(scales_.data(), scales.data(), scales_.bytes(), context.stream());
-  }
-
-  void set_order(std::span<const std::uint32_t> order, std::int64_t begin, std::int64_t epoch) override {
-    check_order(order, begin, labels_.bytes(), name_);
-    copy_to_device(order_.data(), order.data(), order.size_bytes(), context_.stream());
-    const kernels::BatchCursor start{
-        .position = begin, .length = std::ssize(order), .epoch = epoch, .arrived = 0};
-    copy_to_device(cursor_.data(), &start, sizeof start, context_.stream());
-    ordered_ = true;
-  }
-
-  const Shape& image() const { return image_; }
-  std::int64_t count() const { return static_cast<std::int64_t>(labels_.bytes()); }
-
-  /// Throws Error if there is nothing to visit yet.
-  kernels::BatchSource source() const {
-    if (!ordered_) throw Error("a batch was asked for before the data set had an order");
-    return {.pixels = pixels_.as<std::uint8_t>(),
-            .labels = labels_.as<std::uint8_t>(),
-            .scales = scales_.as<ChannelScale>(),
-            .order = order_.as<std::uint32_t>(),
-            .cursor = cursor_.as<kernels::BatchCursor>(),
-            .channels = static_cast<std::int32_t>(image_[0]),
-            .height = static_cast<std::int32_t>(image_[1]),
-            .width = static_cast<std::int32_t>(image_[2])};
-  }
-
- private:
-  Context& context_;
-  std::string name_;
-  Shape image_;
-  Buffer pixels_;
-  Buffer labels_;
-  Buffer scales_;
-  Buffer order_;
-  Buffer cursor_;
-  bool ordered_ = false;
-};
-
 class BatchOperation final : public Operation {
  public:
-  BatchOperation(Context& context, const DeviceDataset& dataset, const TensorPtr& images,
+  BatchOperation(Context& context, const CudaDataset& dataset, const TensorPtr& images,
                  const TensorPtr& labels, const AugmentationSource& augmentation, StepCounter* counter)
       : context_(context), dataset_(dataset), images_(images), labels_(labels) {
     const Shape& image = dataset.image();
@@ -111,7 +54,7 @@ class BatchOperation final : public Operation {
 
  private:
   Context& context_;
-  const DeviceDataset& dataset_;
+  const CudaDataset& dataset_;
   TensorPtr images_;
   TensorPtr labels_;
   Buffer table_;  // of rotations and scalings
@@ -122,17 +65,35 @@ class BatchOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<ResidentDataset> CudaBackend::upload(const Dataset& dataset) {
-  check_dataset(dataset);
-  return std::make_unique<DeviceDataset>(context_, dataset);
+namespace {
+
+// The bytes of device memory through which the images are streamed; nothing if they may all lie there.
+// Without a limit by the user half of what is free is left to activations, workspaces and a second data set,
+// and blocks are as large as a copy needs to be fast and a batch to fit.
+std::optional<std::int64_t> streaming_memory(const Dataset& dataset, std::optional<std::int64_t> limit) {
+  constexpr std::int64_t kTwoBlocks = std::int64_t{512} << 20;
+  if (limit) return std::ssize(dataset.pixels) <= *limit ? std::nullopt : limit;
+  std::size_t free = 0, total = 0;
+  CONVOY_CUDA(cudaMemGetInfo(&free, &total));
+  const auto half = static_cast<std::int64_t>(free / 2);
+  if (std::ssize(dataset.pixels) <= half) return std::nullopt;
+  return std::min(half, kTwoBlocks);
 }
 
-OperationPtr CudaBackend::make_batch(ResidentDataset& dataset, TensorPtr images, TensorPtr labels,
+}  // namespace
+
+std::unique_ptr<DeviceDataset> CudaBackend::upload(const Dataset& dataset) {
+  check_dataset(dataset);
+  const auto bytes = streaming_memory(dataset, context_.options().data_memory);
+  return bytes ? make_streamed(context_, dataset, *bytes) : make_resident(context_, dataset);
+}
+
+OperationPtr CudaBackend::make_batch(DeviceDataset& dataset, TensorPtr images, TensorPtr labels,
                                      const AugmentationSource& augmentation, StepCounter* counter) {
   require_own("batch: images", images, context_.activation());
   require_own("batch: labels", labels, DType::int32);
-  return std::make_unique<BatchOperation>(context_, own<DeviceDataset>("batch: the data set", dataset),
-                                          images, labels, augmentation, counter);
+  return std::make_unique<BatchOperation>(context_, own<CudaDataset>("batch: the data set", dataset), images,
+                                          labels, augmentation, counter);
 }
 
 }  // namespace convoy::cuda

@@ -5,14 +5,13 @@
 
 #include "engine/backend/checks.h"
 #include "engine/backend/cuda/cuda_backend.h"
+#include "engine/backend/cuda/runtime/event.h"
 #include "engine/backend/cuda/step/counter.h"
 #include "engine/backend/cuda/step/metrics.h"
 #include "kernels/cuda_error.h"
 
 namespace convoy::cuda {
 namespace {
-
-using Event = Owner<cudaEvent_t, cudaEventDestroy>;
 
 /// A buffer beside the originals takes the copies in the step's stream. Another stream brings that buffer to
 /// the host, so that waiting for it waits for no step.
@@ -29,13 +28,6 @@ class DeviceStager final : public Stager {
     add(device_metrics(sources.metrics), sizeof(kernels::LossMetrics));
     const Source& last = sources_.back();
     memory_ = Buffer(last.offset + last.bytes);
-
-    cudaEvent_t event = nullptr;
-    CONVOY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    staged_ = Event(event);
-    cudaStream_t stream = nullptr;
-    CONVOY_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    stream_ = Stream(stream);
     CONVOY_CUDA(cudaGetDevice(&device_));
   }
 
@@ -86,8 +78,8 @@ class DeviceStager final : public Stager {
   std::vector<std::shared_ptr<const DeviceTensor>> tensors_;  // views, which keep the memory
   std::vector<Source> sources_;                               // of the tensors, the counter, the metrics
   Buffer memory_;
-  Event staged_;
-  Stream stream_;
+  Event staged_ = make_event();
+  Stream stream_ = make_own_stream();
   int device_ = 0;
 };
 
