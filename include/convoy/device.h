@@ -46,7 +46,7 @@ struct DeviceOptions {
   /// fp32.
   std::optional<Precision> precision;
   /// Make one operation of a batch norm with the ReLU and the max pool behind it, which keeps nothing of the
-  /// size between them. Empty: on a CPU, and on a GPU where `autotune` finds it faster.
+  /// size between them. Empty: yes, unless `autotune` finds the other way faster on a GPU.
   std::optional<bool> fuse;
   /// The processes that train together, as join_group makes it. Empty: this process trains alone.
   std::shared_ptr<Communicator> group;

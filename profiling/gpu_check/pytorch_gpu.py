@@ -169,9 +169,10 @@ def print_beside(logs: Path, times: dict[Variant, float]) -> None:
             print(f"| {precision} | {f'{ours:.4f}' if ours else 'not measured'} | | | | |")
             continue
         best = min(of_precision, key=of_precision.__getitem__)
-        eager = min(time for variant, time in of_precision.items() if variant.mode == "eager")
         fastest = of_precision[best]
-        print(f"| {precision} | {ours:.4f} | {fastest:.4f} ({best}) | {fastest / ours:.2f} | {eager:.4f} | {eager / ours:.2f} |")
+        eager = min((time for variant, time in of_precision.items() if variant.mode == "eager"), default=None)
+        beside = f"{eager:.4f} | {eager / ours:.2f}" if eager else "not begun |"
+        print(f"| {precision} | {ours:.4f} | {fastest:.4f} ({best}) | {fastest / ours:.2f} | {beside} |")
 
 
 def main() -> int:

@@ -155,8 +155,9 @@ TEST(BatchNormPool, IsWhatTheOptionsAndThePoolAllow) {
   const auto fuses = [](const DeviceOptions& options, const MaxPool2d& pool = {}) {
     return make_cuda_backend(options)->fuses(pool);
   };
-  EXPECT_FALSE(fuses({}));
+  EXPECT_TRUE(fuses({}));
   EXPECT_TRUE(fuses({.fuse = true}));
+  EXPECT_FALSE(fuses({.fuse = false}));
   EXPECT_TRUE(fuses({.autotune = true}));
   EXPECT_FALSE(fuses({.fuse = false, .autotune = true}));
   EXPECT_FALSE(fuses({.fuse = true}, {.kernel_size = {3, 3}, .stride = {2, 2}}));

@@ -124,8 +124,11 @@ TEST_F(Bench, LaunchesWhatThePlanForADescribedGpuSays) {
 }
 
 TEST_F(Bench, RefusesAPlanOfWhatTrainingRefuses) {
+  write_file(folder_ / "groups.json", R"({"name": "groups", "input": [2, 8, 8], "layers": [
+      {"name": "conv", "type": "Conv2d", "in_channels": 2, "out_channels": 4, "kernel_size": 3, "groups": 2},
+      {"name": "flatten", "type": "Flatten"}, {"name": "fc", "type": "Linear", "in_features": 144, "out_features": 10}]})");
   const Outcome outcome =
-      run({"bench", "--plan", "h100", "--model", "model.json", "--precision", "bf16", "--no-plan-cache"},
+      run({"bench", "--plan", "h100", "--model", "groups.json", "--precision", "bf16", "--no-plan-cache"},
           {folder_.path(), {{"SOFTWARE_GPU_CUDNN_LACKS", "wgrad"}}});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("cuDNN has no plan for conv2d.wgrad"),

@@ -15,12 +15,15 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// Nothing is kept of these, which another thread would do, now earlier and now later.
-const std::vector<std::string> kShort = {"--limit-train", "8", "--log-every", "0", "--save-every", "0"};
-const std::vector<std::string> kProfiled = {"--limit-train", "16", "--log-every", "0",
-                                            "--save-every",  "0",  "--profile",   "1"};
+// With graphs for norms and pools, too. Nothing is kept of these, which another thread would do, now earlier
+// and now later.
+const std::vector<std::string> kShort = {"--no-fuse", "--limit-train", "8", "--log-every",
+                                         "0",         "--save-every",  "0"};
+const std::vector<std::string> kProfiled = {
+    "--no-fuse", "--limit-train", "16", "--log-every", "0", "--save-every", "0", "--profile", "1"};
 // And of this each state.
-const std::vector<std::string> kSaved = {"--limit-train", "8", "--log-every", "0", "--save-every", "1"};
+const std::vector<std::string> kSaved = {"--no-fuse", "--limit-train", "8", "--log-every",
+                                         "0",         "--save-every",  "1"};
 
 // The training that calls `function`.
 const std::vector<std::string>& training_with(const std::string& function) {
@@ -29,8 +32,8 @@ const std::vector<std::string>& training_with(const std::string& function) {
 
 // What a failure may be survived in: whatever destroys, and whatever there is a substitute for.
 const std::set<std::string> kSurvivable = {
-    "cudaFree", "cudaStreamDestroy", "cudaEventDestroy", "cudaGraphDestroy", "cudaGraphExecDestroy",
-    "cublasLtDestroy", "cublasLtMatmulDescDestroy", "cublasLtMatrixLayoutDestroy",
+    "cudaFree", "cudaFreeHost", "cudaStreamDestroy", "cudaEventDestroy", "cudaGraphDestroy",
+    "cudaGraphExecDestroy", "cublasLtDestroy", "cublasLtMatmulDescDestroy", "cublasLtMatrixLayoutDestroy",
     "cublasLtMatmulPreferenceDestroy", "cudnnDestroy", "cudnnBackendDestroyDescriptor",
     // A training without graphs.
     "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaLaunchKernelExC",
@@ -155,8 +158,10 @@ const char* const kFunctions[] = {"cublasLtCreate",
                                   "cudaGraphNodeGetType",
                                   "cudaLaunchKernelExC",
                                   "cudaMalloc",
+                                  "cudaMemGetInfo",
                                   "cudaMemcpyAsync",
                                   "cudaMemset",
+                                  "cudaSetDevice",
                                   "cudaStreamBeginCapture",
                                   "cudaStreamCreateWithFlags",
                                   "cudaStreamDestroy",
@@ -187,6 +192,20 @@ TEST_F(MissingDevice, IsExplained) {
   EXPECT_THAT(said("cudaGetDeviceCount:1:100"), HasSubstr("the NVIDIA driver reports no GPU"));
   EXPECT_THAT(said("cudaMalloc:1:2"), HasSubstr("out of device memory"));
 }
+
+// Of 16 images of 8x8 in batches of 4 as they are streamed, a batch a block.
+class StreamingFaults : public Faults {};
+
+const std::vector<std::string> kStreamed = {"--limit-train", "16", "--batch-size",  "4",  "--log-every", "0",
+                                            "--save-every",  "0",  "--data-memory", "512"};
+
+TEST_P(StreamingFaults, EveryCallFailsOnce) { fail_each_call(GetParam(), kStreamed, kSurvivable); }
+
+INSTANTIATE_TEST_SUITE_P(, StreamingFaults,
+                         testing::Values("cudaEventRecord", "cudaEventSynchronize", "cudaFreeHost",
+                                         "cudaMallocHost", "cudaMemcpyAsync", "cudaSetDevice",
+                                         "cudaStreamWaitEvent"),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 class FaultList : public GpuProgram {};
 

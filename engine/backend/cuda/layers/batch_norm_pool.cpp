@@ -16,7 +16,7 @@ namespace convoy::cuda {
 
 bool fuses_batch_norm_pool(const DeviceOptions& options, const MaxPool2d& pool) {
   const kernels::Extents taps = narrowed(pool.kernel_size);
-  return options.fuse.value_or(options.autotune) && has_disjoint_windows(pool) &&
+  return options.fuse.value_or(true) && has_disjoint_windows(pool) &&
          taps.count() <= kernels::kMaxBatchNormPoolTaps;
 }
 

@@ -20,15 +20,15 @@ bool has_max_pool_kernel(const MaxPool2d& layer, const Shape& x);
 /// UsageError for a window of more than kernels::kMaxPoolTaps, in which no index here finds its way back.
 bool trains_max_pool_by_cudnn(const MaxPool2d& layer);
 
-/// What Backend::fuses says: batch norm, ReLU and max pool become one operation if the options say so, or if
-/// it is to be found out which way is faster, and if kernels/batch_norm_pool.h does such a pool.
+/// What Backend::fuses says: batch norm, ReLU and max pool become one operation unless the options say no, if
+/// kernels/batch_norm_pool.h does such a pool.
 bool fuses_batch_norm_pool(const DeviceOptions& options, const MaxPool2d& pool);
 
 /// Whether it does that pool of images x.
 bool has_batch_norm_pool_kernel(const MaxPool2d& pool, const Shape& x);
 
-/// For the pool_..._graph of an AvgPool2d. Preferred for bf16, of which cuDNN 9.14 left numbers unwritten on
-/// an H200.
+/// For the pool_..._graph of an AvgPool2d. Preferred for bf16, where cuDNN 9.14 gave wrong numbers on an
+/// H200.
 dnn::OwnKernel avg_pool_forward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 dnn::OwnKernel avg_pool_backward_kernel(const AvgPool2d& layer, const Shape& x, DType type);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "engine/backend/cuda/group/device_communicator.h"
@@ -23,6 +24,13 @@ CublasHandle make_cublas() {
   cublasLtHandle_t handle = nullptr;
   CONVOY_CUBLAS(cublasLtCreate(&handle));
   return CublasHandle(handle);
+}
+
+// For threads, which begin without a device: some of cuDNN's engines ask for its context as they are planned.
+std::function<void()> entering_device() {
+  int device = 0;
+  CONVOY_CUDA(cudaGetDevice(&device));
+  return [device] { CONVOY_CUDA(cudaSetDevice(device)); };
 }
 
 // The one asked for, else PyTorch's default. cuDNN has no tensor-core engines for TF32 and bf16 on a GPU
@@ -62,7 +70,7 @@ Context::Context(const DeviceOptions& options)
       group_(group_or_alone(options.group)),
       cudnn_(make_cudnn(stream_.get())),
       cublas_(make_cublas()),
-      plan_store_(dnn::describe_device(cudnn_.get()), options_) {
+      plan_store_(dnn::describe_device(cudnn_.get()), options_, entering_device()) {
   if (group_->size() == 1) return;
   group_stream_ = make_own_stream();
   devices_ = join_devices(*group_);

@@ -74,9 +74,10 @@ std::vector<Candidate> ranked(const std::vector<LoadedPlan>& plans, const OwnKer
 
 }  // namespace
 
-PlanStore::PlanStore(std::string device, const DeviceOptions& options)
+PlanStore::PlanStore(std::string device, const DeviceOptions& options, std::function<void()> enter)
     : device_(std::move(device)),
       options_(options),
+      enter_(std::move(enter)),
       planner_(device_, {options.precision.value(), options.deterministic}),
       cache_(options.plan_cache),
       cores_(std::max(1u, std::thread::hardware_concurrency())) {
@@ -97,6 +98,7 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
     // A thread a graph is cheap, but only as many work as there are cores.
     fresh.found = in_background([this, &graph = fresh.graph, &own = fresh.own] {
                     const CoreInUse core(cores_);
+                    enter_();
                     return find(graph, own);
                   }).share();
     entry = &fresh;

@@ -24,9 +24,11 @@ namespace convoy::cuda {
 
 class PlanStore {
  public:
-  /// For the GPU that `device` describes (describe_device); the options have a precision. Throws what
-  /// dnn::Planner throws.
-  PlanStore(std::string device, const DeviceOptions& options);
+  /// For the GPU that `device` describes (describe_device); the options have a precision. A thread that plans
+  /// for a GPU that is there calls `enter` first, which makes that its device. Throws what dnn::Planner
+  /// throws.
+  PlanStore(
+      std::string device, const DeviceOptions& options, std::function<void()> enter = [] {});
 
   /// Starts to plan `graph`, unless the same was asked for before. By-value scalars among the bindings must
   /// outlive the result. `own` is made (OwnKernel::make) only while the result lives.
@@ -100,6 +102,7 @@ class PlanStore {
 
   std::string device_;
   DeviceOptions options_;
+  std::function<void()> enter_;
   dnn::Planner planner_;
   dnn::PlanCache cache_;
   std::counting_semaphore<> cores_;
