@@ -21,5 +21,6 @@ Command add_doctor(CLI::App& program);
 Command add_bench(CLI::App& program);
 Command add_race(CLI::App& program);
 Command add_recipes(CLI::App& program);
+Command add_export(CLI::App& program);
 
 }  // namespace convoy

@@ -112,9 +112,11 @@ int run_eval(const EvalFlags& flags) {
 Command add_eval(CLI::App& program) {
   const auto flags = std::make_shared<EvalFlags>();
   CLI::App& command = *program.add_subcommand("eval", "Evaluate a checkpoint on the test images");
-  command.add_option("--checkpoint", flags->trained.checkpoint, "model.ckpt of Convoy or PyTorch")
+  command
+      .add_option("--checkpoint", flags->trained.checkpoint,
+                  "model.ckpt of Convoy or PyTorch, or safetensors")
       ->required();
-  add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
+  add_model_flag(command, flags->trained.model, kModelOfCheckpoint);
   add_data_flags(command, flags->trained.data);
   add_image_flags(command, flags->trained.images, kTransposeFiles);
   add_device_flags(command, flags->device);

@@ -16,6 +16,10 @@ namespace convoy {
 inline constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 128 + N ended by signal N (130 by Ctrl-C).";
 
+/// Which model a checkpoint is of without --model.
+inline constexpr const char* kModelOfCheckpoint =
+    "what a safetensors file says of itself, else the model.json beside the checkpoint, else convnet";
+
 /// What --transpose does where data sets are read.
 inline constexpr const char* kTransposeFiles =
     "Exchange rows and columns of the files' images, as EMNIST needs; without it as the model was trained, "

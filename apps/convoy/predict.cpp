@@ -158,9 +158,11 @@ Command add_predict(CLI::App& program) {
       ->required()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->option_text("IMAGE ...");
-  command.add_option("--checkpoint", flags->trained.checkpoint, "model.ckpt of Convoy or PyTorch")
+  command
+      .add_option("--checkpoint", flags->trained.checkpoint,
+                  "model.ckpt of Convoy or PyTorch, or safetensors")
       ->required();
-  add_model_flag(command, flags->trained.model, "the model.json beside the checkpoint, else convnet");
+  add_model_flag(command, flags->trained.model, kModelOfCheckpoint);
   command.add_option("--dataset", flags->trained.data.dataset,
                      "What the model was trained on: names the classes; without it the run.json beside the "
                      "checkpoint, else mnist");

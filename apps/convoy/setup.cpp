@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 
+#include "apps/convoy/exported_model.h"
 #include "apps/convoy/plan_table.h"
 #include "apps/convoy/remedy.h"
 #include "apps/convoy/run_folder.h"
@@ -31,6 +32,13 @@ constexpr std::array<const char*, 10> kCifarClasses = {"airplane", "automobile",
 
 bool is_known(std::span<const std::string_view> names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The model that the checkpoint itself names, else the one of the file beside it.
+std::optional<Model> recorded_model(const std::filesystem::path& checkpoint) {
+  if (auto within = model_in_checkpoint(checkpoint)) return within;
+  const auto beside = model_file_of_run(checkpoint);
+  return beside ? std::optional(load_model(*beside)) : std::nullopt;
 }
 
 void override_normalization(Normalization& normalization, const ImageFlags& flags) {
@@ -150,9 +158,8 @@ bool prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trai
 }
 
 std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint) {
-  const auto beside = model_file_of_run(checkpoint);
-  const auto of_model = beside ? load_model(*beside).preparation : std::nullopt;
-  if (of_model) return of_model;
+  const auto model = recorded_model(checkpoint);
+  if (model && model->preparation) return model->preparation;
   const auto of_run = record_of_run(checkpoint);
   return of_run ? of_run->preparation : std::nullopt;
 }
@@ -160,8 +167,8 @@ std::optional<Preparation> recorded_preparation(const std::filesystem::path& che
 TrainedModel load_trained(const CheckpointFlags& flags) {
   TrainedModel trained;
   trained.state = load_checkpoint(flags.checkpoint, say_note);
-  const auto beside = model_file_of_run(flags.checkpoint);
-  if (flags.model.empty() && beside) trained.model = load_model(*beside);
+  const auto recorded = flags.model.empty() ? recorded_model(flags.checkpoint) : std::nullopt;
+  if (recorded) trained.model = *recorded;
   const auto& of_model = trained.model.preparation;
   const bool complete = of_model && !flags.data.dataset.empty();  // then run.json may be whatever it is
   const auto of_run = complete ? std::nullopt : record_of_run(flags.checkpoint);
@@ -173,7 +180,7 @@ TrainedModel load_trained(const CheckpointFlags& flags) {
     throw Error(fmt::format("{}: not a run.json of Convoy's; name the data set with --dataset",
                             (flags.checkpoint.parent_path() / "run.json").string()));
   }
-  if (!flags.model.empty() || !beside) {
+  if (!recorded) {
     trained.model =
         resolve_model(flags.model.empty() ? "convnet" : flags.model, image_format(trained.dataset));
   }

@@ -72,7 +72,7 @@ struct TrainedModel {
   Preparation preparation;  // of its training images
 };
 
-/// How the training images of a checkpoint were prepared, if a file beside it says so.
+/// How the training images of a checkpoint were prepared, if it or a file beside it says so.
 std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint);
 
 /// Flags of the subcommands that use a checkpoint.
@@ -83,11 +83,11 @@ struct CheckpointFlags {
   ImageFlags images;
 };
 
-/// Reads the checkpoint. The model is that of --model, else of the model.json beside the checkpoint, else the
-/// ConvNet. The data set is that of --dataset, else of the run.json beside the checkpoint, else that of the
-/// model's file, else mnist. The preparation is that of the model's file, else of run.json, else what is
-/// known of the data set, with --mean and --std. Throws Error if a file cannot be read, or if the checkpoint
-/// is that of another model.
+/// Reads the checkpoint. The model is that of --model, else the one that a safetensors file keeps, else
+/// of the model.json beside the checkpoint, else the ConvNet. The data set is that of --dataset, else of the
+/// run.json beside the checkpoint, else that of the model's file, else mnist. The preparation is that of the
+/// model's file, else of run.json, else what is known of the data set, with --mean and --std. Throws Error if
+/// a file cannot be read, or if the checkpoint is that of another model.
 TrainedModel load_trained(const CheckpointFlags& flags);
 
 }  // namespace convoy

@@ -82,8 +82,8 @@ std::size_t InputFile::read(std::span<std::uint8_t> out) {
   return filled;
 }
 
-void InputFile::rewind() {
-  if (lseek(descriptor_.get(), 0, SEEK_SET) != 0) fail("read", path_, reason_of(errno));
+void InputFile::seek(std::int64_t byte) {
+  if (lseek(descriptor_.get(), byte, SEEK_SET) != byte) fail("read", path_, reason_of(errno));
 }
 
 std::string InputFile::read_text(std::int64_t most) {

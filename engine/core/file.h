@@ -48,8 +48,11 @@ class InputFile {
   /// Reads into `out` and returns how many bytes. Fewer than `out` holds mean the end. Throws Error.
   std::size_t read(std::span<std::uint8_t> out);
 
+  /// Goes to a byte, counted from the beginning. Throws Error.
+  void seek(std::int64_t byte);
+
   /// Goes back to the beginning. Throws Error.
-  void rewind();
+  void rewind() { seek(0); }
 
   /// The next bytes, `most` at the most. Memory is taken for what the file has. Throws Error.
   std::string read_text(std::int64_t most);

@@ -6,9 +6,12 @@
 #include <new>
 
 #include "convoy/error.h"
+#include "convoy/safetensors.h"
 #include "engine/core/atomic_file.h"
 #include "engine/core/file.h"
+#include "engine/io/legacy_archive.h"
 #include "engine/io/quote.h"
+#include "engine/io/safetensors_header.h"
 #include "engine/io/state_pickle.h"
 #include "engine/io/torch_archive.h"
 #include "engine/io/training_pickle.h"
@@ -25,9 +28,6 @@ struct OtherFormat {
 };
 constexpr std::int64_t kLongestMagic = 40;
 constexpr auto kOtherFormats = std::to_array<OtherFormat>({
-    // Before PyTorch 1.6 a file was a sequence of pickles. The first is the number 0x1950a86a20f9469cfc6c.
-    {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
-     "it has PyTorch's format from before 1.6; load it with torch.load and save it again with torch.save"},
     {"\x80",
      "it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save(model.state_dict(), "
      "file)"},
@@ -41,26 +41,14 @@ constexpr auto kOtherFormats = std::to_array<OtherFormat>({
     {"<", "it is a web page, not a checkpoint; download the file itself"},
 });
 
-/// safetensors: the length of the header in 8 bytes, then the header, which is JSON.
-bool is_safetensors(std::string_view start) {
-  constexpr std::uint64_t kLongestHeader = 100'000'000;
-  if (start.size() < 9 || start[8] != '{') return false;
-  std::uint64_t length = 0;
-  for (std::size_t i = 8; i-- > 0;) length = length << 8 | static_cast<unsigned char>(start[i]);
-  return length <= kLongestHeader;
-}
-
 /// Throws unless the file begins as those of torch.save do.
 void check_start(std::string_view start) {
   if (start.starts_with(kZipMagic)) return;
   for (const auto& [magic, advice] : kOtherFormats) {
     if (start.starts_with(magic)) throw Error(advice);
   }
-  if (is_safetensors(start)) {
-    throw Error(
-        "it is a safetensors file; convert it: torch.save(safetensors.torch.load_file(file), new_file), or "
-        "torch.save(model.state_dict(), new_file)");
-  }
+  if (is_safetensors(start))
+    throw Error("it is a safetensors file, which holds tensors alone and no training");
   throw Error("it is not a file that torch.save wrote");
 }
 
@@ -79,22 +67,34 @@ void check_marks(const TorchArchive& archive) {
   }
 }
 
-/// Opens the file and calls `read` with its pickle, a reader of its storages, and the most elements that they
-/// may have. Every error names the file.
+/// Calls `read` with the file's pickle, a reader of its storages, and the most elements that they may have.
 template <typename Read>
-auto load(const char* what, const std::filesystem::path& file, Read read) {
+auto load_from(InputFile& input, Read read) {
   // An element takes two bytes or more, so this limit lets at least 16 tensors share one storage.
   constexpr std::uint64_t kElementsPerByte = 8;
+  const std::uint64_t most_elements = kElementsPerByte * static_cast<std::uint64_t>(input.bytes());
+  const std::string start = input.read_text(kLongestMagic);
+  if (LegacyArchive::begins(start)) {
+    const LegacyArchive archive(input);
+    const StorageReader storage = [&archive](std::string_view key) { return archive.read(key); };
+    return read(archive.pickle(), storage, most_elements);
+  }
+  check_start(start);
+  const TorchArchive archive(input);
+  check_marks(archive);
+  const StorageReader storage = [&archive](std::string_view key) {
+    return archive.read(fmt::format("data/{}", key));
+  };
+  const std::string pickle = archive.read("data.pkl");
+  return read(pickle, storage, most_elements);
+}
+
+/// The same for a file by its name. Every error names it.
+template <typename Read>
+auto load(const char* what, const std::filesystem::path& file, Read read) {
   InputFile input(file);
   try {
-    check_start(input.read_text(kLongestMagic));
-    const TorchArchive archive(input);
-    check_marks(archive);
-    const StorageReader storage = [&archive](std::string_view key) {
-      return archive.read(fmt::format("data/{}", key));
-    };
-    const std::string pickle = archive.read("data.pkl");
-    return read(pickle, storage, kElementsPerByte * archive.file_bytes());
+    return load_from(input, read);
   } catch (const Error& error) {
     throw Error(fmt::format("cannot load {} {}: {}", what, file.string(), error.what()));
   } catch (const std::bad_alloc&) {  // a sparse file can claim any size
@@ -132,6 +132,7 @@ void save_checkpoint(const StateDict& state, const std::filesystem::path& file) 
 
 StateDict load_checkpoint(const std::filesystem::path& file,
                           const std::function<void(const std::string&)>& say) {
+  if (is_safetensors(InputFile(file).read_text(kLongestMagic))) return load_safetensors(file).state;
   PickledState loaded = load("checkpoint", file, state_from_pickle);
   if (!loaded.place.empty() && say) {
     say(fmt::format("{}: its state dict is the one under {}", file.string(), loaded.place));

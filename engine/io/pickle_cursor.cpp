@@ -26,6 +26,7 @@ struct NamedGlobal {
 constexpr auto kGlobals = std::to_array<NamedGlobal>({
     {"collections", "OrderedDict", Global::ordered_dict},
     {"torch._utils", "_rebuild_tensor_v2", Global::rebuild_tensor},
+    {"torch._utils", "_rebuild_tensor", Global::rebuild_tensor_v1},
     {"torch._utils", "_rebuild_parameter", Global::rebuild_parameter},
     {"torch", "HalfStorage", Global::half_storage},
     {"torch", "BFloat16Storage", Global::bfloat16_storage},

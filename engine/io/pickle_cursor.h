@@ -19,7 +19,8 @@ class PickleCursor {
   /// Throws Error with `what` and the position of the current opcode.
   [[noreturn]] void fail(std::string_view what) const;
 
-  bool at_end() const { return position_ == bytes_.size(); }
+  /// The bytes that were not taken.
+  std::string_view rest() const { return bytes_.substr(position_); }
 
   /// Takes the opcode PROTO and its argument, which must be 2.
   void take_header();

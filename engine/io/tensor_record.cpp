@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -71,20 +72,43 @@ std::optional<ElementType> element_type(const Value& value) {
       return ElementType::int64;
     case Global::ordered_dict:
     case Global::rebuild_tensor:
+    case Global::rebuild_tensor_v1:
     case Global::rebuild_parameter:
       return std::nullopt;
   }
   return std::nullopt;
 }
 
+// Storages that are not read. They may lie beside those that are, as a generator's state does.
+struct ForeignType {
+  std::string_view name;
+  std::int64_t bytes;
+};
+constexpr auto kForeignTypes = std::to_array<ForeignType>({
+    {"ByteStorage", 1},
+    {"CharStorage", 1},
+    {"BoolStorage", 1},
+    {"ShortStorage", 2},
+    {"ComplexFloatStorage", 8},
+    {"ComplexDoubleStorage", 16},
+    {"QInt8Storage", 1},
+    {"QUInt8Storage", 1},
+    {"QInt32Storage", 4},
+});
+
 /// Reads ("storage", torch.FloatStorage, "0", "cpu", 400): a fixed word, type, key, device, number of
-/// elements. The device does not matter, because the bytes are in the archive.
+/// elements. The device does not matter, because the bytes are in the archive. Files of before PyTorch 1.6
+/// have None behind it, or what makes a view of another storage of it.
 StorageRecord storage_record(const Value& value) {
   const Object* const reference = as_object(value, Object::Kind::persistent_id);
   if (reference == nullptr) throw Error("it has no storage");
   const std::span<const Value> id = tuple(reference->elements.at(0), "storage reference");
-  if (id.size() != 5 || id[0] != Value(std::string_view("storage"))) {
+  if (id.size() < 5 || id.size() > 6 || id[0] != Value(std::string_view("storage"))) {
     throw Error("its storage reference is malformed");
+  }
+  if (id.size() == 6 && id[5] != Value(None{})) {
+    throw Error(
+        "its storage is a part of another; load it with torch.load and save it again with torch.save");
   }
   if (const auto* const foreign = std::get_if<Foreign>(&id[1])) {
     throw Error(fmt::format("tensors of type {} are not supported; convert them with .float()",
@@ -133,6 +157,25 @@ std::optional<std::span<const Value>> call_arguments(const Value& value, Global 
 bool is_empty_dict(const Value& value) {
   const Object* const dict = as_object(value, Object::Kind::dict);
   return dict != nullptr && dict->elements.empty();
+}
+
+/// The arguments of a call that makes a tensor, of which the first four are storage, offset, shape and
+/// strides; nothing if `value` is something else.
+std::optional<std::span<const Value>> tensor_arguments(const Value& value) {
+  // _rebuild_tensor(storage, offset, size, stride)
+  if (const auto arguments = call_arguments(value, Global::rebuild_tensor_v1)) {
+    if (arguments->size() != 4) throw Error("it is a malformed tensor");
+    return arguments;
+  }
+  // _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks, metadata = None)
+  const auto arguments = call_arguments(value, Global::rebuild_tensor);
+  if (!arguments) return std::nullopt;
+  if (arguments->size() < 6 || arguments->size() > 7) throw Error("it is a malformed tensor");
+  if (!is_empty_dict((*arguments)[5])) throw Error("it has backward hooks");
+  if (arguments->size() == 7 && (*arguments)[6] != Value(None{}) && !is_empty_dict((*arguments)[6])) {
+    throw Error("it is a lazily negated or conjugated tensor; save it .contiguous()");
+  }
+  return arguments;
 }
 
 double half_to_double(std::uint16_t bits) {
@@ -200,22 +243,24 @@ std::size_t element_bytes(ElementType type) {
   return 0;
 }
 
+std::int64_t storage_element_bytes(const Value& value) {
+  if (const auto type = element_type(value)) return static_cast<std::int64_t>(element_bytes(*type));
+  const auto* const foreign = std::get_if<Foreign>(&value);
+  if (foreign == nullptr || foreign->module != "torch") return 0;
+  const auto* const type = std::ranges::find(kForeignTypes, foreign->name, &ForeignType::name);
+  return type == kForeignTypes.end() ? 0 : type->bytes;
+}
+
 TensorRecord tensor_record(const Value& value) {
   // _rebuild_parameter(tensor, requires_grad, backward_hooks)
   if (const auto parameter = call_arguments(value, Global::rebuild_parameter)) {
-    if (parameter->size() != 3 || !call_arguments((*parameter)[0], Global::rebuild_tensor)) {
+    if (parameter->size() != 3 || call_arguments((*parameter)[0], Global::rebuild_parameter)) {
       throw Error("it is a malformed parameter");
     }
     return tensor_record((*parameter)[0]);
   }
-  // _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks, metadata = None)
-  const auto arguments = call_arguments(value, Global::rebuild_tensor);
+  const auto arguments = tensor_arguments(value);
   if (!arguments) throw Error("it is not a tensor");
-  if (arguments->size() < 6 || arguments->size() > 7) throw Error("it is a malformed tensor");
-  if (!is_empty_dict((*arguments)[5])) throw Error("it has backward hooks");
-  if (arguments->size() == 7 && (*arguments)[6] != Value(None{}) && !is_empty_dict((*arguments)[6])) {
-    throw Error("it is a lazily negated or conjugated tensor; save it .contiguous()");
-  }
   TensorRecord record{storage_record((*arguments)[0]), count_of((*arguments)[1], "offset"),
                       Shape(counts_of((*arguments)[2], "shape")), counts_of((*arguments)[3], "strides")};
   if (record.strides.size() != record.shape.rank())

@@ -19,6 +19,9 @@ enum class ElementType { float16, bfloat16, float32, float64, int32, int64 };
 
 std::size_t element_bytes(ElementType type);
 
+/// The same of the storage type that `value` names, also of those that are not read; 0 if it names none.
+std::int64_t storage_element_bytes(const pickle::Value& value);
+
 /// A storage as its persistent id describes it. Its bytes are the archive's entry data/<key>.
 struct StorageRecord {
   ElementType type = ElementType::float32;

@@ -28,9 +28,6 @@ class TorchArchive {
   /// names, and together are no larger than the file.
   explicit TorchArchive(InputFile& file);
 
-  /// The size of the whole file.
-  std::uint64_t file_bytes() const { return file_bytes_; }
-
   bool has(std::string_view name) const;
 
   /// The bytes of an entry, after its checksum was verified. Throws Error if it is missing or damaged.

@@ -18,11 +18,21 @@ constexpr std::size_t kMaxMemo = std::size_t{1} << 20;
 constexpr std::size_t kMaxStack = std::size_t{1} << 16;
 constexpr std::size_t kMaxMarks = 256;
 
+/// What to do about an opcode that only Python 2 writes; empty for others.
+std::string_view advice_on(Opcode opcode) {
+  const auto code = static_cast<char>(opcode);
+  if (code != 'T' && code != 'U') return "";
+  return ", but is how Python 2 wrote text; load it with torch.load in Python 3 and save it again";
+}
+
 class Machine {
  public:
   explicit Machine(std::string_view bytes) : in_(bytes) {}
 
+  /// Reads one pickle, from its header to STOP.
   Document run();
+
+  const PickleCursor& cursor() const { return in_; }
 
  private:
   [[noreturn]] void fail(std::string_view what) const { in_.fail(what); }
@@ -153,9 +163,10 @@ void Machine::reduce() {
   if (global == nullptr) fail("a call of something that is not a global");
   switch (*global) {
     case Global::ordered_dict:
-      if (!arguments->elements.empty()) fail("OrderedDict with arguments");
+      if (!arguments->elements.empty()) fail("an OrderedDict with arguments, as Python 2 pickles it");
       return push(make(Object::Kind::dict, {}));
     case Global::rebuild_tensor:
+    case Global::rebuild_tensor_v1:
     case Global::rebuild_parameter:
       return push(make(Object::Kind::call, {callee, arguments}));
     default:
@@ -260,8 +271,8 @@ void Machine::step(Opcode opcode) {
     case Opcode::bin_persid:
       return persistent_id();
     default:
-      fail(fmt::format("opcode {} has no place in a checkpoint",
-                       foreign_opcode_name(static_cast<unsigned char>(opcode))));
+      fail(fmt::format("opcode {} has no place in a checkpoint{}",
+                       foreign_opcode_name(static_cast<unsigned char>(opcode)), advice_on(opcode)));
   }
 }
 
@@ -270,12 +281,23 @@ Document Machine::run() {
   for (Opcode opcode = in_.take_opcode(); opcode != Opcode::stop; opcode = in_.take_opcode()) step(opcode);
   document_.root = pop();
   if (!stack_.empty() || !marks_.empty()) fail("values left on the stack");
-  if (!in_.at_end()) fail("bytes after the end of the pickle");
   return std::move(document_);
 }
 
 }  // namespace
 
-Document unpickle(std::string_view bytes) { return Machine(bytes).run(); }
+Document unpickle(std::string_view bytes) {
+  Machine machine(bytes);
+  Document document = machine.run();
+  if (!machine.cursor().rest().empty()) machine.cursor().fail("bytes after the end of the pickle");
+  return document;
+}
+
+Document unpickle_front(std::string_view& bytes) {
+  Machine machine(bytes);
+  Document document = machine.run();
+  bytes = machine.cursor().rest();
+  return document;
+}
 
 }  // namespace convoy::pickle

@@ -15,6 +15,7 @@ namespace convoy::pickle {
 enum class Global {
   ordered_dict,
   rebuild_tensor,     // torch._utils._rebuild_tensor_v2
+  rebuild_tensor_v1,  // torch._utils._rebuild_tensor, of before PyTorch 0.4
   rebuild_parameter,  // torch._utils._rebuild_parameter
   half_storage,
   bfloat16_storage,
@@ -63,5 +64,8 @@ struct Document {
 /// with the position and what was found there, for a truncated or malformed pickle, an opcode that torch.save
 /// does not write, and for more than 16 MiB, 2^20 objects or 2^20 memo entries.
 Document unpickle(std::string_view bytes);
+
+/// The same for one pickle that other bytes follow: removes it from the front of `bytes`.
+Document unpickle_front(std::string_view& bytes);
 
 }  // namespace convoy::pickle

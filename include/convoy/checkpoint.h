@@ -21,12 +21,13 @@ namespace convoy {
 /// content, and Error is thrown.
 void save_checkpoint(const StateDict& state, const std::filesystem::path& file);
 
-/// Reads a state dict that Convoy or PyTorch (1.6 or newer) saved: a dict or OrderedDict of contiguous or
-/// strided tensors of float16, bfloat16, float32, float64, int32 or int64. In a training checkpoint, it is
-/// the only dict of tensors; then `say` is called with a line that tells where it was. Nothing that the file
-/// names is imported or called. Throws Error that names the file, what is wrong in it, where, and for files
-/// of another kind what to do. `match_state` (state.h) brings what PyTorch saved under other names to a
-/// model.
+/// Reads a state dict that Convoy or PyTorch saved: a dict or OrderedDict of contiguous or strided tensors of
+/// float16, bfloat16, float32, float64, int32 or int64, in the zip archive of PyTorch 1.6 and newer or in the
+/// format of before. In a training checkpoint, it is the only dict of tensors; then `say` is called with a
+/// line that tells where it was. A safetensors file is read, too (see load_safetensors); the content tells
+/// what a file is, not its name. Nothing that the file names is imported or called. Throws Error that names
+/// the file, what is wrong in it, where, and for files of another kind what to do. `match_state` (state.h)
+/// brings what PyTorch saved under other names to a model.
 StateDict load_checkpoint(const std::filesystem::path& file,
                           const std::function<void(const std::string& line)>& say = {});
 

@@ -25,6 +25,7 @@
 #include "convoy/preparation.h"
 #include "convoy/process_group.h"
 #include "convoy/profile.h"
+#include "convoy/safetensors.h"
 #include "convoy/schedule.h"
 #include "convoy/shape.h"
 #include "convoy/snapshot.h"

@@ -1,0 +1,118 @@
+// convoy export: writes a trained model for other programs.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <memory>
+#include <set>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/exported_model.h"
+#include "apps/convoy/setup.h"
+#include "apps/convoy/terminal.h"
+#include "convoy/checkpoint.h"
+#include "convoy/error.h"
+#include "convoy/safetensors.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ExportFlags {
+  CheckpointFlags trained;
+  bool json = false;
+};
+
+void write_safetensors(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
+  save_safetensors(trained.state, file, metadata_of(trained));
+}
+
+void write_pytorch(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
+  save_checkpoint(trained.state, file);
+}
+
+/// A format that can be written. A flag that changes how, is a member of ExportFlags.
+struct Format {
+  const char* flag;
+  const char* help;
+  void (*write)(const TrainedModel& trained, const ExportFlags& flags, const fs::path& file);
+};
+constexpr auto kFormats = std::to_array<Format>({
+    {"--safetensors", "Write safetensors, with the model and how its images were made as metadata",
+     write_safetensors},
+    {"--pytorch", "Write what torch.save(model.state_dict()) would", write_pytorch},
+});
+
+/// The files to write, one a format; empty for a format that was not asked for.
+using Targets = std::array<fs::path, kFormats.size()>;
+
+/// Throws UsageError unless there is something to write, and each to a file of its own.
+void check_targets(const Targets& targets, const fs::path& checkpoint) {
+  std::set<fs::path> files;
+  std::error_code unknown;
+  for (const fs::path& target : targets) {
+    if (target.empty()) continue;
+    if (fs::equivalent(target, checkpoint, unknown)) {
+      throw UsageError(fmt::format("{} is the checkpoint itself; name another file", target.string()));
+    }
+    if (!files.insert(fs::weakly_canonical(target, unknown)).second) {
+      throw UsageError(fmt::format("{} is named for two formats", target.string()));
+    }
+  }
+  if (!files.empty()) return;
+  std::string formats;
+  for (const Format& format : kFormats)
+    formats += fmt::format("{}{}", formats.empty() ? "" : " or ", format.flag);
+  throw UsageError(fmt::format("nothing to write: name a file with {}", formats));
+}
+
+int run_export(const ExportFlags& flags, const Targets& targets) {
+  check_targets(targets, flags.trained.checkpoint);
+  const TrainedModel trained = load_trained(flags.trained);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i].empty()) continue;
+    kFormats[i].write(trained, flags, targets[i]);
+    const auto bytes = fs::file_size(targets[i]);
+    if (flags.json) {
+      emit({{"event", "export"},
+            {"format", kFormats[i].flag + 2},
+            {"file", targets[i].string()},
+            {"bytes", bytes},
+            {"model", trained.model.name},
+            {"tensors", trained.state.size()}});
+    } else {
+      put(fmt::format("{}: {} bytes, {} tensors of model {}\n", targets[i].string(), bytes,
+                      trained.state.size(), trained.model.name));
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_export(CLI::App& program) {
+  const auto flags = std::make_shared<ExportFlags>();
+  const auto targets = std::make_shared<Targets>();
+  CLI::App& command = *program.add_subcommand("export", "Write a trained model for other programs");
+  command
+      .add_option("--checkpoint", flags->trained.checkpoint,
+                  "model.ckpt of Convoy or PyTorch, or safetensors")
+      ->required();
+  add_model_flag(command, flags->trained.model, kModelOfCheckpoint);
+  command.add_option(
+      "--dataset", flags->trained.data.dataset,
+      "What the model was trained on; without it the run.json beside the checkpoint, else mnist");
+  for (std::size_t i = 0; i < kFormats.size(); ++i) {
+    command.add_option(kFormats[i].flag, (*targets)[i], kFormats[i].help)
+        ->option_text("FILE")
+        ->check(not_empty());
+  }
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy export --checkpoint runs/convnet-mnist-1/model.ckpt --safetensors model.safetensors\n"
+             "  convoy export --checkpoint model.safetensors --pytorch model.pt\n");
+  return {&command, [flags, targets] { return run_export(*flags, *targets); }};
+}
+
+}  // namespace convoy

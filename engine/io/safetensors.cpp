@@ -1,0 +1,179 @@
+#include "convoy/safetensors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "convoy/error.h"
+#include "engine/core/atomic_file.h"
+#include "engine/core/file.h"
+#include "engine/io/quote.h"
+#include "engine/io/safetensors_header.h"
+#include "engine/io/state_pickle.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kAlignment = 8;
+
+const char* type_name(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return "F32";
+    case DType::int32:
+      return "I32";
+    case DType::int64:
+      return "I64";
+    case DType::bfloat16:
+    case DType::int8:
+      break;  // only devices hold these
+  }
+  throw Error("a tensor of a type that checkpoints do not hold");
+}
+
+std::string json_text(const std::string& text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception&) {
+    throw Error(fmt::format("{} is not UTF-8", quote(text)));
+  }
+}
+
+/// The tensors in the order of their bytes: wider elements first, so that each is at a multiple of its own
+/// size.
+std::vector<const StateDict::value_type*> in_file_order(const StateDict& state) {
+  std::vector<const StateDict::value_type*> order;
+  for (const StateDict::value_type& entry : state) order.push_back(&entry);
+  std::ranges::stable_sort(order, std::greater{},
+                           [](const StateDict::value_type* entry) { return bytes_of(entry->second.dtype); });
+  return order;
+}
+
+void check_names(const StateDict& state) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : state) {
+    if (!is_tensor_name(name) || name == "__metadata__") {
+      throw Error(fmt::format("{} is not a tensor's name", quote(name)));
+    }
+    if (!names.insert(name).second) throw Error(fmt::format("there are two tensors {}", quote(name)));
+    if (std::ssize(tensor.values) != tensor.shape.count()) {
+      throw Error(fmt::format("tensor {}: {} values for its shape {}", quote(name), tensor.values.size(),
+                              tensor.shape.str()));
+    }
+  }
+}
+
+/// The whole file.
+std::string content_of(const StateDict& state, const SafetensorsMetadata& metadata) {
+  check_names(state);
+  std::string data;
+  std::unordered_map<const StateDict::value_type*, std::size_t> begins;
+  for (const StateDict::value_type* const entry : in_file_order(state)) {
+    begins[entry] = data.size();
+    data += storage_bytes(*entry);
+  }
+  std::string header = "{";
+  const auto add = [&header](const std::string& key, const std::string& value) {
+    header += fmt::format("{}{}:{}", header.back() == '{' ? "" : ",", json_text(key), value);
+  };
+  if (!metadata.empty()) {
+    std::string texts;
+    for (const auto& [key, value] : metadata) {
+      texts += fmt::format("{}{}:{}", texts.empty() ? "" : ",", json_text(key), json_text(value));
+    }
+    add("__metadata__", fmt::format("{{{}}}", texts));
+  }
+  for (const StateDict::value_type& entry : state) {
+    const HostTensor& tensor = entry.second;
+    const std::size_t begin = begins[&entry];
+    const std::size_t bytes = tensor.values.size() * bytes_of(tensor.dtype);
+    add(entry.first, fmt::format(R"({{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})",
+                                 type_name(tensor.dtype), tensor.shape.str(), begin, begin + bytes));
+  }
+  header += '}';
+  header.append((kAlignment - header.size() % kAlignment) % kAlignment, ' ');
+  std::string content;
+  for (std::size_t i = 0; i < 8; ++i) content += static_cast<char>(header.size() >> 8 * i & 0xff);
+  return content + header + data;
+}
+
+HostTensor read_values(const SafetensorsTensor& tensor, InputFile& input) {
+  if (!tensor.element) {
+    throw Error(fmt::format("tensors of type {} are not read; convert them to F32", tensor.type));
+  }
+  const std::string bytes = input.read_text(static_cast<std::int64_t>(tensor.end - tensor.begin));
+  TensorRecord record{.storage = {*tensor.element, tensor.name, tensor.shape.count()},
+                      .offset = 0,
+                      .shape = tensor.shape,
+                      .strides = std::vector<std::int64_t>(tensor.shape.rank(), 0)};
+  std::int64_t stride = record.storage.count > 0 ? 1 : 0;  // there is nothing to step over in an empty one
+  for (std::size_t axis = record.shape.rank(); axis-- > 0;) {
+    record.strides[axis] = stride;
+    stride *= record.shape[axis];
+  }
+  return read_tensor(record, bytes);
+}
+
+/// Calls `read` with the open file. Every error names the file.
+template <typename Read>
+auto load(const std::filesystem::path& file, Read read) {
+  InputFile input(file);
+  try {
+    return read(input);
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot load checkpoint {}: {}", file.string(), error.what()));
+  } catch (const std::bad_alloc&) {  // a sparse file can claim any size
+    throw Error(fmt::format("cannot load checkpoint {}: not enough memory", file.string()));
+  }
+}
+
+}  // namespace
+
+void save_safetensors(const StateDict& state, const std::filesystem::path& file,
+                      const SafetensorsMetadata& metadata) {
+  std::string content;
+  try {
+    content = content_of(state, metadata);
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot save safetensors {}: {}", file.string(), error.what()));
+  }
+  write_atomically(file, content);
+}
+
+SafetensorsFile load_safetensors(const std::filesystem::path& file) {
+  return load(file, [](InputFile& input) {
+    SafetensorsHeader header = read_safetensors_header(input);
+    SafetensorsFile result{{}, std::move(header.metadata)};
+    std::vector<std::size_t> order;  // of the bytes in the file, which are read one after the other
+    for (std::size_t i = 0; i < header.tensors.size(); ++i) {
+      order.push_back(i);
+      result.state.emplace_back(header.tensors[i].name, HostTensor{});
+    }
+    std::ranges::sort(
+        order, {}, [&](std::size_t i) { return std::pair(header.tensors[i].begin, header.tensors[i].end); });
+    for (const std::size_t i : order) {
+      try {
+        result.state[i].second = read_values(header.tensors[i], input);
+      } catch (const Error& error) {
+        throw Error(fmt::format("tensor {}: {}", quote(header.tensors[i].name), error.what()));
+      }
+    }
+    return result;
+  });
+}
+
+SafetensorsMetadata read_safetensors_metadata(const std::filesystem::path& file) {
+  return load(file, [](InputFile& input) {
+    if (!is_safetensors(input.read_text(9))) return SafetensorsMetadata();
+    return read_safetensors_header(input).metadata;
+  });
+}
+
+}  // namespace convoy
