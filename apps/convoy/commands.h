@@ -22,5 +22,6 @@ Command add_bench(CLI::App& program);
 Command add_race(CLI::App& program);
 Command add_recipes(CLI::App& program);
 Command add_export(CLI::App& program);
+Command add_inspect(CLI::App& program);
 
 }  // namespace convoy

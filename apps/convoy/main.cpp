@@ -27,10 +27,10 @@ int run(int argc, char** argv) {
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   program.footer("Examples:\n  convoy train\n  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n\n" +
                  std::string(kExitCodes));
-  const std::array commands = {add_train(program), add_eval(program),      add_predict(program),
-                               add_fetch(program), add_gradcheck(program), add_doctor(program),
-                               add_bench(program), add_race(program),      add_recipes(program),
-                               add_export(program)};
+  const std::array commands = {add_train(program),  add_eval(program),      add_predict(program),
+                               add_fetch(program),  add_gradcheck(program), add_doctor(program),
+                               add_bench(program),  add_race(program),      add_recipes(program),
+                               add_export(program), add_inspect(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,10 +7,8 @@
 #include <cmath>
 
 namespace convoy {
-namespace {
 
-/// The element at `bytes`. A double holds every value of every type.
-double element_at(const std::uint8_t* bytes, IdxType type) {
+double idx_element(const std::uint8_t* bytes, IdxType type) {
   std::uint64_t bits = 0;
   for (std::int64_t i = 0; i < element_bytes(type); ++i) bits = bits << 8 | bytes[i];
   switch (type) {
@@ -29,8 +27,6 @@ double element_at(const std::uint8_t* bytes, IdxType type) {
   }
   return 0.0;
 }
-
-}  // namespace
 
 std::int64_t element_bytes(IdxType type) {
   switch (type) {
@@ -55,12 +51,12 @@ std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, IdxType 
   const std::size_t count = elements.size() / width;
   bool from_0_to_1 = type == IdxType::float32 || type == IdxType::float64;
   for (std::size_t i = 0; i < count && from_0_to_1; ++i) {
-    const double value = element_at(elements.data() + i * width, type);
+    const double value = idx_element(elements.data() + i * width, type);
     from_0_to_1 = value >= 0.0 && value <= 1.0;
   }
   std::vector<std::uint8_t> pixels(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const double value = element_at(elements.data() + i * width, type);
+    const double value = idx_element(elements.data() + i * width, type);
     const bool fits = value >= 0.0 && value <= 255.0 && (from_0_to_1 || value == std::floor(value));
     if (!fits) {
       reader.fail(fmt::format("pixel {} at position {} is no whole number from 0 to 255{}", value, i,
@@ -76,7 +72,7 @@ std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, IdxT
   const auto step = static_cast<std::size_t>(element_bytes(type) * columns);
   std::vector<std::uint8_t> labels(elements.size() / step);
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const double value = element_at(elements.data() + i * step, type);
+    const double value = idx_element(elements.data() + i * step, type);
     if (!(value >= 0.0) || value != std::floor(value)) {
       reader.fail(fmt::format("label {} at position {} is no whole number from 0 upwards", value, i));
     }

@@ -22,6 +22,9 @@ enum class IdxType : std::uint8_t {
 /// Bytes of an element; 0 if that is no type of IDX.
 std::int64_t element_bytes(IdxType type);
 
+/// The element at `bytes`, of which there are element_bytes(type). A double holds every value of every type.
+double idx_element(const std::uint8_t* bytes, IdxType type);
+
 /// Elements as pixels, see read_idx_pair. Fails through `reader`, which they came from.
 std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, IdxType type,
                                     const ByteReader& reader);

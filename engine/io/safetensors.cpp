@@ -48,7 +48,7 @@ std::string json_text(const std::string& text) {
 
 /// The tensors in the order of their bytes: wider elements first, so that each is at a multiple of its own
 /// size.
-std::vector<const StateDict::value_type*> in_file_order(const StateDict& state) {
+std::vector<const StateDict::value_type*> aligned_order(const StateDict& state) {
   std::vector<const StateDict::value_type*> order;
   for (const StateDict::value_type& entry : state) order.push_back(&entry);
   std::ranges::stable_sort(order, std::greater{},
@@ -75,7 +75,7 @@ std::string content_of(const StateDict& state, const SafetensorsMetadata& metada
   check_names(state);
   std::string data;
   std::unordered_map<const StateDict::value_type*, std::size_t> begins;
-  for (const StateDict::value_type* const entry : in_file_order(state)) {
+  for (const StateDict::value_type* const entry : aligned_order(state)) {
     begins[entry] = data.size();
     data += storage_bytes(*entry);
   }
@@ -102,23 +102,6 @@ std::string content_of(const StateDict& state, const SafetensorsMetadata& metada
   std::string content;
   for (std::size_t i = 0; i < 8; ++i) content += static_cast<char>(header.size() >> 8 * i & 0xff);
   return content + header + data;
-}
-
-HostTensor read_values(const SafetensorsTensor& tensor, InputFile& input) {
-  if (!tensor.element) {
-    throw Error(fmt::format("tensors of type {} are not read; convert them to F32", tensor.type));
-  }
-  const std::string bytes = input.read_text(static_cast<std::int64_t>(tensor.end - tensor.begin));
-  TensorRecord record{.storage = {*tensor.element, tensor.name, tensor.shape.count()},
-                      .offset = 0,
-                      .shape = tensor.shape,
-                      .strides = std::vector<std::int64_t>(tensor.shape.rank(), 0)};
-  std::int64_t stride = record.storage.count > 0 ? 1 : 0;  // there is nothing to step over in an empty one
-  for (std::size_t axis = record.shape.rank(); axis-- > 0;) {
-    record.strides[axis] = stride;
-    stride *= record.shape[axis];
-  }
-  return read_tensor(record, bytes);
 }
 
 /// Calls `read` with the open file. Every error names the file.
@@ -151,18 +134,14 @@ SafetensorsFile load_safetensors(const std::filesystem::path& file) {
   return load(file, [](InputFile& input) {
     SafetensorsHeader header = read_safetensors_header(input);
     SafetensorsFile result{{}, std::move(header.metadata)};
-    std::vector<std::size_t> order;  // of the bytes in the file, which are read one after the other
-    for (std::size_t i = 0; i < header.tensors.size(); ++i) {
-      order.push_back(i);
-      result.state.emplace_back(header.tensors[i].name, HostTensor{});
-    }
-    std::ranges::sort(
-        order, {}, [&](std::size_t i) { return std::pair(header.tensors[i].begin, header.tensors[i].end); });
-    for (const std::size_t i : order) {
+    for (const SafetensorsTensor& tensor : header.tensors)
+      result.state.emplace_back(tensor.name, HostTensor{});
+    for (const std::size_t i : in_file_order(header.tensors)) {
+      const SafetensorsTensor& tensor = header.tensors[i];
       try {
-        result.state[i].second = read_values(header.tensors[i], input);
+        result.state[i].second = safetensors_values(tensor, read_safetensors_bytes(tensor, input));
       } catch (const Error& error) {
-        throw Error(fmt::format("tensor {}: {}", quote(header.tensors[i].name), error.what()));
+        throw Error(fmt::format("tensor {}: {}", quote(tensor.name), error.what()));
       }
     }
     return result;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -74,11 +75,9 @@ void check_size(SafetensorsTensor& tensor) {
 
 /// Throws Error unless the tensors follow each other in the file and fill it.
 void check_places(const std::vector<SafetensorsTensor>& tensors, std::uint64_t data_bytes) {
-  std::vector<const SafetensorsTensor*> sorted;
-  for (const SafetensorsTensor& tensor : tensors) sorted.push_back(&tensor);
-  std::ranges::sort(sorted, {}, [](const SafetensorsTensor* t) { return std::pair(t->begin, t->end); });
   std::uint64_t at = 0;
-  for (const SafetensorsTensor* const tensor : sorted) {
+  for (const std::size_t i : in_file_order(tensors)) {
+    const SafetensorsTensor* const tensor = &tensors[i];
     if (tensor->begin != at) {
       throw Error(fmt::format(
           "tensor {}: its bytes begin at {}, {} at {}", quote(tensor->name), tensor->begin,
@@ -133,6 +132,33 @@ SafetensorsHeader read_safetensors_header(InputFile& file) {
   }
   const std::string json = file.read_text(static_cast<std::int64_t>(length));
   return parse_safetensors_header(json, behind - length);
+}
+
+std::vector<std::size_t> in_file_order(const std::vector<SafetensorsTensor>& tensors) {
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(tensors[i].begin, tensors[i].end); });
+  return order;
+}
+
+std::string read_safetensors_bytes(const SafetensorsTensor& tensor, InputFile& file) {
+  return file.read_text(static_cast<std::int64_t>(tensor.end - tensor.begin));
+}
+
+HostTensor safetensors_values(const SafetensorsTensor& tensor, std::string_view bytes) {
+  if (!tensor.element) {
+    throw Error(fmt::format("tensors of type {} are not read; convert them to F32", tensor.type));
+  }
+  TensorRecord record{.storage = {*tensor.element, tensor.name, tensor.shape.count()},
+                      .offset = 0,
+                      .shape = tensor.shape,
+                      .strides = std::vector<std::int64_t>(tensor.shape.rank(), 0)};
+  std::int64_t stride = record.storage.count > 0 ? 1 : 0;  // there is nothing to step over in an empty one
+  for (std::size_t axis = record.shape.rank(); axis-- > 0;) {
+    record.strides[axis] = stride;
+    stride *= record.shape[axis];
+  }
+  return read_tensor(record, bytes);
 }
 
 }  // namespace convoy

@@ -42,4 +42,13 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
 /// Error.
 SafetensorsHeader read_safetensors_header(InputFile& file);
 
+/// The numbers of the tensors in the order of their bytes in the file.
+std::vector<std::size_t> in_file_order(const std::vector<SafetensorsTensor>& tensors);
+
+/// The tensor's bytes, where `file` stands at them. Throws Error if they cannot be read.
+std::string read_safetensors_bytes(const SafetensorsTensor& tensor, InputFile& file);
+
+/// The tensor of these bytes. Throws Error for a type that is not read, and for an int64 beyond 2^53.
+HostTensor safetensors_values(const SafetensorsTensor& tensor, std::string_view bytes);
+
 }  // namespace convoy

@@ -80,6 +80,12 @@ const Object& state_of(const Value& root, std::string& name) {
 
 }  // namespace
 
+std::string state_place(const pickle::Document& document) {
+  std::string place;
+  if (!holds_tensors_alone(state_of(document.root, place))) throw Error("it holds no dict of tensors");
+  return place;
+}
+
 PickledState state_from_pickle(std::string_view pickle, const StorageReader& read_storage,
                                std::uint64_t max_elements) {
   const pickle::Document document = pickle::unpickle(pickle);

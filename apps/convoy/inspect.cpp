@@ -1,0 +1,141 @@
+// convoy inspect: tells what is in a file, whatever it is. Nothing in it is run, and no size in it is
+// trusted.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <vector>
+
+#include "apps/convoy/commands.h"
+#include "apps/convoy/failure.h"
+#include "apps/convoy/flags.h"
+#include "apps/convoy/inspection.h"
+#include "engine/core/file.h"
+#include "engine/data/byte_reader.h"
+#include "engine/data/file_kind.h"
+#include "engine/io/contents.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InspectFlags {
+  std::vector<fs::path> files;
+  bool json = false;
+};
+
+/// The first bytes of the content, which may be compressed with gzip.
+std::string start_of(const fs::path& file, std::size_t most) {
+  std::string start(most, '\0');
+  start.resize(ByteReader(file).read({reinterpret_cast<std::uint8_t*>(start.data()), start.size()}));
+  return start;
+}
+
+bool is_idx(std::string_view start) {
+  return start.size() >= 4 && start[0] == 0 && start[1] == 0 && start[2] >= 0x08 && start[2] <= 0x0e;
+}
+
+/// ONNX begins with the protobuf's field 1, the version of its format, and goes on with one of the next.
+bool is_onnx(std::string_view start) {
+  return start.size() >= 3 && start[0] == 0x08 && start[1] > 0 && start[1] < 32 &&
+         std::string_view("\x12\x1a\x22\x28\x32\x3a\x42").find(start[2]) != std::string_view::npos;
+}
+
+/// Whether the bytes are ASCII text, which a configuration begins with.
+bool is_text(std::string_view start) {
+  return !start.empty() && std::ranges::all_of(start, [](char c) {
+    return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\r' || c == '\t';
+  });
+}
+
+[[noreturn]] void refuse(const fs::path& file, std::string_view start) {
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(start.data());
+  const std::string kind = kind_of_file({bytes, start.size()});
+  throw Error(fmt::format("{}: {}", file.string(),
+                          start.empty()   ? "it is empty"
+                          : !kind.empty() ? kind
+                                          : "it is none of the files that are known here"));
+}
+
+Inspection inspect(const fs::path& file) {
+  std::error_code unknown;
+  if (fs::is_directory(file, unknown)) return inspect_run(file);
+  if (holds_tensors(file)) return inspect_tensors(file);
+  const std::string start = start_of(file, 64);
+  if (is_idx(start)) return inspect_idx(file);
+  if (start.starts_with('{')) return inspect_json(file);
+  if (is_onnx(start)) {
+    Inspection onnx{.kind = "an ONNX model, as far as its first bytes say"};
+    onnx.facts["bytes"] = fs::file_size(file);
+    onnx.facts["ir_version"] = static_cast<int>(start[1]);
+    return onnx;
+  }
+  if (file.extension() == ".toml" && is_text(start)) return inspect_config(file);
+  refuse(file, start);
+}
+
+std::string in_words(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void print(const fs::path& file, const Inspection& inspection) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const auto& fact : inspection.facts.items()) lines.emplace_back(fact.key(), in_words(fact.value()));
+  lines.insert(lines.end(), inspection.lines.begin(), inspection.lines.end());
+  std::size_t width = 0;
+  for (const auto& [key, words] : lines) width = std::max(width, key.size());
+  std::string text = fmt::format("{}: {}\n", bold(file.string()), inspection.kind);
+  for (const auto& [key, words] : lines) text += fmt::format("  {:{}}  {}\n", key, width, words);
+  if (!inspection.table.empty()) text += "\n" + inspection.table;
+  put(text);
+}
+
+int run_inspect(const InspectFlags& flags) {
+  int code = kDone;
+  for (const fs::path& file : flags.files) {
+    try {
+      const Inspection inspection = inspect(file);
+      if (flags.json) {
+        Json event = {{"event", "inspect"}, {"file", file.string()}, {"kind", inspection.kind}};
+        for (const Json* const members : {&inspection.facts, &inspection.details}) {
+          // A key of a foreign file does not replace one of the event.
+          for (const auto& member : members->items()) event.emplace(member.key(), member.value());
+        }
+        emit(event);
+      } else {
+        print(file, inspection);
+      }
+      if (!inspection.failure.empty())
+        code = std::max(code, fail(kFailed, fmt::format("{}: {}", file.string(), inspection.failure)));
+    } catch (const Error&) {
+      code = std::max(code, report_failure());
+    }
+  }
+  return code;
+}
+
+}  // namespace
+
+Command add_inspect(CLI::App& program) {
+  const auto flags = std::make_shared<InspectFlags>();
+  CLI::App& command = *program.add_subcommand("inspect", "Tell what is in a file");
+  command
+      .add_option(
+          "files", flags->files,
+          "Checkpoints and states of Convoy and PyTorch, safetensors, IDX files, model.json, run.json, "
+          "config.toml, ONNX, or the folders of runs")
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->option_text("FILE ...");
+  add_json_flag(command, flags->json);
+  set_footer(command,
+             "  convoy inspect runs/convnet-mnist-1\n"
+             "  convoy inspect model.safetensors pytorch.pt\n"
+             "  convoy inspect --json runs/convnet-mnist-1/model.ckpt\n");
+  return {&command, [flags] { return run_inspect(*flags); }};
+}
+
+}  // namespace convoy

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "apps/convoy/config_text.h"
+#include "apps/convoy/inspection.h"
+#include "apps/convoy/run_record.h"
+#include "apps/convoy/setup.h"
+#include "convoy/error.h"
+#include "convoy/model_file.h"
+#include "engine/core/file.h"
+#include "engine/data/byte_reader.h"
+#include "engine/data/idx_elements.h"
+#include "engine/model/preparation_json.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMostJson = 1 << 20;  // as of a model's file and of run.json
+constexpr std::size_t kMostKeys = 256;
+
+const char* type_name(IdxType type) {
+  switch (type) {
+    case IdxType::uint8:
+      return "uint8";
+    case IdxType::int8:
+      return "int8";
+    case IdxType::int16:
+      return "int16";
+    case IdxType::int32:
+      return "int32";
+    case IdxType::float32:
+      return "float32";
+    case IdxType::float64:
+      break;
+  }
+  return "float64";
+}
+
+Inspection inspect_model(const std::string& text, const fs::path& file) {
+  const Model model = parse_model(text, file.string());
+  Inspection inspection{.kind = "a model"};
+  Json& facts = inspection.facts;
+  facts["name"] = model.name;
+  facts["input"] = model.input.str();
+  facts["layers"] = model.layers.size();
+  facts["parameters"] = trainable_count(model);
+  if (model.preparation) facts["preparation"] = json_of_preparation(*model.preparation);
+  inspection.table = summary(model, 1);
+  return inspection;
+}
+
+/// Members that hold no others are facts; those of `results` are, too.
+Inspection inspect_record(const Json& record) {
+  Inspection inspection{.kind = "the record of a training"};
+  for (const auto& member : record.items()) {
+    if (!member.value().is_structured() && member.key() != "event")
+      inspection.facts[member.key()] = member.value();
+  }
+  if (record.contains("results")) inspection.facts["results"] = record["results"];
+  inspection.details["record"] = record;
+  return inspection;
+}
+
+}  // namespace
+
+Inspection inspect_idx(const fs::path& file) {
+  ByteReader reader(file);
+  std::array<std::uint8_t, 4> magic{};
+  reader.read(magic);
+  const auto type = static_cast<IdxType>(magic[2]);
+  const std::int64_t width = element_bytes(type);
+  if (width == 0) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
+  std::vector<std::int64_t> dimensions;
+  std::int64_t count = 1;
+  for (int axis = 0; axis < magic[3]; ++axis) {
+    std::array<std::uint8_t, 4> bytes{};
+    if (reader.read(bytes) < bytes.size()) reader.fail("truncated within the IDX header");
+    dimensions.push_back(std::int64_t{bytes[0]} << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
+    if (__builtin_mul_overflow(count, dimensions.back(), &count)) reader.fail("the dimensions overflow");
+  }
+  double least = std::numeric_limits<double>::infinity(), most = -least, sum = 0.0;
+  std::vector<std::uint8_t> block(static_cast<std::size_t>(width) << 16);
+  std::int64_t done = 0;
+  while (done < count) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(count - done, 1 << 16) * width);
+    const std::size_t got = reader.read(std::span(block).first(wanted));
+    for (std::size_t at = 0; at + static_cast<std::size_t>(width) <= got;
+         at += static_cast<std::size_t>(width)) {
+      const double value = idx_element(block.data() + at, type);
+      least = std::min(least, value);
+      most = std::max(most, value);
+      sum += value;
+    }
+    done += static_cast<std::int64_t>(got) / width;
+    if (got < wanted) reader.fail(fmt::format("truncated: {} elements of {}", done, count));
+  }
+  reader.expect_end();
+  Inspection inspection{.kind = dimensions.size() <= 2   ? "an IDX file, of labels as its dimensions say"
+                                : dimensions.size() <= 4 ? "an IDX file, of images as its dimensions say"
+                                                         : "an IDX file"};
+  inspection.facts = {{"bytes", fs::file_size(file)}, {"type", type_name(type)}, {"shape", dimensions}};
+  if (count > 0) {
+    inspection.facts["min"] = least;
+    inspection.facts["max"] = most;
+    inspection.facts["mean"] = sum / static_cast<double>(count);
+  }
+  return inspection;
+}
+
+Inspection inspect_json(const fs::path& file) {
+  InputFile input(file);
+  const std::string text = input.read_text(kMostJson);
+  if (input.bytes() > kMostJson) {
+    throw Error(
+        fmt::format("{}: it is JSON of more than {} bytes, neither a model nor the record of a training",
+                    file.string(), kMostJson));
+  }
+  const Json json = parse_json(text, file.string(), kMostKeys);
+  if (json.contains("layers")) return inspect_model(text, file);
+  if (json.contains("dataset") && json.contains("model")) return inspect_record(json);
+  throw Error(fmt::format("{}: it is JSON, but neither a model nor the record of a training", file.string()));
+}
+
+Inspection inspect_config(const fs::path& file) {
+  Inspection inspection{.kind = "the flags of a training"};
+  for (const ConfigEntry& entry : read_config(file)) {
+    const std::string key = entry.table.empty() ? entry.key : entry.table + "." + entry.key;
+    inspection.facts[key] = fmt::format("{}", fmt::join(entry.values, ", "));
+  }
+  return inspection;
+}
+
+Inspection inspect_run(const fs::path& folder) {
+  std::error_code unknown;
+  if (!fs::exists(folder / "run.json", unknown)) {
+    throw Error(
+        fmt::format("{}: it is a folder, but not that of a run, which has a run.json", folder.string()));
+  }
+  const Json record = record_in(folder / "run.json");
+  if (record.is_null())
+    throw Error(fmt::format("{}: not a run.json of Convoy's", (folder / "run.json").string()));
+  Inspection inspection = inspect_record(record);
+  inspection.kind = "the folder of a training";
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, unknown)) {
+    if (entry.is_regular_file(unknown)) files.push_back(fs::relative(entry.path(), folder, unknown).string());
+  }
+  std::ranges::sort(files);
+  inspection.facts["files"] = fmt::format("{}", fmt::join(files, ", "));
+  return inspection;
+}
+
+}  // namespace convoy

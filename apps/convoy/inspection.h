@@ -1,0 +1,37 @@
+// What convoy inspect says of a file.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/convoy/terminal.h"
+
+namespace convoy {
+
+struct Inspection {
+  std::string kind;             // "an IDX file"
+  Json facts = Json::object();  // one line each, and members of the event of --json
+  std::vector<std::pair<std::string, std::string>> lines;  // more lines, of the text alone
+  std::string table;                                       // below them
+  Json details = Json::object();                           // more members, of the event alone
+  std::string failure;                                     // what of the file cannot be read; empty: nothing
+};
+
+/// A checkpoint, a training's state or a safetensors file. Throws Error if it cannot be read.
+Inspection inspect_tensors(const std::filesystem::path& file);
+
+/// An IDX file, plain or compressed. Throws Error if it is damaged.
+Inspection inspect_idx(const std::filesystem::path& file);
+
+/// A model's file, or the record of a run. Throws Error for other JSON.
+Inspection inspect_json(const std::filesystem::path& file);
+
+/// The flags of a training. Throws UsageError that names the line if it is malformed.
+Inspection inspect_config(const std::filesystem::path& file);
+
+/// The folder of a run. Throws Error for other folders.
+Inspection inspect_run(const std::filesystem::path& folder);
+
+}  // namespace convoy
