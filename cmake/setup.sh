@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that building Convoy needs and that are not there yet; with `test` also those
-# for testing, with `coverage` for the coverage report, too, with `format` the formatter, with `fuzz` clang and libFuzzer.
+# for testing, with `coverage` for the coverage report, too, with `format` the formatter, with `fuzz` clang and libFuzzer,
+# with `interop` the Python packages of tests/interop/requirements.txt, from PyPI into build/interop-venv.
 # Without the right to do so it prints the one command to run. The CUDA toolkit and cuDNN come from NVIDIA's package
 # source, which is for the user to configure; where it is, and a GPU's driver, they are installed like the others.
 set -euo pipefail
@@ -24,6 +25,7 @@ case "$purpose" in
   coverage) needed+=(gcovr) ;;
   format) needed+=(clang-format) ;;
   fuzz) needed+=(clang) ;;  # and its compiler-rt, see below
+  interop) needed+=(python3 python3-venv) ;;
 esac
 
 missing_of() {
@@ -79,16 +81,33 @@ say_without_cuda() {
        "(and, to test, libboost-context-dev)" >&2
 }
 
+# The last file that is written is the list of what is there, so an installation that was cut off is made anew.
+interop_environment() {
+  local folder=build/interop-venv requirements=tests/interop/requirements.txt python=python3
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  if cmp -s "$requirements" "$folder/requirements.txt"; then return; fi
+  echo "setup: installing the packages of $requirements from PyPI into $folder"
+  [[ ! -x /usr/bin/python3 ]] || python=/usr/bin/python3  # the one that python3-venv is for
+  rm -rf "$folder"
+  "$python" -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check --no-compile --only-binary :all: -r "$requirements"
+  cp "$requirements" "$folder/"
+}
+
+finish() {
+  say_without_cuda
+  [[ $purpose != interop ]] || interop_environment
+  exit 0
+}
+
 if ! command -v dpkg-query >/dev/null; then
   echo "setup: not a Debian or Ubuntu system; install the equivalents of: ${needed[*]} ${wanted[*]}" >&2
-  say_without_cuda
-  exit 0
+  finish
 fi
 mapfile -t missing < <(missing_of "${needed[@]}")
 mapfile -t missing_wanted < <(missing_wanted_packages)
 if [[ ${#missing[@]} -eq 0 && ${#missing_wanted[@]} -eq 0 ]]; then
-  say_without_cuda
-  exit 0
+  finish
 fi
 
 commands="apt-get update && apt-get install -y --no-install-recommends"
@@ -98,7 +117,7 @@ elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [[ -t 0 ]] &&
   as_root=(sudo)
 elif [[ ${#missing[@]} -eq 0 ]]; then
   echo "setup: going on without ${missing_wanted[*]}; to install, run as root: $commands ${missing_wanted[*]}" >&2
-  exit 0
+  finish
 else
   echo "setup: packages are missing; run as root: $commands ${missing[*]}" >&2
   exit 1
@@ -114,4 +133,4 @@ mapfile -t missing_wanted < <(missing_wanted_packages)
 for package in "${missing_wanted[@]}"; do
   install "$package" || echo "setup: $package cannot be installed; going on without it" >&2
 done
-say_without_cuda
+finish
