@@ -56,7 +56,7 @@ void check_targets(const Targets& targets, const fs::path& checkpoint) {
     if (fs::equivalent(target, checkpoint, unknown)) {
       throw UsageError(fmt::format("{} is the checkpoint itself; name another file", target.string()));
     }
-    if (!files.insert(fs::weakly_canonical(target, unknown)).second) {
+    if (!files.insert(fs::weakly_canonical(fs::absolute(target, unknown), unknown)).second) {
       throw UsageError(fmt::format("{} is named for two formats", target.string()));
     }
   }

@@ -16,6 +16,7 @@
 #include "engine/data/byte_reader.h"
 #include "engine/data/file_kind.h"
 #include "engine/io/contents.h"
+#include "engine/io/quote.h"
 
 namespace convoy {
 namespace {
@@ -77,13 +78,17 @@ Inspection inspect(const fs::path& file) {
   refuse(file, start);
 }
 
+/// On one line and without escapes for a terminal, which a foreign file may hold.
 std::string in_words(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  if (value.is_string() && is_tensor_name(value.get_ref<const std::string&>()))
+    return value.get<std::string>();
+  return value.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 void print(const fs::path& file, const Inspection& inspection) {
   std::vector<std::pair<std::string, std::string>> lines;
-  for (const auto& fact : inspection.facts.items()) lines.emplace_back(fact.key(), in_words(fact.value()));
+  for (const auto& fact : inspection.facts.items())
+    lines.emplace_back(in_words(fact.key()), in_words(fact.value()));
   lines.insert(lines.end(), inspection.lines.begin(), inspection.lines.end());
   std::size_t width = 0;
   for (const auto& [key, words] : lines) width = std::max(width, key.size());

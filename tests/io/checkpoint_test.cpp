@@ -168,8 +168,6 @@ TEST_F(Checkpoint, RefusesOtherFormats) {
   EXPECT_THAT(error_of_bytes(""), HasSubstr("it is not a file that torch.save wrote"));
   EXPECT_THAT(error_of_bytes("P"), HasSubstr("it is not a file that torch.save wrote"));
   const std::pair<std::string, const char*> others[] = {
-      {"\x48\x01\0\0\0\0\0\0{\"w\": {\"dtype\": \"F32\"}}"s,
-       "it is a safetensors file; convert it: torch.save("},
       {"\x80\x04\x95", "it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save("},
       {"\x93NUMPY\x01", "it is a NumPy array; save a state dict with torch.save(model.state_dict(), file)"},
       {"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras saves weights"},

@@ -56,6 +56,13 @@ def training():
     return {"epoch": 3, "model": module.state_dict(), "optimizer": optimizer.state_dict()}
 
 
+def parallel_training():
+    """As DataParallel and a script that keeps the generators make it."""
+    state = OrderedDict(("module." + name, tensor.half() if tensor.is_floating_point() else tensor)
+                        for name, tensor in small_module().state_dict().items())
+    return {"epoch": 7, "rng": torch.arange(5, dtype=torch.uint8), "state_dict": state, "best": torch.tensor(0.5)}
+
+
 def main(folder, tag):
     def save(name, value, **options):
         torch.save(value, os.path.join(folder, f"{tag}-{name}.ckpt"), **options)
@@ -69,6 +76,12 @@ def main(folder, tag):
     save("training", training())
     save("legacy", {"x": ramp((2,), 0)}, _use_new_zipfile_serialization=False)
     save("protocol4", {"x": ramp((2,), 0)}, pickle_protocol=4)
+    if tag == "torch-1.13":  # what people have in the format of before 1.6, which later versions write alike
+        before = {"_use_new_zipfile_serialization": False}
+        save("legacy-module", small_module().state_dict(), **before)
+        save("legacy-types", types(), **before)
+        save("legacy-views", views(), **before)
+        save("legacy-training", parallel_training(), **before)
 
 
 if __name__ == "__main__":
