@@ -2,36 +2,15 @@
 // pickle, which has a target of its own.
 #include "convoy/checkpoint.h"
 
-#include <stdlib.h>
-
+#include "tests/fuzz/folder.h"
 #include "tests/fuzz/state_checks.h"
 
 using namespace convoy;
 
 namespace {
 
-/// A folder that goes with the process.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "convoy-fuzz-XXXXXX").string();
-    fuzz::require(mkdtemp(name.data()) != nullptr, "a folder can be made");
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
 StateDict saved_and_read(const StateDict& state) {
-  static const Folder folder;
+  static const fuzz::Folder folder;
   save_checkpoint(state, folder / "model.ckpt");
   return load_checkpoint(folder / "model.ckpt");
 }

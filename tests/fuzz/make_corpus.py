@@ -124,7 +124,58 @@ def write_checkpoints() -> None:
         write("checkpoint", name, archive({"data.pkl": content, "byteorder": b"little", "data/0": storage, "version": b"3\n"}))
     write("checkpoint", "bare-pickle", pickled(b"}"))
     write("checkpoint", "safetensors", struct.pack("<Q", 2) + b"{}")
+    write("checkpoint", "legacy", legacy(state({"w": legacy_tensor("FloatStorage", 6, [2, 3], [3, 1])}), {"0": floats}))
     write("checkpoint", "torchscript", archive({"constants.pkl": pickled(b")"), "code/x.py": b""}))
+
+
+def legacy_tensor(storage: str, count: int, shape: list[int], strides: list[int]) -> bytes:
+    """A tensor as files of before PyTorch 1.6 have it: None is behind the number of elements."""
+    return tensor(storage, count, shape, strides).replace(b"tQ", b"NtQ")
+
+
+def legacy(opcodes: bytes, storages: dict[str, bytes]) -> bytes:
+    """Five pickles, and the storages of four bytes an element."""
+    system = pickled(b"}(" + text("little_endian") + b"\x88u")
+    keys = pickled(b"](" + b"".join(text(key) for key in storages) + b"e")
+    start = pickled(bytes.fromhex("8a0a6cfc9c46f9206aa85019")) + pickled(b"M\xe9\x03") + system
+    return start + pickled(opcodes) + keys + b"".join(struct.pack("<Q", len(data) // 4) + data for data in storages.values())
+
+
+def safetensors(header: dict | bytes, data: bytes = b"") -> bytes:
+    content = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(content)) + content + data
+
+
+def described(kind: str, shape: list[int], begin: int, end: int) -> dict:
+    return {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+
+
+def write_safetensors() -> None:
+    two = {"b": described("F32", [2], 8, 16), "a": described("I64", [], 0, 8)}
+    files = {
+        "empty": safetensors({}),
+        "two": safetensors(two, struct.pack("<qff", 7, 1, float("nan"))),
+        "metadata": safetensors({"__metadata__": {"format": "pt", "": "\u20ac"}, "a": described("BF16", [1], 0, 2)}, b"\x80\x3f"),
+        "half": safetensors({"a": described("F16", [1, 2], 0, 4)}, struct.pack("<2e", 1, 0.1)),
+        "double": safetensors({"a": described("F64", [1], 0, 8)}, struct.pack("<d", 0.1)),
+        "int": safetensors({"a": described("I32", [1], 0, 4)}, struct.pack("<i", -7)),
+        "no-elements": safetensors({"a": described("F32", [0, 3], 0, 0)}),
+        "bytes": safetensors({"a": described("U8", [2], 0, 2)}, b"ab"),
+        "hole": safetensors({"a": described("F32", [1], 4, 8)}, bytes(8)),
+        "overlap": safetensors({"a": described("F32", [1], 0, 4), "b": described("F32", [1], 2, 6)}, bytes(6)),
+        "key-twice": safetensors(b'{"a":1,"a":2}'),
+        "zero-byte": safetensors(b"{}\0{"),
+    }
+    for name, content in files.items():
+        write("safetensors", name, content)
+    floats = struct.pack("<6f", 1, -2, 0.5, float("inf"), float("nan"), 0)
+    training = dictionary({"epoch": b"K\x05", "lr": b"G" + struct.pack(">d", 0.1), "betas": b"K\1K\2\x86", "model": state(
+        {"w": tensor("FloatStorage", 6, [6], [1])}), "rng": tensor("ByteStorage", 6, [6], [1]), "net": b"c__main__\nNet\n)\x81"})
+    write("contents", "training", archive({"data.pkl": pickled(training), "data/0": floats, "version": b"3\n"}))
+    write("contents", "legacy", legacy(dictionary({"x": b"](" + legacy_tensor("FloatStorage", 6, [6], [1]) + b"e"}), {"0": floats}))
+    write("contents", "cycle", archive({"data.pkl": pickled(b"}q\1" + text("a") + b"h\1s"), "version": b"3\n"}))
+    write("contents", "two", files["two"])
+    write("contents", "bytes", files["bytes"])
 
 
 def dictionary(entries: dict[str, bytes]) -> bytes:
@@ -269,5 +320,6 @@ if __name__ == "__main__":
     write_idx()
     write_checkpoints()
     write_trainings()
+    write_safetensors()
     write_json()
     write_pictures()

@@ -1,6 +1,6 @@
 """Convoy and the safetensors package read each other's files, and refuse the same ones.
 
-usage: safetensors_interop.py IO_CHECKPOINT_TOOL; exits with 77 (skipped) where a package is missing.
+usage: safetensors_test.py IO_CHECKPOINT_TOOL; exits with 77 (skipped) where a package is missing.
 """
 
 import json
@@ -11,13 +11,13 @@ import sys
 import tempfile
 import unittest
 
-try:
-    import numpy
-    import safetensors
-    from safetensors.numpy import load_file, save_file
-except ImportError as error:
-    print(f"skipped: {sys.executable} lacks a package ({error}); cmake/setup.sh interop installs them")
-    sys.exit(77)
+from needed import need
+
+need("numpy", "safetensors.numpy")
+
+import numpy
+import safetensors
+from safetensors.numpy import load_file, save_file
 
 TOOL = sys.argv.pop(1)
 
