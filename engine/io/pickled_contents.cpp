@@ -21,6 +21,8 @@ using pickle::Value;
 constexpr int kDepth = 8;
 constexpr std::size_t kMaxValues = 200;  // that are listed
 constexpr std::size_t kMaxInList = 8;
+constexpr std::size_t kMaxTensors = 100'000;
+constexpr std::size_t kMaxName = 256;  // of a tensor or a storage, which a hostile pickle may repeat
 
 const Object* as_sequence(const Value& value) {
   const auto* const object = std::get_if<Object*>(&value);
@@ -56,6 +58,12 @@ std::string words_of_list(const Object& list) {
   return fmt::format("[{}]", words);
 }
 
+/// A name as it is, or if it is long its beginning.
+std::string shortened(std::string_view name) {
+  return name.size() <= kMaxName ? std::string(name) : quote(name);
+}
+
+/// Goes through the dicts and lists of a pickle, each once: a hostile one may refer to one a million times.
 class Walk {
  public:
   Walk(const StorageReader& read_storage, std::uint64_t max_elements)
@@ -63,9 +71,16 @@ class Walk {
 
   FileContents take() { return std::move(contents_); }
 
+  void add_root(const Value& root) {
+    if (as_dict(root) == nullptr && as_sequence(root) == nullptr) return add_value("content", words_of(root));
+    const Object& holder = *std::get<Object*>(root);
+    visited_.insert(&holder);
+    add(holder, "", 0);
+  }
+
+ private:
   /// Adds what a dict or a list holds.
   void add(const Object& holder, const std::string& place, int depth) {
-    if (!visited_.insert(&holder).second) return;
     const bool is_dict = holder.kind == Object::Kind::dict;
     const std::size_t step = is_dict ? 2 : 1;
     std::size_t group = contents_.groups.size();
@@ -80,7 +95,7 @@ class Walk {
           contents_.groups.push_back({place, {}});
         }
         const auto* const name = is_dict ? std::get_if<std::string_view>(&holder.elements[i]) : nullptr;
-        contents_.groups[group].tensors.push_back(stored(value, name == nullptr ? key : std::string(*name)));
+        contents_.groups[group].tensors.push_back(stored(value, name == nullptr ? key : shortened(*name)));
       } else {
         add_other(value, place.empty() ? key : place + " -> " + key, depth);
       }
@@ -95,24 +110,24 @@ class Walk {
     }
   }
 
- private:
   void add_other(const Value& value, const std::string& place, int depth) {
-    if (const Object* const dict = as_dict(value)) {
-      return depth < kDepth ? add(*dict, place, depth + 1) : add_value(place, "...");
-    }
+    const Object* const dict = as_dict(value);
     const Object* const list = as_sequence(value);
-    if (list == nullptr) return add_value(place, words_of(value));
+    if (dict == nullptr && list == nullptr) return add_value(place, words_of(value));
+    if (!visited_.insert(dict != nullptr ? dict : list).second) return;
+    if (dict != nullptr) return depth < kDepth ? add(*dict, place, depth + 1) : add_value(place, "...");
     if (std::string words = words_of_list(*list); !words.empty()) return add_value(place, std::move(words));
     if (depth < kDepth) return add(*list, place, depth + 1);
     add_value(place, "...");
   }
 
   StoredTensor stored(const Value& value, std::string name) {
+    if (++tensors_ > kMaxTensors) throw Error(fmt::format("it has more than {} tensors", kMaxTensors));
     StoredTensor tensor{.name = std::move(name)};
     try {
       const TensorRecord record = tensor_record(value);
       tensor.shape = record.shape;
-      tensor.storage = record.storage.key;
+      tensor.storage = shortened(record.storage.key);
       tensor.type = name_of(record.storage.type);
       tensor.elements = summarize(collector_.tensor(value));
     } catch (const Error& error) {
@@ -123,7 +138,8 @@ class Walk {
 
   TensorCollector collector_;
   FileContents contents_;
-  std::unordered_set<const Object*> visited_;  // a hostile pickle may refer to one dict a million times
+  std::size_t tensors_ = 0;
+  std::unordered_set<const Object*> visited_;
 };
 
 }  // namespace
@@ -169,13 +185,7 @@ FileContents contents_of_pickle(std::string_view pickle, const StorageReader& re
                                 std::uint64_t max_elements) {
   const pickle::Document document = pickle::unpickle(pickle);
   Walk walk(read_storage, max_elements);
-  const Object* const dict = as_dict(document.root);
-  const Object* const holder = dict != nullptr ? dict : as_sequence(document.root);
-  if (holder != nullptr) {
-    walk.add(*holder, "", 0);
-  } else {
-    walk.add_value("content", words_of(document.root));
-  }
+  walk.add_root(document.root);
   FileContents contents = walk.take();
   contents.state = contents.groups.size();
   try {
