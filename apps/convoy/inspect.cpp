@@ -107,7 +107,9 @@ int run_inspect(const InspectFlags& flags) {
         Json event = {{"event", "inspect"}, {"file", file.string()}, {"kind", inspection.kind}};
         for (const Json* const members : {&inspection.facts, &inspection.details}) {
           // A key of a foreign file does not replace one of the event.
-          for (const auto& member : members->items()) event.emplace(member.key(), member.value());
+          for (const auto& member : members->items()) {
+            if (!event.contains(member.key())) event[member.key()] = member.value();
+          }
         }
         emit(event);
       } else {

@@ -5,6 +5,7 @@
 
 #include "engine/io/contents.h"
 #include "engine/io/state_pickle.h"
+#include "engine/io/tensor_record.h"
 
 namespace convoy {
 
