@@ -254,7 +254,7 @@ std::int64_t storage_element_bytes(const Value& value) {
 TensorRecord tensor_record(const Value& value) {
   // _rebuild_parameter(tensor, requires_grad, backward_hooks)
   if (const auto parameter = call_arguments(value, Global::rebuild_parameter)) {
-    if (parameter->size() != 3 || call_arguments((*parameter)[0], Global::rebuild_parameter)) {
+    if (parameter->size() != 3 || !tensor_arguments((*parameter)[0])) {
       throw Error("it is a malformed parameter");
     }
     return tensor_record((*parameter)[0]);
