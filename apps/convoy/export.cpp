@@ -8,6 +8,7 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/exported_model.h"
+#include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/checkpoint.h"
@@ -26,6 +27,9 @@ struct ExportFlags {
 
 void write_safetensors(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
   save_safetensors(trained.state, file, metadata_of(trained));
+  if (trained.preparation_is_recorded) return;
+  say_note(fmt::format("{}: how the training images were made is not known, so the file does not tell it",
+                       file.string()));
 }
 
 void write_pytorch(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
@@ -47,15 +51,30 @@ constexpr auto kFormats = std::to_array<Format>({
 /// The files to write, one a format; empty for a format that was not asked for.
 using Targets = std::array<fs::path, kFormats.size()>;
 
+/// Throws UsageError if the target is a file that is read here, or that a run needs.
+void refuse_to_harm(const fs::path& target, const CheckpointFlags& trained) {
+  std::error_code unknown;
+  if (fs::equivalent(target, trained.checkpoint, unknown)) {
+    throw UsageError(fmt::format("{} is the checkpoint itself; name another file", target.string()));
+  }
+  const auto beside = model_file_of_run(trained.checkpoint);
+  if (fs::equivalent(target, trained.model, unknown) ||
+      (beside && fs::equivalent(target, *beside, unknown))) {
+    throw UsageError(fmt::format("{} is the model's file; name another file", target.string()));
+  }
+  if (const auto run = run_that_owns(target)) {
+    throw UsageError(
+        fmt::format("{} is for the training in {}; name another file", target.string(), run->string()));
+  }
+}
+
 /// Throws UsageError unless there is something to write, and each to a file of its own.
-void check_targets(const Targets& targets, const fs::path& checkpoint) {
+void check_targets(const Targets& targets, const CheckpointFlags& trained) {
   std::set<fs::path> files;
   std::error_code unknown;
   for (const fs::path& target : targets) {
     if (target.empty()) continue;
-    if (fs::equivalent(target, checkpoint, unknown)) {
-      throw UsageError(fmt::format("{} is the checkpoint itself; name another file", target.string()));
-    }
+    refuse_to_harm(target, trained);
     if (!files.insert(fs::weakly_canonical(fs::absolute(target, unknown), unknown)).second) {
       throw UsageError(fmt::format("{} is named for two formats", target.string()));
     }
@@ -68,7 +87,7 @@ void check_targets(const Targets& targets, const fs::path& checkpoint) {
 }
 
 int run_export(const ExportFlags& flags, const Targets& targets) {
-  check_targets(targets, flags.trained.checkpoint);
+  check_targets(targets, flags.trained);
   const TrainedModel trained = load_trained(flags.trained);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (targets[i].empty()) continue;

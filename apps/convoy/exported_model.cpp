@@ -11,7 +11,7 @@ constexpr const char* kModelKey = "convoy.model";
 
 SafetensorsMetadata metadata_of(const TrainedModel& trained) {
   Model model = trained.model;
-  model.preparation = trained.preparation;
+  model.preparation = trained.preparation_is_recorded ? std::optional(trained.preparation) : std::nullopt;
   return {{"format", "pt"}, {"convoy.version", CONVOY_VERSION}, {kModelKey, to_json(model)}};
 }
 

@@ -10,8 +10,8 @@
 namespace convoy {
 
 /// The metadata of a safetensors file: `convoy.model` is the model's file (model.json) as text, with how its
-/// training images were made. `format` is "pt", by which other libraries know that the tensors are as PyTorch
-/// has them.
+/// training images were made where that is known. `format` is "pt", by which other libraries know that the
+/// tensors are as PyTorch has them.
 SafetensorsMetadata metadata_of(const TrainedModel& trained);
 
 /// The model that a safetensors file names in this way; nothing if it does not, or is another kind of file.

@@ -38,7 +38,7 @@ std::string content_of(int descriptor) {
 
 }  // namespace
 
-FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / ".lock") {
+FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / kLockFile) {
   const auto fail = [&](const std::string& why) {
     if (descriptor_ >= 0) close(descriptor_);
     throw Error(fmt::format("{}: {}", folder.string(), why));

@@ -5,6 +5,8 @@
 
 namespace convoy {
 
+inline constexpr const char* kLockFile = ".lock";
+
 /// Holds the file `.lock` of a folder locked (flock), with the process's number in it. The lock ends with the
 /// process, however that ends.
 class FolderLock {

@@ -80,6 +80,23 @@ void mend_replacement(const fs::path& run) {
   if (fs::exists(run / kPrevious) && !fs::exists(run / "run.json")) give_back(run, kPrevious);
 }
 
+/// Whether a training writes a file or a folder of that name into the folder of its run.
+bool is_of_run(const fs::path& name) {
+  return name == kPrevious || name == kMoving || name == kLockFile ||
+         std::ranges::any_of(kFiles, [&](const char* written) { return name == written; });
+}
+
+/// The run's folder through which a path leads into what the run keeps. A state that was put aside lies three
+/// levels below it.
+std::optional<fs::path> owner_of(fs::path part) {
+  std::error_code unknown;
+  for (int level = 0; level < 3; ++level, part = part.parent_path()) {
+    const fs::path folder = part.parent_path();
+    if (is_of_run(part.filename()) && fs::exists(folder / "run.json", unknown)) return folder;
+  }
+  return std::nullopt;
+}
+
 /// The folder of the run that a checkpoint belongs to: a state lies in a subfolder of it.
 fs::path run_of(const fs::path& checkpoint) {
   const fs::path folder = checkpoint.parent_path();
@@ -217,6 +234,13 @@ std::optional<RunRecord> record_of_run(const fs::path& checkpoint) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
   return run_record_of(record_in(file), file.string());
+}
+
+std::optional<fs::path> run_that_owns(const fs::path& file) {
+  std::error_code unknown;
+  const fs::path named = fs::absolute(file, unknown);
+  const auto owner = owner_of(named);
+  return owner ? owner : owner_of(fs::weakly_canonical(named, unknown));
 }
 
 std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed) {

@@ -70,6 +70,10 @@ std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::pa
 /// Throws Error if it cannot be read, UsageError if its preparation is malformed.
 std::optional<RunRecord> record_of_run(const std::filesystem::path& checkpoint);
 
+/// What a file belongs to that a training writes, or would write, into the folder of a run that is there:
+/// that folder. The file need not be there; links are followed. Nothing for any other file.
+std::optional<std::filesystem::path> run_that_owns(const std::filesystem::path& file);
+
 /// The name of a run's folder, made of model, data set and seed: "convnet-mnist-1". Of a model file only the
 /// name counts, without folder and extension. The same command gives the same name.
 std::string run_name(const std::string& model, const std::string& dataset, std::uint64_t seed);

@@ -34,11 +34,16 @@ bool is_known(std::span<const std::string_view> names, const std::string& name) 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+struct RecordedModel {
+  Model model;
+  bool is_within = false;  // the checkpoint, so that the run in whose folder it lies says nothing
+};
+
 /// The model that the checkpoint itself names, else the one of the file beside it.
-std::optional<Model> recorded_model(const std::filesystem::path& checkpoint) {
-  if (auto within = model_in_checkpoint(checkpoint)) return within;
+std::optional<RecordedModel> recorded_model(const std::filesystem::path& checkpoint) {
+  if (auto within = model_in_checkpoint(checkpoint)) return RecordedModel{std::move(*within), true};
   const auto beside = model_file_of_run(checkpoint);
-  return beside ? std::optional(load_model(*beside)) : std::nullopt;
+  return beside ? std::optional(RecordedModel{load_model(*beside), false}) : std::nullopt;
 }
 
 void override_normalization(Normalization& normalization, const ImageFlags& flags) {
@@ -158,8 +163,8 @@ bool prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trai
 }
 
 std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint) {
-  const auto model = recorded_model(checkpoint);
-  if (model && model->preparation) return model->preparation;
+  const auto recorded = recorded_model(checkpoint);
+  if (recorded && (recorded->is_within || recorded->model.preparation)) return recorded->model.preparation;
   const auto of_run = record_of_run(checkpoint);
   return of_run ? of_run->preparation : std::nullopt;
 }
@@ -168,10 +173,11 @@ TrainedModel load_trained(const CheckpointFlags& flags) {
   TrainedModel trained;
   trained.state = load_checkpoint(flags.checkpoint, say_note);
   const auto recorded = flags.model.empty() ? recorded_model(flags.checkpoint) : std::nullopt;
-  if (recorded) trained.model = *recorded;
+  if (recorded) trained.model = recorded->model;
   const auto& of_model = trained.model.preparation;
   const bool complete = of_model && !flags.data.dataset.empty();  // then run.json may be whatever it is
-  const auto of_run = complete ? std::nullopt : record_of_run(flags.checkpoint);
+  const bool is_within = recorded && recorded->is_within;
+  const auto of_run = complete || is_within ? std::nullopt : record_of_run(flags.checkpoint);
   trained.dataset = !flags.data.dataset.empty()              ? flags.data.dataset
                     : of_run && !of_run->dataset.empty()     ? of_run->dataset
                     : of_model && !of_model->dataset.empty() ? of_model->dataset
@@ -184,6 +190,7 @@ TrainedModel load_trained(const CheckpointFlags& flags) {
     trained.model =
         resolve_model(flags.model.empty() ? "convnet" : flags.model, image_format(trained.dataset));
   }
+  trained.preparation_is_recorded = of_model || (of_run && of_run->preparation);
   trained.preparation = of_model                        ? *of_model
                         : of_run && of_run->preparation ? *of_run->preparation
                                                         : known_preparation(trained.dataset);

@@ -68,8 +68,9 @@ bool prepare(DatasetPair& pair, const ImageFlags& flags, const Preparation* trai
 struct TrainedModel {
   Model model;
   StateDict state;
-  std::string dataset;      // what it was trained on, or mnist if that is not known
-  Preparation preparation;  // of its training images
+  std::string dataset;                   // what it was trained on, or mnist if that is not known
+  Preparation preparation;               // of its training images
+  bool preparation_is_recorded = false;  // by a file, or else taken for what its data set usually has
 };
 
 /// How the training images of a checkpoint were prepared, if it or a file beside it says so.
@@ -86,8 +87,9 @@ struct CheckpointFlags {
 /// Reads the checkpoint. The model is that of --model, else the one that a safetensors file keeps, else
 /// of the model.json beside the checkpoint, else the ConvNet. The data set is that of --dataset, else of the
 /// run.json beside the checkpoint, else that of the model's file, else mnist. The preparation is that of the
-/// model's file, else of run.json, else what is known of the data set, with --mean and --std. Throws Error if
-/// a file cannot be read, or if the checkpoint is that of another model.
+/// model's file, else of run.json, else what is known of the data set, with --mean and --std. A file that
+/// keeps a model itself does not ask run.json. Throws Error if a file cannot be read, or if the checkpoint is
+/// that of another model.
 TrainedModel load_trained(const CheckpointFlags& flags);
 
 }  // namespace convoy

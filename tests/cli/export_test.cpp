@@ -9,6 +9,13 @@ namespace convoy::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
+
+std::string without_preparation(const std::string& model) {
+  auto json = nlohmann::ordered_json::parse(model);
+  EXPECT_EQ(json.erase("preparation"), 1U);
+  return json.dump();
+}
 
 class ExportTest : public BadInputTest {
  protected:
@@ -105,6 +112,80 @@ TEST_F(ExportTest, RefusesWhatCannotBe) {
           "is missing; is it the state of another model?");
   expect_refused({"export", "--checkpoint", "digits", "--pytorch", "x"}, kFailed, "it is a folder");
   expect_refused({"export", "--checkpoint", "none", "--pytorch", "x"}, kFailed, "No such file or directory");
+}
+
+// Nothing that is read, and nothing of any run; through links, too.
+TEST_F(ExportTest, RefusesToWriteOntoWhatIsNeeded) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto put_aside = [&] { std::filesystem::rename(folder_ / "run", folder_ / "other"); };
+  put_aside();
+  ASSERT_NO_FATAL_FAILURE(train());
+  write_file(folder_ / "own.json", read_file(folder_ / "run/model.json"));
+  const std::string state = "other/states/" + files_under(folder_ / "other/states").front();
+  std::filesystem::create_symlink("other/model.ckpt", folder_ / "link");
+  std::filesystem::create_directory_symlink("other/states", folder_ / "folder");
+  const std::string within = "folder/" + files_under(folder_ / "other/states").front();
+  const auto refused = [&](const std::string& target, const std::string& reason) {
+    for (const char* format : {"--safetensors", "--pytorch"}) {
+      expect_refused({"export", "--checkpoint", "run/model.ckpt", "--model", "own.json", format, target},
+                     kUsage, target + " is " + reason + "; name another file");
+    }
+  };
+  refused("run/model.ckpt", "the checkpoint itself");
+  refused("own.json", "the model's file");
+  refused("run/model.json", "the model's file");
+  const std::string other = "for the training in " + (folder_ / "other").string();
+  for (const char* file : {"model.ckpt", "model.json", "run.json", "config.toml", "log.jsonl", "best.ckpt",
+                           "previous/model.ckpt", "states/step-00000001.ckpt"}) {
+    refused(std::string("other/") + file, other);
+  }
+  for (const std::string& file : {state, within, std::string("link")}) refused(file, other);
+}
+
+TEST_F(ExportTest, ReplacesAnotherFileAndKeepsALink) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  write_file(folder_ / "model.ckpt", "old");  // of no run
+  std::filesystem::create_directory(folder_ / "shelf");
+  write_file(folder_ / "shelf/real", "old");
+  std::filesystem::create_symlink("shelf/real", folder_ / "link");
+  const Outcome outcome = convoy(
+      {"export", "--checkpoint", "run/model.ckpt", "--pytorch", "model.ckpt", "--safetensors", "link"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(read_file(folder_ / "model.ckpt"), read_file(folder_ / "run/model.ckpt"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "link"));
+  EXPECT_EQ(load_safetensors(folder_ / "shelf/real").state, load_checkpoint(folder_ / "run/model.ckpt"));
+  ASSERT_EQ(convoy({"export", "--checkpoint", "run/model.ckpt", "--pytorch", "run/mine.pt"}).code, 0)
+      << "what no training writes may lie beside it";
+}
+
+// A file says how its images were made only if that was measured.
+TEST_F(ExportTest, DoesNotTellAGuess) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  std::filesystem::copy_file(folder_ / "run/model.ckpt", folder_ / "alone.ckpt");
+  write_file(folder_ / "small.json", without_preparation(read_file(folder_ / "run/model.json")));
+  const Outcome outcome =
+      convoy({"export", "--checkpoint", "alone.ckpt", "--model", "small.json", "--safetensors", "alone"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(
+      outcome.err,
+      "convoy: note: alone: how the training images were made is not known, so the file does not tell it\n");
+  EXPECT_THAT(load_safetensors(folder_ / "alone").metadata.at("convoy.model"), Not(HasSubstr("preparation")));
+  ASSERT_EQ(convoy({"export", "--checkpoint", "run/model.ckpt", "--safetensors", "known"}).err, "");
+  EXPECT_THAT(load_safetensors(folder_ / "known").metadata.at("convoy.model"), HasSubstr("preparation"));
+}
+
+// The run in whose folder a file happens to lie is of another training.
+TEST_F(ExportTest, AFilesOwnWordGoesBeforeTheRunsAroundIt) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  ASSERT_EQ(convoy({"export", "--checkpoint", "run/model.ckpt", "--safetensors", "x"}).code, 0);
+  const auto expected = eval("x");
+  EXPECT_EQ(expected["dataset"], "idx");
+  std::filesystem::create_directory(folder_ / "elsewhere");
+  std::filesystem::rename(folder_ / "x", folder_ / "elsewhere/x");
+  write_file(folder_ / "elsewhere/run.json", R"({"dataset": "cifar10", "model": "resnet9"})");
+  EXPECT_EQ(eval("elsewhere/x"), expected);
+  write_file(folder_ / "elsewhere/run.json", "no JSON");
+  EXPECT_EQ(eval("elsewhere/x"), expected);
 }
 
 TEST_F(ExportTest, DamagedSafetensorsAreOneLine) {
