@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <exception>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "apps/convoy/commands.h"
@@ -17,6 +19,7 @@
 #include "engine/data/file_kind.h"
 #include "engine/io/contents.h"
 #include "engine/io/quote.h"
+#include "engine/io/torch_file.h"
 
 namespace convoy {
 namespace {
@@ -28,9 +31,11 @@ struct InspectFlags {
   bool json = false;
 };
 
-/// The first bytes of the content, which may be compressed with gzip.
-std::string start_of(const fs::path& file, std::size_t most) {
-  std::string start(most, '\0');
+constexpr std::string_view kGzip = "\x1f\x8b";
+
+/// The first bytes of what a file has compressed with gzip.
+std::string unpacked_start(const fs::path& file) {
+  std::string start(4, '\0');
   start.resize(ByteReader(file).read({reinterpret_cast<std::uint8_t*>(start.data()), start.size()}));
   return start;
 }
@@ -52,21 +57,26 @@ bool is_text(std::string_view start) {
   });
 }
 
+/// Says of a file what the commands that load it would, where they know it.
 [[noreturn]] void refuse(const fs::path& file, std::string_view start) {
   const auto* const bytes = reinterpret_cast<const std::uint8_t*>(start.data());
-  const std::string kind = kind_of_file({bytes, start.size()});
-  throw Error(fmt::format("{}: {}", file.string(),
-                          start.empty()   ? "it is empty"
-                          : !kind.empty() ? kind
-                                          : "it is none of the files that are known here"));
+  std::string what = start.empty() ? "it is empty" : other_than_torch(start);
+  if (what.empty()) what = kind_of_file({bytes, start.size()});
+  if (what.empty()) what = "it is none of the files that are known here";
+  throw Error(fmt::format("{}: {}", file.string(), what));
 }
 
 Inspection inspect(const fs::path& file) {
   std::error_code unknown;
   if (fs::is_directory(file, unknown)) return inspect_run(file);
   if (holds_tensors(file)) return inspect_tensors(file);
-  const std::string start = start_of(file, 64);
-  if (is_idx(start)) return inspect_idx(file);
+  const std::string start = InputFile(file).read_text(64);
+  const bool is_packed = start.starts_with(kGzip);
+  if (is_idx(is_packed ? unpacked_start(file) : start)) return inspect_idx(file);
+  if (is_packed) {
+    throw Error(fmt::format("{}: it is compressed with gzip, and not an IDX file; unpack it first: gzip -d",
+                            file.string()));
+  }
   if (start.starts_with('{')) return inspect_json(file);
   if (is_onnx(start)) {
     Inspection onnx{.kind = "an ONNX model, as far as its first bytes say"};
@@ -117,7 +127,9 @@ int run_inspect(const InspectFlags& flags) {
       }
       if (!inspection.failure.empty())
         code = std::max(code, fail(kFailed, fmt::format("{}: {}", file.string(), inspection.failure)));
-    } catch (const Error&) {
+    } catch (const std::bad_alloc&) {
+      code = std::max(code, fail(kFailed, fmt::format("{}: not enough memory", file.string())));
+    } catch (const std::exception&) {  // the other files are told all the same
       code = std::max(code, report_failure());
     }
   }

@@ -69,6 +69,20 @@ Inspection inspect_record(const Json& record) {
   return inspection;
 }
 
+/// The files of a folder, as far as it can be read.
+void add_files(const fs::path& folder, Inspection& inspection) {
+  std::vector<std::string> files;
+  std::error_code failure, unknown;
+  fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, failure);
+  while (!failure && entry != fs::recursive_directory_iterator()) {
+    if (entry->is_regular_file(unknown)) files.push_back(entry->path().lexically_relative(folder).string());
+    entry.increment(failure);
+  }
+  std::ranges::sort(files);
+  inspection.facts["files"] = fmt::format("{}", fmt::join(files, ", "));
+  if (failure) inspection.failure = fmt::format("not all of its files can be listed: {}", failure.message());
+}
+
 }  // namespace
 
 Inspection inspect_idx(const fs::path& file) {
@@ -149,12 +163,7 @@ Inspection inspect_run(const fs::path& folder) {
     throw Error(fmt::format("{}: not a run.json of Convoy's", (folder / "run.json").string()));
   Inspection inspection = inspect_record(record);
   inspection.kind = "the folder of a training";
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, unknown)) {
-    if (entry.is_regular_file(unknown)) files.push_back(fs::relative(entry.path(), folder, unknown).string());
-  }
-  std::ranges::sort(files);
-  inspection.facts["files"] = fmt::format("{}", fmt::join(files, ", "));
+  add_files(folder, inspection);
   return inspection;
 }
 

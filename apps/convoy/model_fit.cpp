@@ -5,6 +5,7 @@
 #include "convoy/builtin.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
+#include "engine/model/named_shapes.h"
 
 namespace convoy {
 namespace {
@@ -39,14 +40,9 @@ std::vector<std::int64_t> extents(std::int64_t channels) {
 }  // namespace
 
 bool fits(const Model& model, const std::vector<StoredTensor>& tensors) {
-  StateDict state;
-  for (const StoredTensor& tensor : tensors) state.emplace_back(tensor.name, zeros(tensor.shape));
-  try {
-    match_state(model, std::move(state), "");
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
+  std::vector<NamedShape> named;
+  for (const StoredTensor& tensor : tensors) named.push_back({tensor.name, tensor.shape});
+  return is_state_of(model, std::move(named));
 }
 
 std::optional<Model> fitting_builtin(const std::vector<StoredTensor>& tensors) {

@@ -10,8 +10,7 @@
 
 namespace convoy {
 
-/// Whether match_state would bring the tensors to that model. Their shapes must be those of values that were
-/// read, so that they are no larger than a file.
+/// Whether match_state would bring the tensors to that model, as their names and shapes say.
 bool fits(const Model& model, const std::vector<StoredTensor>& tensors);
 
 /// The built-in model that they fit: for images of 28 x 28 or 32 x 32 pixels, else for the smallest.

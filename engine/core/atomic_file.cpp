@@ -64,16 +64,13 @@ void sync(const fs::path& path, int flags, const fs::path& target) {
   if (file.close() != 0) fail(target, "close", errno);
 }
 
-void write_all(const fs::path& path, std::string_view content, const fs::path& target) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  if (file.get() < 0) fail(target, "open", errno);
+void write_all(const Descriptor& file, std::string_view content, const fs::path& target) {
   while (!content.empty()) {
     const ssize_t written = ::write(file.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(target, "write", errno);
     content.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (file.close() != 0) fail(target, "close", errno);
 }
 
 /// The path to replace. Symbolic links are followed, so that the link stays and its target is replaced.
@@ -110,8 +107,19 @@ void make_folder(const fs::path& folder) {
   }
 }
 
+void write_atomically_in_parts(
+    const fs::path& file,
+    const std::function<void(const std::function<void(std::string_view)>& append)>& make) {
+  write_atomically(file, [&](const fs::path& temporary) {
+    Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+    if (descriptor.get() < 0) fail(file, "open", errno);
+    make([&](std::string_view part) { write_all(descriptor, part, file); });
+    if (descriptor.close() != 0) fail(file, "close", errno);
+  });
+}
+
 void write_atomically(const fs::path& file, std::string_view content) {
-  write_atomically(file, [&](const fs::path& temporary) { write_all(temporary, content, file); });
+  write_atomically_in_parts(file, [&](const auto& append) { append(content); });
 }
 
 }  // namespace convoy

@@ -16,6 +16,12 @@ void write_atomically(const std::filesystem::path& file,
 /// The same for content that is in memory.
 void write_atomically(const std::filesystem::path& file, std::string_view content);
 
+/// The same for content that is made in parts, so that it need not be in memory at once: `make` gives them to
+/// `append`. If it throws, what was written goes.
+void write_atomically_in_parts(
+    const std::filesystem::path& file,
+    const std::function<void(const std::function<void(std::string_view part)>& append)>& make);
+
 /// Makes a folder in one that is there, so that it survives a power cut; nothing if it is there. Throws
 /// Error.
 void make_folder(const std::filesystem::path& folder);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <new>
 
 #include "convoy/error.h"
@@ -19,11 +18,10 @@ FileContents contents_of_torch(InputFile& file, TorchFormat format) {
   read_torch_file(file, [&](std::string_view pickle, const StorageReader& storage, std::uint64_t most) {
     contents = contents_of_pickle(pickle, storage, most);
   });
-  const bool is_training = std::ranges::any_of(
-      contents.values, [](const auto& value) { return value.first == "\"convoy\" -> \"format\""; });
-  contents.kind = is_training                     ? "a training's state, as convoy train keeps it"
-                  : format == TorchFormat::legacy ? "a checkpoint as PyTorch wrote it before 1.6"
+  if (contents.kind.empty()) {
+    contents.kind = format == TorchFormat::legacy ? "a checkpoint as PyTorch wrote it before 1.6"
                                                   : "a checkpoint as torch.save writes it";
+  }
   return contents;
 }
 
@@ -35,20 +33,8 @@ FileContents contents_of_safetensors(InputFile& file) {
   std::vector<StoredTensor>& tensors = contents.groups.emplace_back().tensors;
   for (const SafetensorsTensor& tensor : header.tensors) {
     StoredTensor& stored = tensors.emplace_back(StoredTensor{.name = tensor.name, .shape = tensor.shape});
-    if (tensor.element) {
-      stored.type = name_of(*tensor.element);
-    } else {
-      stored.problem = fmt::format("tensors of type {} are not read", tensor.type);
-    }
-  }
-  for (const std::size_t i : in_file_order(header.tensors)) {
-    try {
-      const std::string bytes = read_safetensors_bytes(header.tensors[i], file);
-      if (header.tensors[i].element)
-        tensors[i].elements = summarize(safetensors_values(header.tensors[i], bytes));
-    } catch (const Error& error) {
-      tensors[i].problem = error.what();
-    }
+    stored.type = tensor.element ? name_of(*tensor.element) : tensor.type;
+    summarize_into(stored, [&] { return read_safetensors(tensor, header.data_begin, file); });
   }
   return contents;
 }

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "convoy/error.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 #include "engine/io/tensor_record.h"
 
@@ -19,26 +22,31 @@ constexpr auto kMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x1
 constexpr std::int64_t kProtocol = 1001;
 constexpr std::int64_t kMaxPickles = std::int64_t{16} << 20;  // as the unpickler limits each
 constexpr std::int64_t kCountBytes = 8;
+// Protocols 4 and 5 have this opcode, and a number of 8 bytes, in front of what a pickle says.
+constexpr char kFrame = '\x95';
+constexpr std::size_t kFrameBytes = 9;
 
-const Object* as_object(const Value& value, Object::Kind kind) {
-  const auto* const object = std::get_if<Object*>(&value);
-  return object != nullptr && (*object)->kind == kind ? *object : nullptr;
-}
-
-/// Throws unless the third pickle is that of a little-endian machine.
-void check_system(const Value& system) {
+/// Whether the third pickle is that of a big-endian machine. Throws Error if it is of none.
+bool is_big_endian(const Value& system) {
   const Object* const dict = as_object(system, Object::Kind::dict);
   if (dict == nullptr) throw Error("its third pickle does not describe a machine");
   for (std::size_t i = 0; i + 1 < dict->elements.size(); i += 2) {
-    if (dict->elements[i] == Value("little_endian"sv) && dict->elements[i + 1] == Value(false)) {
-      throw Error("its byte order is not little-endian; save it again on a little-endian machine");
-    }
+    if (dict->elements[i] == Value("little_endian"sv)) return dict->elements[i + 1] == Value(false);
   }
+  return false;
 }
 
 }  // namespace
 
 bool LegacyArchive::begins(std::string_view start) { return start.starts_with(kMagic); }
+
+int LegacyArchive::foreign_protocol(std::string_view start) {
+  if (start.size() < 2 || start[0] != kMagic[0] || start[1] < 3 || start[1] > 5) return 0;
+  const int protocol = start[1];
+  start.remove_prefix(2);
+  if (start.starts_with(kFrame)) start.remove_prefix(std::min(start.size(), kFrameBytes));
+  return start.starts_with(kMagic.substr(2)) ? protocol : 0;
+}
 
 LegacyArchive::LegacyArchive(InputFile& file) : file_(file) {
   file_.rewind();
@@ -63,7 +71,7 @@ void LegacyArchive::take_start(std::string_view& rest) {
   const Document protocol = pickle::unpickle_front(rest);
   if (protocol.root != Value(kProtocol))
     throw Error(fmt::format("its protocol version is not {}", kProtocol));
-  check_system(pickle::unpickle_front(rest).root);
+  is_big_endian_ = is_big_endian(pickle::unpickle_front(rest).root);
 }
 
 /// Notes the storage of ("storage", torch.FloatStorage, "94110", "cpu", 400, None). What is not of this form
@@ -81,7 +89,9 @@ void LegacyArchive::describe(const Object& reference) {
   }
 }
 
-/// The storages follow in the order of their keys, each behind the number of its elements.
+/// The storages follow in the order of their keys, each behind the number of its elements. The elements are
+/// little-endian, whichever machine wrote them; the number is not where an old PyTorch on a big-endian one
+/// did.
 void LegacyArchive::find_storages(const Document& keys, std::int64_t at) {
   const Object* const list = as_object(keys.root, Object::Kind::list);
   if (list == nullptr) throw Error("its fifth pickle is not a list of storages");
@@ -96,9 +106,12 @@ void LegacyArchive::find_storages(const Document& keys, std::int64_t at) {
     if (begin >= 0) throw Error(fmt::format("storage {} is there twice", quote(*key)));
     if (at > file_.bytes() - kCountBytes) throw Error("it is truncated");
     file_.seek(at);
-    const std::string bytes = file_.read_text(kCountBytes);
-    std::uint64_t said = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) said = said << 8 | static_cast<unsigned char>(bytes[i]);
+    std::string bytes = file_.read_text(kCountBytes);
+    std::uint64_t said = from_little_endian(bytes);
+    if (is_big_endian_ && said != static_cast<std::uint64_t>(count)) {
+      std::ranges::reverse(bytes);
+      said = from_little_endian(bytes);
+    }
     if (said != static_cast<std::uint64_t>(count)) {
       throw Error(fmt::format("storage {} has {} elements, not {}", quote(*key), said, count));
     }

@@ -14,8 +14,12 @@ namespace convoy {
 
 class LegacyArchive {
  public:
-  /// Whether a file that begins with these bytes, 15 at least, is one.
+  /// Whether a file that begins with these bytes, 15 at least, is one, with pickles of protocol 2.
   static bool begins(std::string_view start);
+
+  /// The protocol of the pickles, 3 to 5, if a file that begins with these bytes, 24 at least, is one with
+  /// pickles that are not read; else 0.
+  static int foreign_protocol(std::string_view start);
 
   /// Reads the pickles, and where the storages lie. `file` must outlive the archive. Throws Error if they do
   /// not agree or lie outside the file. What follows the last storage is ignored, as torch.load does.
@@ -43,6 +47,7 @@ class LegacyArchive {
   InputFile& file_;
   std::string front_;  // of the file, with all pickles
   std::string_view pickle_;
+  bool is_big_endian_ = false;                              // the machine that wrote it
   std::unordered_map<std::string_view, Storage> storages_;  // by their keys
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "convoy/error.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 
 namespace convoy::pickle {
@@ -50,7 +51,10 @@ void PickleCursor::fail(std::string_view what) const {
 void PickleCursor::take_header() {
   if (take_opcode() != Opcode::proto) fail("not a pickle of protocol 2");
   if (const auto protocol = take_unsigned(1); protocol != 2) {
-    fail(fmt::format("pickle protocol {}, not 2, which torch.save writes by default", protocol));
+    fail(
+        fmt::format("pickle protocol {}, not 2; load it with torch.load and save it again with torch.save, "
+                    "without pickle_protocol",
+                    protocol));
   }
 }
 
@@ -78,12 +82,7 @@ std::string_view PickleCursor::take_line() {
   return line;
 }
 
-std::uint64_t PickleCursor::take_unsigned(std::size_t width) {
-  std::uint64_t number = 0;
-  const std::string_view digits = take(width);
-  for (std::size_t i = width; i-- > 0;) number = number << 8 | static_cast<unsigned char>(digits[i]);
-  return number;
-}
+std::uint64_t PickleCursor::take_unsigned(std::size_t width) { return from_little_endian(take(width)); }
 
 // Two's complement, little-endian.
 std::int64_t PickleCursor::take_signed(std::size_t width) {

@@ -4,63 +4,36 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <unordered_map>
 
 #include "convoy/error.h"
-#include "engine/io/quote.h"
+#include "engine/io/pickled_words.h"
 #include "engine/io/tensor_collector.h"
-#include "engine/io/tensor_record.h"
 
 namespace convoy {
 namespace {
 
-using pickle::Foreign;
 using pickle::Object;
 using pickle::Value;
 
 constexpr int kDepth = 8;
 constexpr std::size_t kMaxValues = 200;  // that are listed
-constexpr std::size_t kMaxInList = 8;
+constexpr std::size_t kShortList = 8;    // which is told again where it is again
 constexpr std::size_t kMaxTensors = 100'000;
-constexpr std::size_t kMaxName = 256;  // of a tensor or a storage, which a hostile pickle may repeat
+constexpr std::size_t kMaxName = 256;  // of a tensor, which a hostile pickle may repeat
 
-const Object* as_sequence(const Value& value) {
-  const auto* const object = std::get_if<Object*>(&value);
-  if (object == nullptr) return nullptr;
-  return (*object)->kind == Object::Kind::list || (*object)->kind == Object::Kind::tuple ? *object : nullptr;
-}
-
-/// A value that holds no others, in words.
-std::string words_of(const Value& value) {
-  if (std::holds_alternative<pickle::None>(value)) return "none";
-  if (const auto* const truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
-  if (const auto* const number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
-  if (const auto* const number = std::get_if<double>(&value)) return fmt::format("{}", *number);
-  if (const auto* const text = std::get_if<std::string_view>(&value)) return quote(*text);
-  if (const auto* const foreign = std::get_if<Foreign>(&value)) {
-    return quote(fmt::format("{}.{}", foreign->module, foreign->name));
-  }
-  if (const Foreign* const foreign = as_foreign_object(value)) {
-    return "an object of " + quote(fmt::format("{}.{}", foreign->module, foreign->name));
-  }
-  return "...";
-}
-
-/// A list in words, if it holds neither tensors nor dicts; else nothing.
-std::string words_of_list(const Object& list) {
-  std::string words;
-  for (std::size_t i = 0; i < list.elements.size(); ++i) {
-    const Value& element = list.elements[i];
-    if (may_be_tensor(element) || as_dict(element) != nullptr) return "";
-    if (i < kMaxInList) words += (i == 0 ? "" : ", ") + words_of(element);
-  }
-  if (list.elements.size() > kMaxInList) words += fmt::format(", ... ({} in all)", list.elements.size());
-  return fmt::format("[{}]", words);
-}
-
-/// A name as it is, or if it is long its beginning.
+/// A name as it is, or if it is long its beginning. Who prints it has to escape it.
 std::string shortened(std::string_view name) {
-  return name.size() <= kMaxName ? std::string(name) : quote(name);
+  return name.size() <= kMaxName ? std::string(name) : std::string(name.substr(0, kMaxName)) + "...";
+}
+
+/// Gives the same number, from 1 upwards, to the same key.
+template <typename Key>
+std::size_t number_of(const Key& key, std::map<Key, std::size_t>& numbers) {
+  return numbers.try_emplace(key, numbers.size() + 1).first->second;
 }
 
 /// Goes through the dicts and lists of a pickle, each once: a hostile one may refer to one a million times.
@@ -72,79 +45,132 @@ class Walk {
   FileContents take() { return std::move(contents_); }
 
   void add_root(const Value& root) {
-    if (as_dict(root) == nullptr && as_sequence(root) == nullptr) return add_value("content", words_of(root));
+    if (as_dict(root) == nullptr && as_sequence(root) == nullptr) {
+      contents_.values.emplace_back("content", words_of(root));
+      return;
+    }
     const Object& holder = *std::get<Object*>(root);
-    visited_.insert(&holder);
-    add(holder, "", 0);
+    positions_.emplace(&holder, Position{});
+    add(holder, 0);
+  }
+
+  /// The number of the group that a dict's tensors are; none for a dict that has no tensors.
+  std::optional<std::size_t> group_of(const Object& dict) const {
+    const auto found = groups_.find(&dict);
+    return found == groups_.end() ? std::nullopt : std::optional(found->second);
   }
 
  private:
+  /// A value is element `index` of its holder, which is null for the root. Places are put into words only for
+  /// what is listed.
+  struct Position {
+    const Object* holder = nullptr;
+    std::size_t index = 0;
+  };
+
+  static std::string key_of(const Position& at) {
+    const bool is_dict = at.holder->kind == Object::Kind::dict;
+    return is_dict ? words_of(at.holder->elements[at.index - 1]) : std::to_string(at.index);
+  }
+
+  std::string place_of(const Position& at) const {
+    if (at.holder == nullptr) return "";
+    const std::string above = place_of(positions_.at(at.holder));
+    return above.empty() ? key_of(at) : above + " -> " + key_of(at);
+  }
+
   /// Adds what a dict or a list holds.
-  void add(const Object& holder, const std::string& place, int depth) {
+  void add(const Object& holder, int depth) {
     const bool is_dict = holder.kind == Object::Kind::dict;
     const std::size_t step = is_dict ? 2 : 1;
-    std::size_t group = contents_.groups.size();
-    bool has_group = false;
-    for (std::size_t i = 0; i + step <= holder.elements.size(); i += step) {
-      const Value& value = holder.elements[i + step - 1];
-      const std::string key = is_dict ? words_of(holder.elements[i]) : std::to_string(i);
-      if (may_be_tensor(value)) {
-        if (!has_group) {
-          has_group = true;
-          group = contents_.groups.size();
-          contents_.groups.push_back({place, {}});
-        }
-        const auto* const name = is_dict ? std::get_if<std::string_view>(&holder.elements[i]) : nullptr;
-        contents_.groups[group].tensors.push_back(stored(value, name == nullptr ? key : shortened(*name)));
+    for (std::size_t i = step - 1; i < holder.elements.size(); i += step) {
+      const Position here{&holder, i};
+      if (may_be_tensor(holder.elements[i])) {
+        add_tensor(here);
       } else {
-        add_other(value, place.empty() ? key : place + " -> " + key, depth);
+        add_other(here, depth);
       }
     }
   }
 
-  void add_value(const std::string& place, std::string words) {
+  void add_tensor(const Position& at) {
+    if (++tensors_ > kMaxTensors) throw Error(fmt::format("it has more than {} tensors", kMaxTensors));
+    const auto [group, is_new] = groups_.try_emplace(at.holder, contents_.groups.size());
+    if (is_new) contents_.groups.push_back({place_of(positions_.at(at.holder)), {}});
+    const bool is_dict = at.holder->kind == Object::Kind::dict;
+    const auto* const name =
+        is_dict ? std::get_if<std::string_view>(&at.holder->elements[at.index - 1]) : nullptr;
+    contents_.groups[group->second].tensors.push_back(
+        stored(at.holder->elements[at.index], name == nullptr ? key_of(at) : shortened(*name)));
+  }
+
+  void add_value(const Position& at, std::string words) {
     if (contents_.values.size() == kMaxValues) {
       ++contents_.left_out;
     } else {
-      contents_.values.emplace_back(place, std::move(words));
+      contents_.values.emplace_back(place_of(at), std::move(words));
     }
   }
 
-  void add_other(const Value& value, const std::string& place, int depth) {
-    const Object* const dict = as_dict(value);
+  void add_other(const Position& at, int depth) {
+    const Value& value = at.holder->elements[at.index];
     const Object* const list = as_sequence(value);
-    if (dict == nullptr && list == nullptr) return add_value(place, words_of(value));
-    if (!visited_.insert(dict != nullptr ? dict : list).second) return;
-    if (dict != nullptr) return depth < kDepth ? add(*dict, place, depth + 1) : add_value(place, "...");
-    if (std::string words = words_of_list(*list); !words.empty()) return add_value(place, std::move(words));
-    if (depth < kDepth) return add(*list, place, depth + 1);
-    add_value(place, "...");
+    const Object* const holder = list != nullptr ? list : as_dict(value);
+    if (holder == nullptr) return add_value(at, words_of(value));
+    if (const auto known = positions_.find(holder); known != positions_.end()) {
+      if (contents_.values.size() == kMaxValues) return add_value(at, "");
+      const std::string place = place_of(known->second);
+      return add_value(at, place.empty() ? "the whole again" : "the same as " + place);
+    }
+    if (depth == kDepth) return add_value(at, "...");
+    std::string words = list == nullptr ? "" : words_of_list(*list);
+    const bool is_short = !words.empty() && list->elements.size() <= kShortList;
+    if (!is_short) positions_.emplace(holder, at);
+    if (words.empty()) return add(*holder, depth + 1);
+    add_value(at, std::move(words));
   }
 
   StoredTensor stored(const Value& value, std::string name) {
-    if (++tensors_ > kMaxTensors) throw Error(fmt::format("it has more than {} tensors", kMaxTensors));
     StoredTensor tensor{.name = std::move(name)};
-    try {
+    summarize_into(tensor, [&] {
       const TensorRecord record = tensor_record(value);
       tensor.shape = record.shape;
-      tensor.storage = shortened(record.storage.key);
-      tensor.type = name_of(record.storage.type);
-      tensor.elements = summarize(collector_.tensor(value));
-    } catch (const Error& error) {
-      tensor.problem = error.what();
-    }
+      tensor.type = record.storage.foreign.empty() ? std::string(name_of(record.storage.type))
+                                                   : shortened(record.storage.foreign);
+      tensor.storage = number_of(record.storage.key, storages_);
+      const auto sizes = record.shape.dimensions();
+      tensor.view = number_of(
+          View{tensor.storage, record.offset, {sizes.begin(), sizes.end()}, record.strides}, views_);
+      return collector_.tensor(value);
+    });
     return tensor;
   }
+
+  using View = std::tuple<std::size_t, std::int64_t, std::vector<std::int64_t>, std::vector<std::int64_t>>;
 
   TensorCollector collector_;
   FileContents contents_;
   std::size_t tensors_ = 0;
-  std::unordered_set<const Object*> visited_;
+  std::unordered_map<const Object*, Position> positions_;  // of the dicts and lists that were gone through
+  std::unordered_map<const Object*, std::size_t> groups_;
+  std::map<std::string_view, std::size_t> storages_;
+  std::map<View, std::size_t> views_;
 };
 
-}  // namespace
+/// Whether a pickle is of what save_training writes.
+bool is_training(const Value& root) {
+  const auto entry = [](const Object* dict, std::string_view key) -> const Value* {
+    if (dict == nullptr) return nullptr;
+    for (std::size_t i = 0; i + 1 < dict->elements.size(); i += 2) {
+      if (dict->elements[i] == Value(key)) return &dict->elements[i + 1];
+    }
+    return nullptr;
+  };
+  const Value* const convoy = entry(as_dict(root), "convoy");
+  return convoy != nullptr && entry(as_dict(*convoy), "format") != nullptr;
+}
 
-ElementSummary summarize(const HostTensor& tensor) {
+ElementSummary summary_of(const HostTensor& tensor) {
   ElementSummary summary;
   double sum = 0.0;
   for (const double value : tensor.values) {
@@ -161,6 +187,20 @@ ElementSummary summarize(const HostTensor& tensor) {
   }
   if (summary.finite > 0) summary.mean = sum / static_cast<double>(summary.finite);
   return summary;
+}
+
+}  // namespace
+
+void summarize_into(StoredTensor& tensor, const std::function<HostTensor()>& read) {
+  try {
+    tensor.elements = summary_of(read());
+  } catch (const NotRead& error) {
+    tensor.reading = Reading::not_read;
+    tensor.problem = error.what();
+  } catch (const Error& error) {
+    tensor.reading = Reading::damaged;
+    tensor.problem = error.what();
+  }
 }
 
 const char* name_of(ElementType type) {
@@ -187,13 +227,16 @@ FileContents contents_of_pickle(std::string_view pickle, const StorageReader& re
   Walk walk(read_storage, max_elements);
   walk.add_root(document.root);
   FileContents contents = walk.take();
+  if (is_training(document.root)) contents.kind = "a training's state, as convoy train keeps it";
   contents.state = contents.groups.size();
   try {
-    const std::string place = state_place(document);
-    const auto group = std::ranges::find(contents.groups, place, &TensorGroup::place);
-    contents.state = static_cast<std::size_t>(group - contents.groups.begin());
-  } catch (const Error&) {
-    // It holds no state dict, or several.
+    const auto [dict, place] = state_place(document);
+    if (const auto group = walk.group_of(*dict)) {
+      contents.state = *group;
+      contents.groups[*group].place = place;  // the nearest, if it is in several
+    }
+  } catch (const Error& error) {
+    contents.refusal = error.what();
   }
   return contents;
 }

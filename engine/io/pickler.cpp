@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "convoy/error.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 
 namespace convoy::pickle {
@@ -120,7 +121,7 @@ std::string Pickler::stop() {
 }
 
 Pickler& Pickler::little_endian(std::uint64_t number, int width) {
-  for (int i = 0; i < width; ++i) out_ += static_cast<char>(number >> 8 * i & 0xff);
+  out_ += to_little_endian(number, static_cast<std::size_t>(width));
   return *this;
 }
 

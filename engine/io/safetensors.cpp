@@ -14,6 +14,7 @@
 #include "convoy/error.h"
 #include "engine/core/atomic_file.h"
 #include "engine/core/file.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 #include "engine/io/safetensors_header.h"
 #include "engine/io/state_pickle.h"
@@ -37,6 +38,8 @@ const char* type_name(DType dtype) {
   }
   throw Error("a tensor of a type that checkpoints do not hold");
 }
+
+std::size_t bytes_in_file(const HostTensor& tensor) { return tensor.values.size() * bytes_of(tensor.dtype); }
 
 std::string json_text(const std::string& text) {
   try {
@@ -70,14 +73,13 @@ void check_names(const StateDict& state) {
   }
 }
 
-/// The whole file.
-std::string content_of(const StateDict& state, const SafetensorsMetadata& metadata) {
-  check_names(state);
-  std::string data;
+/// What stands in front of the data, its length first.
+std::string front_of(const StateDict& state, const SafetensorsMetadata& metadata) {
   std::unordered_map<const StateDict::value_type*, std::size_t> begins;
+  std::size_t at = 0;
   for (const StateDict::value_type* const entry : aligned_order(state)) {
-    begins[entry] = data.size();
-    data += storage_bytes(*entry);
+    begins[entry] = at;
+    at += bytes_in_file(entry->second);
   }
   std::string header = "{";
   const auto add = [&header](const std::string& key, const std::string& value) {
@@ -93,15 +95,23 @@ std::string content_of(const StateDict& state, const SafetensorsMetadata& metada
   for (const StateDict::value_type& entry : state) {
     const HostTensor& tensor = entry.second;
     const std::size_t begin = begins[&entry];
-    const std::size_t bytes = tensor.values.size() * bytes_of(tensor.dtype);
-    add(entry.first, fmt::format(R"({{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})",
-                                 type_name(tensor.dtype), tensor.shape.str(), begin, begin + bytes));
+    add(entry.first,
+        fmt::format(R"({{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})", type_name(tensor.dtype),
+                    tensor.shape.str(), begin, begin + bytes_in_file(tensor)));
   }
   header += '}';
   header.append((kAlignment - header.size() % kAlignment) % kAlignment, ' ');
-  std::string content;
-  for (std::size_t i = 0; i < 8; ++i) content += static_cast<char>(header.size() >> 8 * i & 0xff);
-  return content + header + data;
+  return to_little_endian(header.size(), 8) + header;
+}
+
+/// What `make` returns. Its errors name the file.
+template <typename Make>
+std::string for_file(const std::filesystem::path& file, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot save safetensors {}: {}", file.string(), error.what()));
+  }
 }
 
 /// Calls `read` with the open file. Every error names the file.
@@ -121,25 +131,25 @@ auto load(const std::filesystem::path& file, Read read) {
 
 void save_safetensors(const StateDict& state, const std::filesystem::path& file,
                       const SafetensorsMetadata& metadata) {
-  std::string content;
-  try {
-    content = content_of(state, metadata);
-  } catch (const Error& error) {
-    throw Error(fmt::format("cannot save safetensors {}: {}", file.string(), error.what()));
-  }
-  write_atomically(file, content);
+  const std::string front = for_file(file, [&] {
+    check_names(state);
+    return front_of(state, metadata);
+  });
+  write_atomically_in_parts(file, [&](const auto& append) {
+    append(front);
+    for (const StateDict::value_type* const entry : aligned_order(state)) {
+      append(for_file(file, [&] { return storage_bytes(*entry); }));
+    }
+  });
 }
 
 SafetensorsFile load_safetensors(const std::filesystem::path& file) {
   return load(file, [](InputFile& input) {
     SafetensorsHeader header = read_safetensors_header(input);
     SafetensorsFile result{{}, std::move(header.metadata)};
-    for (const SafetensorsTensor& tensor : header.tensors)
-      result.state.emplace_back(tensor.name, HostTensor{});
-    for (const std::size_t i : in_file_order(header.tensors)) {
-      const SafetensorsTensor& tensor = header.tensors[i];
+    for (const SafetensorsTensor& tensor : header.tensors) {
       try {
-        result.state[i].second = safetensors_values(tensor, read_safetensors_bytes(tensor, input));
+        result.state.emplace_back(tensor.name, read_safetensors(tensor, header.data_begin, input));
       } catch (const Error& error) {
         throw Error(fmt::format("tensor {}: {}", quote(tensor.name), error.what()));
       }

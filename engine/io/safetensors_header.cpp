@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "convoy/error.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 #include "engine/io/safetensors_json.h"
 
@@ -41,27 +42,25 @@ constexpr auto kTypes = std::to_array<TypeName>({
     {"F8_E5M2", 8, {}},
     {"F8_E4M3", 8, {}},
     {"F8_E8M0", 8, {}},
+    {"F8_E4M3FNUZ", 8, {}},
+    {"F8_E5M2FNUZ", 8, {}},
     {"F6_E2M3", 6, {}},
     {"F6_E3M2", 6, {}},
     {"F4", 4, {}},
 });
-
-std::uint64_t little_endian(std::string_view bytes) {
-  std::uint64_t number = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) number = number << 8 | static_cast<unsigned char>(bytes[i]);
-  return number;
-}
 
 /// Sets the element type. Throws Error unless the tensor's bytes are as many as its type and shape say.
 void check_size(SafetensorsTensor& tensor) {
   const auto* const type = std::ranges::find(kTypes, tensor.type, &TypeName::name);
   if (type == kTypes.end()) throw Error(fmt::format("its type {} is unknown", quote(tensor.type)));
   tensor.element = type->element;
-  std::int64_t bits = type->bits;
+  std::int64_t bits = 1;
+  bool overflows = false;
   for (const std::int64_t size : tensor.shape.dimensions()) {
-    if (__builtin_mul_overflow(bits, size, &bits)) {
-      throw Error(fmt::format("its shape {} overflows 63 bits", tensor.shape.str()));
-    }
+    overflows = overflows || __builtin_mul_overflow(bits, size, &bits);
+  }
+  if (overflows || __builtin_mul_overflow(bits, type->bits, &bits)) {
+    throw Error(fmt::format("its shape {} overflows 63 bits", tensor.shape.str()));
   }
   if (tensor.begin > tensor.end) {
     throw Error(fmt::format("its bytes end at {}, before their beginning at {}", tensor.end, tensor.begin));
@@ -73,23 +72,31 @@ void check_size(SafetensorsTensor& tensor) {
   }
 }
 
+/// The numbers of the tensors in the order of their bytes in the file.
+std::vector<std::size_t> in_file_order(const std::vector<SafetensorsTensor>& tensors) {
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(tensors[i].begin, tensors[i].end); });
+  return order;
+}
+
 /// Throws Error unless the tensors follow each other in the file and fill it.
 void check_places(const std::vector<SafetensorsTensor>& tensors, std::uint64_t data_bytes) {
   std::uint64_t at = 0;
   for (const std::size_t i : in_file_order(tensors)) {
-    const SafetensorsTensor* const tensor = &tensors[i];
-    if (tensor->begin != at) {
+    const SafetensorsTensor& tensor = tensors[i];
+    if (tensor.begin != at) {
       throw Error(fmt::format(
-          "tensor {}: its bytes begin at {}, {} at {}", quote(tensor->name), tensor->begin,
-          tensor->begin < at ? "within another tensor, which ends" : "behind a hole, which begins", at));
+          "tensor {}: its bytes begin at {}, {} at {}", quote(tensor.name), tensor.begin,
+          tensor.begin < at ? "within another tensor, which ends" : "behind a hole, which begins", at));
     }
-    at = tensor->end;
+    at = tensor.end;
   }
   if (at > data_bytes) {
     throw Error(fmt::format("it is truncated: its tensors have {} bytes, and there are {}", at, data_bytes));
   }
   if (at < data_bytes) {
-    throw Error(fmt::format("there are {} bytes behind its last tensor", data_bytes - at));
+    throw Error(fmt::format("its tensors end at byte {} of its data, which go on to {}", at, data_bytes));
   }
 }
 
@@ -97,7 +104,7 @@ void check_places(const std::vector<SafetensorsTensor>& tensors, std::uint64_t d
 
 bool is_safetensors(std::string_view start) {
   return start.size() > kLengthBytes && start[kLengthBytes] == '{' &&
-         little_endian(start.substr(0, kLengthBytes)) <= kMaxHeaderBytes;
+         from_little_endian(start.substr(0, kLengthBytes)) <= kMaxHeaderBytes;
 }
 
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t data_bytes) {
@@ -121,7 +128,7 @@ SafetensorsHeader read_safetensors_header(InputFile& file) {
   file.rewind();
   const std::string start = file.read_text(kLengthBytes);
   if (start.size() < kLengthBytes) throw Error("it is truncated: a safetensors file has 8 bytes at least");
-  const std::uint64_t length = little_endian(start);
+  const std::uint64_t length = from_little_endian(start);
   if (length > kMaxHeaderBytes) {
     throw Error(fmt::format("its header would have {} bytes, more than {}, so it is not a safetensors file",
                             length, kMaxHeaderBytes));
@@ -131,24 +138,17 @@ SafetensorsHeader read_safetensors_header(InputFile& file) {
     throw Error(fmt::format("it is truncated: its header has {} bytes, and there are {}", length, behind));
   }
   const std::string json = file.read_text(static_cast<std::int64_t>(length));
-  return parse_safetensors_header(json, behind - length);
+  SafetensorsHeader header = parse_safetensors_header(json, behind - length);
+  header.data_begin = static_cast<std::int64_t>(kLengthBytes + length);
+  return header;
 }
 
-std::vector<std::size_t> in_file_order(const std::vector<SafetensorsTensor>& tensors) {
-  std::vector<std::size_t> order(tensors.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(tensors[i].begin, tensors[i].end); });
-  return order;
-}
-
-std::string read_safetensors_bytes(const SafetensorsTensor& tensor, InputFile& file) {
-  return file.read_text(static_cast<std::int64_t>(tensor.end - tensor.begin));
-}
-
-HostTensor safetensors_values(const SafetensorsTensor& tensor, std::string_view bytes) {
+HostTensor read_safetensors(const SafetensorsTensor& tensor, std::int64_t data_begin, InputFile& file) {
   if (!tensor.element) {
-    throw Error(fmt::format("tensors of type {} are not read; convert them to F32", tensor.type));
+    throw NotRead(fmt::format("tensors of type {} are not read; convert them to F32", tensor.type));
   }
+  file.seek(data_begin + static_cast<std::int64_t>(tensor.begin));
+  const std::string bytes = file.read_text(static_cast<std::int64_t>(tensor.end - tensor.begin));
   TensorRecord record{.storage = {*tensor.element, tensor.name, tensor.shape.count()},
                       .offset = 0,
                       .shape = tensor.shape,

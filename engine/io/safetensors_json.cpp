@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,8 +13,10 @@ namespace convoy {
 namespace {
 
 constexpr std::string_view kMetadata = "__metadata__";
-constexpr std::uint64_t kMaxSize = (std::uint64_t{1} << 48) - 1;  // the format's own limit
-constexpr std::size_t kMaxRank = 64;
+// Convoy's own limits, where the format has none.
+constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kMaxTensors = 100'000;  // as of a pickle
+constexpr std::size_t kMaxMetadata = 10'000;
 
 /// Gets the events of the parser, so that nothing is built but what a header may hold, and nothing is nested
 /// deeper than its arrays.
@@ -21,7 +24,12 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
  public:
   SafetensorsHeader take() { return std::move(header_); }
 
-  bool null() override { wrong_value(); }
+  bool null() override {
+    if (at_ != At::tensors || key_ != kMetadata) wrong_value();
+    begin_metadata();
+    at_ = At::tensors;
+    return true;
+  }
   bool boolean(bool /*value*/) override { wrong_value(); }
   bool number_integer(number_integer_t /*value*/) override { wrong_value(); }  // a negative one
   bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { wrong_value(); }
@@ -30,8 +38,8 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
   bool number_unsigned(number_unsigned_t value) override {
     if (at_ != At::shape && at_ != At::offsets) wrong_value();
     if (value > kMaxSize)
-      fail(fmt::format("its {} has the number {}, more than 48 bits", quote(key_), value));
-    const bool is_full = numbers_.size() == (at_ == At::shape ? kMaxRank : 2);
+      fail(fmt::format("its {} has the number {}, which overflows 63 bits", quote(key_), value));
+    const bool is_full = numbers_.size() == (at_ == At::shape ? kMaxTensorRank : 2);
     if (is_full) fail(fmt::format("its {} has more than {} numbers", quote(key_), numbers_.size()));
     numbers_.push_back(static_cast<std::int64_t>(value));
     return true;
@@ -39,6 +47,8 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
 
   bool string(string_t& value) override {
     if (at_ == At::metadata) {
+      if (header_.metadata.size() == kMaxMetadata)
+        fail(fmt::format("it has more than {} entries", kMaxMetadata));
       if (!header_.metadata.emplace(key_, value).second)
         fail(fmt::format("key {} is there twice", quote(key_)));
     } else if (at_ == At::tensor && key_ == "dtype") {
@@ -53,9 +63,10 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
     if (at_ == At::start) {
       at_ = At::tensors;
     } else if (at_ == At::tensors && key_ == kMetadata) {
-      if (std::exchange(has_metadata_, true)) fail("it is there twice");
-      at_ = At::metadata;
+      begin_metadata();
     } else if (at_ == At::tensors) {
+      if (header_.tensors.size() == kMaxTensors)
+        throw Error(fmt::format("its header: it has more than {} tensors", kMaxTensors));
       if (!is_tensor_name(key_))
         throw Error(fmt::format("its header: {} is not a tensor's name", quote(key_)));
       header_.tensors.push_back({.name = key_});
@@ -113,6 +124,11 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   enum class At { start, tensors, tensor, shape, offsets, metadata, end };
+
+  void begin_metadata() {
+    at_ = At::metadata;
+    if (std::exchange(has_metadata_, true)) fail("it is there twice");
+  }
 
   SafetensorsTensor& tensor() { return header_.tensors.back(); }
 

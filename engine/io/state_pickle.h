@@ -27,9 +27,14 @@ struct PickledState {
 PickledState state_from_pickle(std::string_view pickle, const StorageReader& read_storage,
                                std::uint64_t max_elements);
 
-/// The place of that state dict, as PickledState has it. Throws Error where state_from_pickle finds none, or
-/// several.
-std::string state_place(const pickle::Document& document);
+/// Where in a pickle that state dict is.
+struct StatePlace {
+  const pickle::Object* dict;
+  std::string place;  // as PickledState has it
+};
+
+/// The place of that state dict. Throws Error, as state_from_pickle does, where there is none, or several.
+StatePlace state_place(const pickle::Document& document);
 
 /// The pickle of an OrderedDict of contiguous tensors. Tensor k is in storage "k". Throws Error if two
 /// tensors have the same name, if a name is not a tensor name (see is_tensor_name), or if the number of

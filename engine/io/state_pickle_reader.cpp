@@ -80,10 +80,11 @@ const Object& state_of(const Value& root, std::string& name) {
 
 }  // namespace
 
-std::string state_place(const pickle::Document& document) {
+StatePlace state_place(const pickle::Document& document) {
   std::string place;
-  if (!holds_tensors_alone(state_of(document.root, place))) throw Error("it holds no dict of tensors");
-  return place;
+  const Object& dict = state_of(document.root, place);
+  if (!holds_tensors_alone(dict)) throw Error(fmt::format("it holds no dict of tensors alone; {}", kAdvice));
+  return {&dict, place};
 }
 
 PickledState state_from_pickle(std::string_view pickle, const StorageReader& read_storage,

@@ -15,36 +15,36 @@ using pickle::Value;
 
 namespace {
 
-/// What stands where a tensor or a dict of them belongs: "no tensor", and if it has a name, which.
-std::string not_tensor(const Value& value) {
+/// What stands where a tensor or a dict of them belongs, and what to do about it.
+std::string not_tensor(const Value& value, std::string_view advice) {
   const Foreign* const foreign = as_foreign_object(value);
-  if (foreign == nullptr) return "no tensor";
-  return fmt::format("no tensor but an object of {}",
-                     quote(fmt::format("{}.{}", foreign->module, foreign->name)));
+  if (foreign == nullptr) return fmt::format("no tensor, as in a training checkpoint; {}", advice);
+  if (foreign->module == "torch._utils") {  // _rebuild_qtensor, _rebuild_sparse_tensor, _rebuild_tensor_v3
+    return fmt::format("a tensor of a kind that is not read ({}); convert it with .float() or .dequantize()",
+                       quote(foreign->name));
+  }
+  return fmt::format("no tensor but an object of {}, as in a training checkpoint; {}",
+                     quote(fmt::format("{}.{}", foreign->module, foreign->name)), advice);
 }
 
 }  // namespace
 
-const Object* as_dict(const Value& value) {
-  const auto* const object = std::get_if<Object*>(&value);
-  return object != nullptr && (*object)->kind == Object::Kind::dict ? *object : nullptr;
-}
+const Object* as_dict(const Value& value) { return as_object(value, Object::Kind::dict); }
 
 const Foreign* as_foreign_object(const Value& value) {
-  const auto* const object = std::get_if<Object*>(&value);
-  if (object == nullptr || (*object)->kind != Object::Kind::call) return nullptr;
-  return std::get_if<Foreign>(&(*object)->elements.at(0));
+  const Object* const call = as_object(value, Object::Kind::call);
+  return call == nullptr ? nullptr : std::get_if<Foreign>(&call->elements.at(0));
 }
 
 bool may_be_tensor(const Value& value) {
-  const auto* const object = std::get_if<Object*>(&value);
-  return object != nullptr && (*object)->kind == Object::Kind::call && as_foreign_object(value) == nullptr;
+  return as_object(value, Object::Kind::call) != nullptr && as_foreign_object(value) == nullptr;
 }
 
 HostTensor TensorCollector::tensor(const Value& value) {
   const TensorRecord record = tensor_record(value);
+  require_read_type(record.storage);
   const auto count = static_cast<std::uint64_t>(record.shape.count());
-  if (count > elements_left_) throw Error("it makes the tensors larger than the file can account for");
+  if (count > elements_left_) throw NotRead("it makes the tensors larger than the file can account for");
   elements_left_ -= count;
   return read_tensor(record, storage(record.storage));
 }
@@ -59,8 +59,7 @@ StateDict TensorCollector::state(const Object& dict, std::string_view advice) {
     if (!is_tensor_name(*name)) throw Error(fmt::format("{} is not a tensor's name", quote(*name)));
     if (!names.insert(*name).second) throw Error(fmt::format("there are two tensors {}", quote(*name)));
     if (!may_be_tensor(elements[i + 1])) {
-      throw Error(fmt::format("{} is {}, as in a training checkpoint; {}", quote(*name),
-                              not_tensor(elements[i + 1]), advice));
+      throw Error(fmt::format("{} is {}", quote(*name), not_tensor(elements[i + 1], advice)));
     }
     try {
       state.emplace_back(*name, tensor(elements[i + 1]));

@@ -25,13 +25,6 @@ using pickle::Value;
 static_assert(std::endian::native == std::endian::little,
               "elements are copied from and to little-endian files");
 
-constexpr std::size_t kMaxRank = 64;  // PyTorch's own limit
-
-const Object* as_object(const Value& value, Object::Kind kind) {
-  const auto* const object = std::get_if<Object*>(&value);
-  return object != nullptr && (*object)->kind == kind ? *object : nullptr;
-}
-
 /// The elements of a tuple. `what` is its name in the error message.
 std::span<const Value> tuple(const Value& value, std::string_view what) {
   const Object* const object = as_object(value, Object::Kind::tuple);
@@ -47,8 +40,8 @@ std::int64_t count_of(const Value& value, std::string_view what) {
 
 std::vector<std::int64_t> counts_of(const Value& value, std::string_view what) {
   const std::span<const Value> elements = tuple(value, what);
-  if (elements.size() > kMaxRank)
-    throw Error(fmt::format("its {} has more than {} dimensions", what, kMaxRank));
+  if (elements.size() > kMaxTensorRank)
+    throw Error(fmt::format("its {} has more than {} dimensions", what, kMaxTensorRank));
   std::vector<std::int64_t> counts;
   for (const Value& element : elements) counts.push_back(count_of(element, what));
   return counts;
@@ -86,6 +79,7 @@ struct ForeignType {
 };
 constexpr auto kForeignTypes = std::to_array<ForeignType>({
     {"ByteStorage", 1},
+    {"UntypedStorage", 1},  // of types that came later; it counts bytes
     {"CharStorage", 1},
     {"BoolStorage", 1},
     {"ShortStorage", 2},
@@ -94,6 +88,8 @@ constexpr auto kForeignTypes = std::to_array<ForeignType>({
     {"QInt8Storage", 1},
     {"QUInt8Storage", 1},
     {"QInt32Storage", 4},
+    {"QUInt4x2Storage", 1},
+    {"QUInt2x4Storage", 1},
 });
 
 /// Reads ("storage", torch.FloatStorage, "0", "cpu", 400): a fixed word, type, key, device, number of
@@ -107,19 +103,17 @@ StorageRecord storage_record(const Value& value) {
     throw Error("its storage reference is malformed");
   }
   if (id.size() == 6 && id[5] != Value(None{})) {
-    throw Error(
+    throw NotRead(
         "its storage is a part of another; load it with torch.load and save it again with torch.save");
   }
-  if (const auto* const foreign = std::get_if<Foreign>(&id[1])) {
-    throw Error(fmt::format("tensors of type {} are not supported; convert them with .float()",
-                            quote(foreign->name)));
-  }
   const std::optional<ElementType> type = element_type(id[1]);
+  const auto* const foreign = std::get_if<Foreign>(&id[1]);
   const auto* const key = std::get_if<std::string_view>(&id[2]);
-  if (!type || key == nullptr || !std::holds_alternative<std::string_view>(id[3])) {
+  if ((!type && foreign == nullptr) || key == nullptr || !std::holds_alternative<std::string_view>(id[3])) {
     throw Error("its storage reference is malformed");
   }
-  return {*type, *key, count_of(id[4], "storage size")};
+  return {type.value_or(ElementType::float32), *key, count_of(id[4], "storage size"),
+          foreign == nullptr ? std::string_view() : foreign->name};
 }
 
 /// Throws unless every element of the view lies inside the storage. Also refuses a view with more elements
@@ -138,8 +132,8 @@ void check_extent(const TensorRecord& record) {
     if (overflow) throw Error(fmt::format("its shape {} overflows 63 bits", record.shape.str()));
   }
   if (count > record.storage.count) {
-    throw Error(fmt::format("its shape {} has more elements than its storage ({}); save it .contiguous()",
-                            record.shape.str(), record.storage.count));
+    throw NotRead(fmt::format("its shape {} has more elements than its storage ({}); save it .contiguous()",
+                              record.shape.str(), record.storage.count));
   }
   if (count > 0 && last >= record.storage.count) {
     throw Error(fmt::format("its offset and strides lead to element {} of a storage of {}", last,
@@ -171,9 +165,9 @@ std::optional<std::span<const Value>> tensor_arguments(const Value& value) {
   const auto arguments = call_arguments(value, Global::rebuild_tensor);
   if (!arguments) return std::nullopt;
   if (arguments->size() < 6 || arguments->size() > 7) throw Error("it is a malformed tensor");
-  if (!is_empty_dict((*arguments)[5])) throw Error("it has backward hooks");
+  if (!is_empty_dict((*arguments)[5])) throw NotRead("it has backward hooks; save it .detach()");
   if (arguments->size() == 7 && (*arguments)[6] != Value(None{}) && !is_empty_dict((*arguments)[6])) {
-    throw Error("it is a lazily negated or conjugated tensor; save it .contiguous()");
+    throw NotRead("it is a lazily negated or conjugated tensor; save it .contiguous()");
   }
   return arguments;
 }
@@ -217,7 +211,7 @@ double load_element(ElementType type, const char* from) {
   }
   const auto value = load<std::int64_t>(from);
   if (value > kMaxExactInteger || value < -kMaxExactInteger)
-    throw Error(fmt::format("its value {} is beyond 2^53", value));
+    throw NotRead(fmt::format("its value {} is beyond 2^53", value));
   return static_cast<double>(value);
 }
 
@@ -246,7 +240,7 @@ std::size_t element_bytes(ElementType type) {
 std::int64_t storage_element_bytes(const Value& value) {
   if (const auto type = element_type(value)) return static_cast<std::int64_t>(element_bytes(*type));
   const auto* const foreign = std::get_if<Foreign>(&value);
-  if (foreign == nullptr || foreign->module != "torch") return 0;
+  if (foreign == nullptr || (foreign->module != "torch" && foreign->module != "torch.storage")) return 0;
   const auto* const type = std::ranges::find(kForeignTypes, foreign->name, &ForeignType::name);
   return type == kForeignTypes.end() ? 0 : type->bytes;
 }
@@ -269,7 +263,14 @@ TensorRecord tensor_record(const Value& value) {
   return record;
 }
 
+void require_read_type(const StorageRecord& storage) {
+  if (storage.foreign.empty()) return;
+  throw NotRead(fmt::format("tensors of type {} are not supported; convert them with .float()",
+                            quote(storage.foreign)));
+}
+
 HostTensor read_tensor(const TensorRecord& record, std::string_view storage) {
+  require_read_type(record.storage);
   const std::size_t width = element_bytes(record.storage.type);
   if (storage.size() % width != 0 ||
       storage.size() / width != static_cast<std::uint64_t>(record.storage.count)) {

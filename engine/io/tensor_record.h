@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "convoy/error.h"
 #include "convoy/host_tensor.h"
 #include "engine/io/unpickler.h"
 
@@ -13,6 +14,15 @@ namespace convoy {
 
 /// Integers of a larger magnitude are neither read nor written, because a HostTensor holds doubles.
 inline constexpr std::int64_t kMaxExactInteger = std::int64_t{1} << 53;
+
+/// The most dimensions of a tensor, which is PyTorch's limit, too.
+inline constexpr std::size_t kMaxTensorRank = 64;
+
+/// Of a tensor that is sound, as far as can be told, but of a type or with values that are not read.
+class NotRead : public Error {
+ public:
+  using Error::Error;
+};
 
 /// The type of a storage's elements, which are little-endian.
 enum class ElementType { float16, bfloat16, float32, float64, int32, int64 };
@@ -26,7 +36,8 @@ std::int64_t storage_element_bytes(const pickle::Value& value);
 struct StorageRecord {
   ElementType type = ElementType::float32;
   std::string_view key;
-  std::int64_t count = 0;  // elements
+  std::int64_t count = 0;    // elements
+  std::string_view foreign;  // the name of a type that is not read, in place of `type`; else empty
 
   bool operator==(const StorageRecord&) const = default;
 };
@@ -42,12 +53,15 @@ struct TensorRecord {
 
 /// The tensor or parameter that `value` describes. The number of its elements fits in 63 bits and is at most
 /// that of the storage, and every element lies inside the storage. Otherwise throws Error that says what is
-/// wrong.
+/// wrong, or NotRead if PyTorch would read it.
 TensorRecord tensor_record(const pickle::Value& value);
+
+/// Throws NotRead for a foreign type.
+void require_read_type(const StorageRecord& storage);
 
 /// Copies the tensor's elements out of its storage. A tensor of a floating-point type becomes float32, with
 /// its values kept exactly; integer types stay. Throws Error unless `storage` has exactly the bytes that the
-/// record says, or for an int64 beyond 2^53.
+/// record says, NotRead for a foreign type or an int64 beyond 2^53.
 HostTensor read_tensor(const TensorRecord& record, std::string_view storage);
 
 }  // namespace convoy

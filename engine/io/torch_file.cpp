@@ -36,9 +36,7 @@ constexpr auto kOtherFormats = std::to_array<OtherFormat>({
 
 /// Throws with what the file is, and what to do about it.
 [[noreturn]] void refuse(std::string_view start) {
-  for (const auto& [magic, advice] : kOtherFormats) {
-    if (start.starts_with(magic)) throw Error(advice);
-  }
+  if (const std::string advice = other_than_torch(start); !advice.empty()) throw Error(advice);
   if (is_safetensors(start))
     throw Error("it is a safetensors file, which holds tensors alone and no training");
   throw Error("it is not a file that torch.save wrote");
@@ -54,8 +52,10 @@ void check_marks(const TorchArchive& archive) {
   }
   if (!archive.has("byteorder")) return;  // PyTorch 2.1 and newer write it
   if (const std::string order = archive.read("byteorder"); order != "little") {
-    throw Error(fmt::format("its byte order is {}, not \"little\"; save it again on a little-endian machine",
-                            quote(order)));
+    throw Error(
+        fmt::format("its byte order is {}, not \"little\"; load it with torch.load on a little-endian "
+                    "machine and save it again there",
+                    quote(order)));
   }
 }
 
@@ -67,6 +67,20 @@ constexpr std::uint64_t kElementsPerByte = 8;
 TorchFormat torch_format(std::string_view start) {
   if (start.starts_with(kZipMagic)) return TorchFormat::zip;
   return LegacyArchive::begins(start) ? TorchFormat::legacy : TorchFormat::none;
+}
+
+std::string other_than_torch(std::string_view start) {
+  if (const int protocol = LegacyArchive::foreign_protocol(start); protocol != 0) {
+    return fmt::format(
+        "it is of the format of before PyTorch 1.6, in pickle protocol {}, not 2; load it with torch.load "
+        "and "
+        "save it again with torch.save, without pickle_protocol",
+        protocol);
+  }
+  for (const auto& [magic, advice] : kOtherFormats) {
+    if (start.starts_with(magic)) return advice;
+  }
+  return "";
 }
 
 void read_torch_file(InputFile& file,

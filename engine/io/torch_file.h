@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "engine/core/file.h"
@@ -21,6 +22,10 @@ enum class TorchFormat {
 
 /// The format of a file that begins with these bytes.
 TorchFormat torch_format(std::string_view start);
+
+/// What a file that begins with these bytes is in place of a checkpoint, and what to do about it: "it is a
+/// web page, ...". Empty if that is not known.
+std::string other_than_torch(std::string_view start);
 
 /// Calls `read` once with the file's pickle, a reader of its storages, and the most elements that all tensors
 /// together may have. What it is given is valid during the call alone. Throws Error for files of other kinds,

@@ -110,16 +110,15 @@ Object* Machine::make(Object::Kind kind, std::vector<Value> elements) {
 }
 
 Object& Machine::top_object(Object::Kind kind, std::string_view name) {
-  const auto* const object = std::get_if<Object*>(&top());
-  if (object == nullptr || (*object)->kind != kind) fail(fmt::format("expected a {} on the stack", name));
-  return **object;
+  Object* const object = as_object(top(), kind);
+  if (object == nullptr) fail(fmt::format("expected a {} on the stack", name));
+  return *object;
 }
 
 /// Whether the object on the stack is one that a foreign global would have made.
 bool Machine::top_is_foreign() {
-  const auto* const object = std::get_if<Object*>(&top());
-  return object != nullptr && (*object)->kind == Object::Kind::call &&
-         std::holds_alternative<Foreign>((*object)->elements.at(0));
+  const Object* const call = as_object(top(), Object::Kind::call);
+  return call != nullptr && std::holds_alternative<Foreign>(call->elements.at(0));
 }
 
 void Machine::extend(Object::Kind kind, std::string_view name, std::vector<Value> elements) {
@@ -130,12 +129,9 @@ void Machine::extend(Object::Kind kind, std::string_view name, std::vector<Value
 }
 
 Object* Machine::pop_tuple(std::string_view what) {
-  const Value value = pop();
-  const auto* const object = std::get_if<Object*>(&value);
-  if (object == nullptr || (*object)->kind != Object::Kind::tuple) {
-    fail(fmt::format("{} is not a tuple", what));
-  }
-  return *object;
+  Object* const tuple = as_object(pop(), Object::Kind::tuple);
+  if (tuple == nullptr) fail(fmt::format("{} is not a tuple", what));
+  return tuple;
 }
 
 void Machine::put(std::uint64_t slot) {
@@ -177,13 +173,11 @@ void Machine::reduce() {
 // nn.Module.state_dict() gives its OrderedDict the attribute `_metadata`, with the versions of the modules.
 // It is ignored, because it says nothing about the tensors.
 void Machine::build() {
-  const Value state = pop();
-  const auto* const attributes = std::get_if<Object*>(&state);
+  const Object* const attributes = as_object(pop(), Object::Kind::dict);
   if (top_is_foreign()) return;
   top_object(Object::Kind::dict, "dict");
-  if (attributes == nullptr || (*attributes)->kind != Object::Kind::dict ||
-      (*attributes)->elements.size() != 2 ||
-      (*attributes)->elements[0] != Value(std::string_view("_metadata"))) {
+  if (attributes == nullptr || attributes->elements.size() != 2 ||
+      attributes->elements[0] != Value(std::string_view("_metadata"))) {
     fail("an attribute other than _metadata");
   }
 }

@@ -53,6 +53,12 @@ struct Object {
   std::vector<Value> elements;
 };
 
+/// The object that `value` is, if it is of that kind, or null.
+inline Object* as_object(const Value& value, Object::Kind kind) {
+  auto* const object = std::get_if<Object*>(&value);
+  return object != nullptr && (*object)->kind == kind ? *object : nullptr;
+}
+
 /// The content of a pickle. One arena owns all objects. A hostile pickle can build cycles and deep nesting:
 /// with owners inside owners a cycle would leak, and destroying deep nesting would overflow the stack.
 struct Document {

@@ -4,10 +4,12 @@
 #include <array>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "convoy/state.h"
+#include "engine/model/named_shapes.h"
 #include "engine/model/text.h"
 
 namespace convoy {
@@ -77,22 +79,27 @@ std::string rename(Names& names, const std::vector<TensorSpec>& specs) {
   return left_out;
 }
 
+/// The names without what wrappers put into them. Returns what was left out, for a message.
+std::string unwrap(Names& names, const std::vector<TensorSpec>& specs) {
+  return names.empty() || specs.empty() ? "" : rename(names, specs);
+}
+
+/// Whether the name is that of AveragedModel's counter, and of no tensor of the model's.
+bool is_averaged_models(const std::string& name, const std::vector<TensorSpec>& specs) {
+  return name == kAveragedModels &&
+         std::ranges::none_of(specs, [&](const TensorSpec& spec) { return spec.name == name; });
+}
+
 }  // namespace
 
 StateDict match_state(const Model& model, StateDict state, const std::string& source,
                       const std::function<void(const std::string&)>& say) {
   const std::vector<TensorSpec> specs = tensor_specs(model);
-  const auto is_wanted = [&](std::string_view name) {
-    return std::ranges::any_of(specs, [&](const TensorSpec& spec) { return spec.name == name; });
-  };
-  if (!is_wanted(kAveragedModels))
-    std::erase_if(state, [](const auto& entry) { return entry.first == kAveragedModels; });
+  std::erase_if(state, [&](const auto& entry) { return is_averaged_models(entry.first, specs); });
   Names names;
   for (const auto& [name, tensor] : state) names.push_back(name);
-  if (!names.empty() && !specs.empty()) {
-    const std::string left_out = rename(names, specs);
-    if (!left_out.empty() && say) say(fmt::format("{}: {} left out of the tensors' names", source, left_out));
-  }
+  const std::string left_out = unwrap(names, specs);
+  if (!left_out.empty() && say) say(fmt::format("{}: {} left out of the tensors' names", source, left_out));
   for (std::size_t i = 0; i < state.size(); ++i) state[i].first = names[i];
   for (const TensorSpec& spec : specs) {
     const bool counter = spec.role == TensorRole::num_batches_tracked;
@@ -101,6 +108,26 @@ StateDict match_state(const Model& model, StateDict state, const std::string& so
   }
   check_state(model, state, source);
   return state;
+}
+
+bool is_state_of(const Model& model, std::vector<NamedShape> tensors) {
+  const std::vector<TensorSpec> specs = tensor_specs(model);
+  std::erase_if(tensors, [&](const NamedShape& tensor) { return is_averaged_models(tensor.name, specs); });
+  if (tensors.size() > specs.size()) return false;
+  Names names;
+  for (const NamedShape& tensor : tensors) names.push_back(tensor.name);
+  unwrap(names, specs);
+  std::unordered_map<std::string_view, const Shape*> found;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!found.emplace(names[i], &tensors[i].shape).second) return false;
+  }
+  for (const TensorSpec& spec : specs) {
+    const auto entry = found.find(spec.name);
+    if (entry == found.end() && spec.role == TensorRole::num_batches_tracked) continue;
+    if (entry == found.end() || *entry->second != spec.shape) return false;
+    found.erase(entry);
+  }
+  return found.empty();
 }
 
 }  // namespace convoy

@@ -29,9 +29,10 @@ void save_safetensors(const StateDict& state, const std::filesystem::path& file,
 
 /// Reads a safetensors file. F32, F16, BF16 and F64 become float32 with their values kept, as by
 /// load_checkpoint; I32 and I64 stay. The format's rules are enforced: a header of at most 100,000,000 bytes
-/// that begins with `{`, no key twice and none that the format does not have, sizes that agree with type,
-/// shape and file, tensors that follow each other without holes or overlaps. Throws Error that names the
-/// file, the tensor, and what is wrong.
+/// that begins with `{`, no key twice, sizes that agree with type, shape and file, tensors that follow each
+/// other without holes or overlaps. Convoy's own limits are 100,000 tensors of 64 dimensions, 10,000 entries
+/// of metadata, numbers of 63 bits, names of 64 KiB without control characters, and no more about a tensor
+/// than the format has. Throws Error that names the file, the tensor, and what is wrong.
 SafetensorsFile load_safetensors(const std::filesystem::path& file);
 
 /// The metadata alone, without reading a tensor; empty for a file that is not safetensors. Throws Error as

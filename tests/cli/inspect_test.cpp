@@ -10,6 +10,7 @@
 #include "convoy/safetensors.h"
 #include "convoy/state.h"
 #include "tests/cli/bad_input.h"
+#include "tests/io/legacy_file.h"
 
 namespace convoy::test {
 namespace {
@@ -20,6 +21,17 @@ using testing::Not;
 class InspectTest : public BadInputTest {
  protected:
   Outcome inspect(const std::string& file) { return run({"inspect", file}, {folder_.path()}); }
+
+  void write_legacy(const std::string& name, const PickleAssembler& object) {
+    LegacyFile file;
+    file.object = object.stop();
+    write_file(folder_ / name, file.bytes());
+  }
+
+  void write_safetensors(const std::string& name, const std::string& header, const std::string& data) {
+    write_file(folder_ / name,
+               std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header + data);
+  }
 
   nlohmann::json event_of(const std::string& file) {
     const Outcome outcome = run({"inspect", "--json", file}, {folder_.path()});
@@ -126,6 +138,63 @@ TEST_F(InspectTest, NansAndSharedStorages) {
   EXPECT_THAT(text.out, HasSubstr("float16"));
 }
 
+// Tied weights are counted once, and those that are not read as their shapes say.
+TEST_F(InspectTest, ParametersAreCountedByShapes) {
+  write_legacy("x", PickleAssembler::state().entry("a", {}).entry("b", {}));
+  EXPECT_EQ(event_of("x")["parameters"], 6);
+  write_safetensors("x",
+                    R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                    R"("b":{"dtype":"I8","shape":[3,4],"data_offsets":[8,20]},)"
+                    R"("running_var":{"dtype":"F32","shape":[1],"data_offsets":[20,24]}})",
+                    std::string(24, '\0'));
+  EXPECT_EQ(event_of("x")["parameters"], 14);
+}
+
+// A tensor that no command loads is no damage; why it is not read is told.
+TEST_F(InspectTest, WhatIsNotReadIsToldAndNoFailure) {
+  write_safetensors("x",
+                    R"({"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
+                    R"("b":{"dtype":"I8","shape":[3,4],"data_offsets":[8,20]}})",
+                    std::string(20, '\x7f'));
+  const auto event = event_of("x");
+  EXPECT_EQ(event["contents"][0]["reading"], "not read");
+  EXPECT_EQ(event["contents"][0]["problem"], "its value 9187201950435737471 is beyond 2^53");
+  EXPECT_EQ(event["contents"][1]["type"], "I8");
+  const Outcome text = inspect("x");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("int64 (not read)"));
+  EXPECT_THAT(text.out, HasSubstr("a: not read: its value 9187201950435737471 is beyond 2^53\n"));
+  EXPECT_THAT(text.out, HasSubstr("b: not read: tensors of type I8 are not read; convert them to F32\n"));
+}
+
+// The file is told all the same.
+TEST_F(InspectTest, ABadDescriptionOfTheModelIsALine) {
+  const StateDict state = initial_state(builtin_model("convnet", {1, 28, 28}, 10), 1);
+  write_file(folder_ / "model.json", "{\"name\": 1}");
+  save_safetensors(state, folder_ / "x", {{"convoy.model", "{\"layers\": 3}"}});
+  const auto event = event_of("x");
+  EXPECT_EQ(event["model"], "convnet for images [1, 28, 28] and 10 classes, which is built in");
+  ASSERT_EQ(event["problems"].size(), 2U);
+  EXPECT_THAT(event["problems"][0].get<std::string>(), HasSubstr("x: 'convoy.model'"));
+  EXPECT_THAT(event["problems"][1].get<std::string>(), HasSubstr("model.json"));
+  const Outcome text = inspect("x");
+  EXPECT_EQ(text.code, 0);
+  EXPECT_EQ(text.err, "");
+  EXPECT_THAT(text.out, HasSubstr("  model in it "));
+  EXPECT_THAT(text.out, HasSubstr("  model.json beside it "));
+}
+
+TEST_F(InspectTest, SeveralStateDictsAreRefusedAsByLoading) {
+  PickleAssembler both = PickleAssembler().raw("\x80\x02}");
+  for (const char* name : {"model", "ema"}) both.string(name).ordered_dict().entry("w", {}).raw("s");
+  write_legacy("x.pt", both);
+  const Outcome loading = run({"export", "--checkpoint", "x.pt", "--pytorch", "y"}, {folder_.path()});
+  EXPECT_EQ(loading.code, kFailed);
+  const std::string reason = event_of("x.pt")["state_dict"].get<std::string>();
+  EXPECT_THAT(reason, HasSubstr("it holds several state dicts"));
+  EXPECT_THAT(loading.err, HasSubstr(reason));
+}
+
 TEST_F(InspectTest, IdxPlainAndCompressed) {
   write_idx_file(folder_ / "x", {2, 1, 3}, std::string("\x00\x01\x02\x03\x04\xff", 6));
   auto told = event_of("x");
@@ -141,6 +210,11 @@ TEST_F(InspectTest, IdxPlainAndCompressed) {
             static_cast<int>(plain.size()));
   ASSERT_EQ(gzclose(packed), Z_OK);
   EXPECT_EQ(event_of("x.gz")["mean"], 265.0 / 6.0);
+  packed = gzopen((folder_ / "model.gz").c_str(), "wb");
+  ASSERT_EQ(gzwrite(packed, "{\"layers\": []}", 14), 14);
+  ASSERT_EQ(gzclose(packed), Z_OK);
+  expect_refused({"inspect", "model.gz"}, kFailed,
+                 "model.gz: it is compressed with gzip, and not an IDX file; unpack it first: gzip -d");
   write_file(folder_ / "floats", std::string("\0\0\x0d\x01\0\0\0\x02\x3f\x80\0\0\xc0\0\0\0", 16));
   told = event_of("floats");
   EXPECT_EQ(told["kind"], "an IDX file, of labels as its dimensions say");
@@ -156,10 +230,15 @@ TEST_F(InspectTest, DamagedAndUnknownFilesAreOneLine) {
   };
   refused("", kFailed, "x: it is empty");
   refused("<!DOCTYPE html>", kFailed, "it is a web page");
-  refused("\x93NUMPY\x01", kFailed, "it is a NumPy array");
+  refused("\x93NUMPY\x01", kFailed, "it is a NumPy array; save a state dict with torch.save(");
+  refused("\x80\x04N.", kFailed,
+          "x: it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save(");
+  refused("\x80\x03\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", kFailed,
+          "in pickle protocol 3, not 2");
   refused("some text", kFailed, "it is none of the files that are known here");
   refused(std::string("\0\0\x08\x01\0\0\0\x05\x01\x02", 10), kFailed, "truncated: 2 elements of 5");
-  refused(std::string("\0\0\x08\x01\0\0\0\x01\x01\x02", 10), kFailed, "more");
+  refused(std::string("\0\0\x08\x01\0\0\0\x01\x01\x02", 10), kFailed,
+          "holds more data than its header announces");
   refused(std::string("\0\0\x0a\x01\0\0\0\x01\x01", 9), kFailed, "elements of type 0x0a");
   refused(std::string("\0\0\x08\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 20),
           kFailed, "the dimensions overflow");
@@ -183,6 +262,8 @@ TEST_F(InspectTest, ADamagedTensorIsNamedAndTheOthersAreTold) {
   EXPECT_THAT(outcome.err,
               HasSubstr("x.pt: tensor \"a\": its zip entry \"archive/data/0\" is truncated or damaged"));
   EXPECT_EQ(lines(outcome.err).size(), 1u);
+  EXPECT_THAT(outcome.out, HasSubstr("float32 (damaged)"));
+  EXPECT_THAT(outcome.out, HasSubstr("a: damaged: its zip entry"));
   EXPECT_THAT(outcome.out, HasSubstr("0.25"));
   EXPECT_THAT(outcome.out, HasSubstr("an IDX file"));
 }
@@ -197,6 +278,18 @@ TEST_F(InspectTest, HostileTextIsEscaped) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(outcome.out, HasSubstr("\\u001b[31mb\\nc"));
   EXPECT_EQ(event_of("run.json")["kind"], "the record of a training");
+}
+
+// In every column of the table, whether a name is long or short.
+TEST_F(InspectTest, HostileNamesOfTensorsAreEscaped) {
+  for (const std::size_t length : {1U, 300U}) {
+    const std::string name = "\x1b]0;" + std::string(length, 'x');
+    write_legacy("x.pt", PickleAssembler::state().entry(name, {}).entry("b", {}));
+    const Outcome outcome = inspect("x.pt");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
+    EXPECT_THAT(lines(outcome.out).back(), HasSubstr("\"\\x1b]0;x")) << "whose storage it is";
+  }
 }
 
 }  // namespace

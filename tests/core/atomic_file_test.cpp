@@ -75,6 +75,21 @@ TEST_F(AtomicFile, AThrowingWriterLeavesTheOldFile) {
   EXPECT_EQ(folder_.files(), 1);
 }
 
+TEST_F(AtomicFile, PartsFollowEachOther) {
+  write_atomically_in_parts(file_, [&](const auto& append) {
+    for (const char* part : {"one", "", " and two"}) append(part);
+    EXPECT_FALSE(std::filesystem::exists(file_));
+  });
+  EXPECT_EQ(read_file(file_), "one and two");
+  const auto failing = [](const auto& append) {
+    append("half");
+    throw Error("no more");
+  };
+  EXPECT_EQ(error_of([&] { write_atomically_in_parts(file_, failing); }), "no more");
+  EXPECT_EQ(read_file(file_), "one and two");
+  EXPECT_EQ(folder_.files(), 1);
+}
+
 TEST_F(AtomicFile, AWriterThatRemovesTheTemporaryIsAnError) {
   write_file(file_, "old");
   EXPECT_THAT(error_of([&] {

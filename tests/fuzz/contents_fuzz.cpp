@@ -21,7 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const TensorGroup& group : contents.groups) {
     for (const StoredTensor& tensor : group.tensors) {
       const ElementSummary& elements = tensor.elements;
-      fuzz::require(!tensor.problem.empty() ||
+      fuzz::require(tensor.problem.empty() == (tensor.reading == Reading::read),
+                    "a tensor has a problem, or is read");
+      fuzz::require(tensor.reading != Reading::read ||
                         elements.finite + elements.nan + elements.infinite == tensor.shape.count(),
                     "every element of a tensor is counted");
       fuzz::require(elements.finite == 0 || elements.min <= elements.max,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "convoy/checkpoint.h"
 #include "engine/io/torch_archive.h"
@@ -46,9 +47,12 @@ TEST(Contents, OfATrainingCheckpoint) {
 TEST(Contents, OfViewsNameTheirStorage) {
   const FileContents contents = contents_of(golden("views"));
   ASSERT_EQ(contents.groups.size(), 1U);
+  std::set<std::size_t> views;
   for (const StoredTensor& tensor : contents.groups[0].tensors) {
-    EXPECT_EQ(tensor.storage, contents.groups[0].tensors[0].storage) << tensor.name;
+    EXPECT_EQ(tensor.storage, 1U) << tensor.name;
+    EXPECT_TRUE(views.insert(tensor.view).second) << tensor.name << ": no two are the same elements";
   }
+  EXPECT_EQ(views.size(), 6U);
 }
 
 TEST(Contents, OfTypesSummarizeTheirElements) {
@@ -83,7 +87,11 @@ TEST(Contents, OfATypeThatIsNotReadAreNamed) {
   EXPECT_EQ(contents.groups[0].place, "");
   EXPECT_EQ(contents.groups[0].tensors[0].name, "rng");
   EXPECT_THAT(contents.groups[0].tensors[0].problem, HasSubstr("\"ByteStorage\" are not supported"));
+  EXPECT_EQ(contents.groups[0].tensors[0].reading, Reading::not_read);
+  EXPECT_EQ(contents.groups[0].tensors[0].type, "ByteStorage");
+  EXPECT_EQ(contents.groups[0].tensors[0].shape.rank(), 1U);
   EXPECT_EQ(contents.groups[0].tensors[1].name, "best");
+  EXPECT_EQ(contents.groups[0].tensors[1].reading, Reading::read);
   EXPECT_EQ(contents.groups[0].tensors[1].elements.max, 0.5);
   EXPECT_EQ(contents.groups[1].place, "\"state_dict\"");
   EXPECT_EQ(contents.state, 1U);
@@ -110,10 +118,111 @@ TEST(Contents, OfSafetensors) {
   EXPECT_EQ(tensors[1].elements.max, 7.0);
 }
 
+// The file is sound, though load_checkpoint would refuse it.
+TEST(Contents, OfNumbersBeyondADoubleAreNotDamage) {
+  const TemporaryFolder folder;
+  const std::string header = R"({"n":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
+                             R"("m":{"dtype":"U16","shape":[2,1],"data_offsets":[8,12]}})";
+  write_file(folder / "x", std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header +
+                               std::string("\x01\0\0\0\0\0\x20\0abcd", 12));
+  const auto tensors = contents_of(folder / "x").groups.at(0).tensors;
+  EXPECT_EQ(tensors[0].reading, Reading::not_read);
+  EXPECT_EQ(tensors[0].problem, "its value 9007199254740993 is beyond 2^53");
+  EXPECT_EQ(tensors[0].type, "int64");
+  EXPECT_EQ(tensors[1].reading, Reading::not_read);
+  EXPECT_EQ(tensors[1].type, "U16");
+  EXPECT_EQ(tensors[1].shape, (Shape{2, 1}));
+}
+
 /// A zip archive of torch.save with this pickle and one storage of six floats.
 void write_checkpoint(const std::filesystem::path& file, const std::string& pickle) {
   write_file(file,
              torch_archive({{"data.pkl", pickle}, {"data/0", std::string(24, '\0')}, {"version", "3\n"}}));
+}
+
+/// Begins a pickle with an empty dict.
+PickleAssembler dict() { return PickleAssembler().raw("\x80\x02}"); }
+
+TEST(Contents, OfTiedWeightsAreTheSameView) {
+  const TemporaryFolder folder;
+  const TensorText part{.offset = 1, .shape = {2}, .strides = {1}};
+  write_checkpoint(folder / "x",
+                   PickleAssembler::state().entry("a", {}).entry("b", {}).entry("c", part).stop());
+  const auto tensors = contents_of(folder / "x").groups.at(0).tensors;
+  EXPECT_EQ(tensors[0].view, tensors[1].view);
+  EXPECT_NE(tensors[0].view, tensors[2].view);
+  EXPECT_EQ(tensors[0].storage, tensors[2].storage);
+}
+
+TEST(Contents, OfListsWithinLists) {
+  const TemporaryFolder folder;
+  write_checkpoint(folder / "x", dict()
+                                     .string("pairs")
+                                     .raw("](K\x01K\x02\x86K\x03K\x04\x86"
+                                          "es")
+                                     .string("deep")
+                                     .raw("K\x01\x85\x85\x85\x85\x85s")
+                                     .string("mixed")
+                                     .raw("](K\x05})es")
+                                     .stop());
+  const FileContents contents = contents_of(folder / "x");
+  EXPECT_EQ(value_of(contents, "\"pairs\""), "[[1, 2], [3, 4]]");
+  EXPECT_EQ(value_of(contents, "\"deep\" -> 0"), "[[[[1]]]]");
+  EXPECT_EQ(value_of(contents, "\"mixed\" -> 0"), "5");
+}
+
+// The state dict is there twice; it is told where load_checkpoint finds it, and where it is again.
+TEST(Contents, OfADictThatIsThereTwice) {
+  const TemporaryFolder folder;
+  write_checkpoint(folder / "x", dict()
+                                     .string("outer")
+                                     .raw("}")
+                                     .string("epoch")
+                                     .raw("K\x01s")
+                                     .string("inner")
+                                     .ordered_dict()
+                                     .raw("q\x01")
+                                     .entry("w", {})
+                                     .raw("ss")
+                                     .string("model")
+                                     .raw("h\x01s")
+                                     .stop());
+  const FileContents contents = contents_of(folder / "x");
+  std::string told;
+  load_checkpoint(folder / "x", [&](const std::string& line) { told = line; });
+  EXPECT_THAT(told, HasSubstr("under \"model\""));
+  ASSERT_EQ(contents.state, 0U);
+  ASSERT_EQ(contents.groups.size(), 1U);
+  EXPECT_EQ(contents.groups[0].place, "\"model\"");
+  EXPECT_EQ(value_of(contents, "\"model\""), "the same as \"outer\" -> \"inner\"");
+}
+
+TEST(Contents, OfATrainingAreToldByTheRootAlone) {
+  const TemporaryFolder folder;
+  const auto kind_of = [&](PickleAssembler pickle) {
+    write_checkpoint(folder / "x", pickle.stop());
+    return contents_of(folder / "x").kind;
+  };
+  const auto with_format = [](PickleAssembler pickle) {
+    return pickle.string("convoy").raw("}").string("format").raw("K\x01ss");
+  };
+  const std::string training = "a training's state, as convoy train keeps it";
+  EXPECT_EQ(kind_of(with_format(dict())), training);
+  PickleAssembler many = dict();  // more than are listed, in front of it
+  for (int i = 0; i < 300; ++i) many.string("k" + std::to_string(i)).raw("K\x01s");
+  EXPECT_EQ(kind_of(with_format(many)), training);
+  EXPECT_NE(kind_of(with_format(dict().string("run").raw("}")).raw("s")), training);
+}
+
+TEST(Contents, OfSeveralStateDictsSayWhatLoadingDoes) {
+  const TemporaryFolder folder;
+  PickleAssembler pickle = dict();
+  for (const char* name : {"model", "ema"}) pickle.string(name).ordered_dict().entry("w", {}).raw("s");
+  write_checkpoint(folder / "x", pickle.stop());
+  const FileContents contents = contents_of(folder / "x");
+  EXPECT_EQ(contents.state, contents.groups.size());
+  EXPECT_THAT(contents.refusal, HasSubstr("it holds several state dicts, as under \"model\" and \"ema\""));
+  EXPECT_THAT(error_of([&] { load_checkpoint(folder / "x"); }), HasSubstr(contents.refusal));
 }
 
 TEST(Contents, OfAWholeModuleNameItsClass) {
@@ -131,7 +240,10 @@ TEST(Contents, OfHostilePicklesAreBounded) {
   const TemporaryFolder folder;
   write_checkpoint(folder / "cycle",
                    PickleAssembler().raw("\x80\x02}q\x01").string("a").raw("h\x01s").stop());
-  EXPECT_TRUE(contents_of(folder / "cycle").groups.empty());
+  const FileContents cycle = contents_of(folder / "cycle");
+  EXPECT_TRUE(cycle.groups.empty());
+  ASSERT_EQ(cycle.values.size(), 1U);
+  EXPECT_EQ(value_of(cycle, "\"a\""), "the whole again");
 
   PickleAssembler many;
   many.raw("\x80\x02}");
@@ -146,7 +258,19 @@ TEST(Contents, OfHostilePicklesAreBounded) {
   for (int i = 0; i < 100; ++i) deep.raw("}").string("a");
   deep.raw("N" + std::string(100, 's'));
   write_checkpoint(folder / "deep", deep.stop());
-  EXPECT_EQ(contents_of(folder / "deep").values.size(), 1U);
+  const FileContents nested = contents_of(folder / "deep");
+  ASSERT_EQ(nested.values.size(), 1U);
+  EXPECT_EQ(nested.values[0].second, "...");
+  EXPECT_EQ(std::ranges::count(nested.values[0].first, '>'), 8);
+
+  const std::string long_text(80, 'x');
+  PickleAssembler wide = dict();  // eight of eight of eight texts, which are one in the file
+  wide.string(long_text).raw("q\x01((h\x01h\x01h\x01h\x01h\x01h\x01h\x01h\x01tq\x02");
+  wide.raw("h\x02h\x02h\x02h\x02h\x02h\x02h\x02ts");
+  write_checkpoint(folder / "wide", wide.stop());
+  const std::string words = value_of(contents_of(folder / "wide"), "\"" + long_text + "\"");
+  EXPECT_THAT(words, testing::EndsWith("...]"));
+  EXPECT_LT(words.size(), 600U);
 }
 
 TEST(Contents, ADamagedStorageIsToldOfItsTensor) {
@@ -158,6 +282,9 @@ TEST(Contents, ADamagedStorageIsToldOfItsTensor) {
   const FileContents contents = contents_of(folder / "x");
   ASSERT_EQ(contents.groups.size(), 1U);
   EXPECT_THAT(contents.groups[0].tensors[0].problem, HasSubstr("is truncated or damaged"));
+  EXPECT_EQ(contents.groups[0].tensors[0].reading, Reading::damaged);
+  EXPECT_EQ(contents.groups[0].tensors[0].type, "float32");
+  EXPECT_EQ(contents.groups[0].tensors[1].reading, Reading::read);
   EXPECT_EQ(contents.groups[0].tensors[1].problem, "");
 }
 

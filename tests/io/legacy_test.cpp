@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 #include "convoy/checkpoint.h"
 #include "tests/io/convnet_state.h"
+#include "tests/io/legacy_file.h"
 #include "tests/io/pickle_assembler.h"
 #include "tests/temporary_folder.h"
 
@@ -53,19 +55,6 @@ TEST(Legacy, AStateDictWithinAScriptsCheckpoint) {
   EXPECT_EQ(state[6].second, (HostTensor{Shape{}, {606.0}, DType::int64}));
 }
 
-/// What a file consists of, to be bent.
-struct Parts {
-  std::string magic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."s;
-  std::string protocol = "\x80\x02M\xe9\x03."s;
-  std::string system = PickleAssembler().raw("\x80\x02}").string("little_endian").raw("\x88s").stop();
-  std::string object;
-  std::string keys = PickleAssembler().raw("\x80\x02]").string("0").raw("a").stop();
-  std::string count = "\x06\0\0\0\0\0\0\0"s;
-  std::string data = std::string(24, '\0');
-
-  std::string file() const { return magic + protocol + system + object + keys + count + data; }
-};
-
 /// A dict with a tensor `x` of six floats, as PyTorch of before 0.4 describes it if `first`.
 std::string object_of(const std::string& view = "N", const std::string& type = "FloatStorage",
                       bool first = false) {
@@ -82,11 +71,11 @@ class LegacyParts : public testing::Test {
   LegacyParts() { parts_.object = object_of(); }
 
   std::string error_of_parts() {
-    write_file(file_, parts_.file());
+    write_file(file_, parts_.bytes());
     return error_of([&] { load_checkpoint(file_); });
   }
 
-  Parts parts_;
+  LegacyFile parts_;
   TemporaryFolder folder_;
   std::filesystem::path file_ = folder_ / "model.pth";
 };
@@ -102,33 +91,95 @@ TEST_F(LegacyParts, AreRead) {
 }
 
 TEST_F(LegacyParts, ThatDoNotAgreeAreRefused) {
-  const auto with = [&](std::string Parts::*part, const std::string& bytes) {
+  const auto with = [&](std::string LegacyFile::*part, const std::string& bytes) {
     const std::string kept = std::exchange(parts_.*part, bytes);
     const std::string message = error_of_parts();
     parts_.*part = kept;
     return message;
   };
-  EXPECT_THAT(with(&Parts::protocol, "\x80\x02M\xe8\x03."s), HasSubstr("its protocol version is not 1001"));
-  EXPECT_THAT(with(&Parts::system, "\x80\x02N."s), HasSubstr("does not describe a machine"));
-  EXPECT_THAT(
-      with(&Parts::system, PickleAssembler().raw("\x80\x02}").string("little_endian").raw("\x89s").stop()),
-      HasSubstr("its byte order is not little-endian"));
-  EXPECT_THAT(with(&Parts::system, "\x80\x02}U\x01"s + "ai\x88s."), HasSubstr("is how Python 2 wrote text"));
-  EXPECT_THAT(with(&Parts::object, object_of("K\x01")), HasSubstr("its storage is a part of another"));
-  EXPECT_THAT(with(&Parts::object, object_of("N", "ByteStorage")),
+  EXPECT_THAT(with(&LegacyFile::protocol, "\x80\x02M\xe8\x03."s),
+              HasSubstr("its protocol version is not 1001"));
+  EXPECT_THAT(with(&LegacyFile::system, "\x80\x02N."s), HasSubstr("does not describe a machine"));
+  EXPECT_THAT(with(&LegacyFile::system, "\x80\x02}U\x01"s + "ai\x88s."),
+              HasSubstr("is how Python 2 wrote text"));
+  EXPECT_THAT(with(&LegacyFile::object, object_of("K\x01")), HasSubstr("its storage is a part of another"));
+  EXPECT_THAT(with(&LegacyFile::object, object_of("N", "ByteStorage")),
               HasSubstr("tensors of type \"ByteStorage\" are not supported"));
-  EXPECT_THAT(with(&Parts::object, object_of("N", "StrangeStorage")),
+  EXPECT_THAT(with(&LegacyFile::object, object_of("N", "StrangeStorage")),
               HasSubstr("storage \"0\" is of no tensor"));
-  EXPECT_THAT(with(&Parts::keys, "\x80\x02]."s), HasSubstr("tensor \"x\": it has no storage \"0\""));
-  EXPECT_THAT(with(&Parts::keys, "\x80\x02N."s), HasSubstr("not a list of storages"));
-  EXPECT_THAT(with(&Parts::keys, "\x80\x02]K\x01"s + "a."),
+  EXPECT_THAT(with(&LegacyFile::keys, "\x80\x02]."s), HasSubstr("tensor \"x\": it has no storage \"0\""));
+  EXPECT_THAT(with(&LegacyFile::keys, "\x80\x02N."s), HasSubstr("not a list of storages"));
+  EXPECT_THAT(with(&LegacyFile::keys, "\x80\x02]K\x01"s + "a."),
               HasSubstr("storage without a key is of no tensor"));
-  EXPECT_THAT(with(&Parts::count, "\x05\0\0\0\0\0\0\0"s), HasSubstr("storage \"0\" has 5 elements, not 6"));
-  EXPECT_THAT(with(&Parts::count, "\x06\0\0"s), HasSubstr("it is truncated: storage"));
-  EXPECT_THAT(with(&Parts::data, std::string(23, '\0')),
+  EXPECT_THAT(with(&LegacyFile::count, "\x05\0\0\0\0\0\0\0"s),
+              HasSubstr("storage \"0\" has 5 elements, not 6"));
+  EXPECT_THAT(with(&LegacyFile::count, "\x06\0\0"s), HasSubstr("it is truncated: storage"));
+  EXPECT_THAT(with(&LegacyFile::data, std::string(23, '\0')),
               HasSubstr("it is truncated: storage \"0\" of 6 elements"));
   parts_.data.clear();
-  EXPECT_THAT(with(&Parts::count, "\x06\0\0"s), HasSubstr("it is truncated"));
+  EXPECT_THAT(with(&LegacyFile::count, "\x06\0\0"s), HasSubstr("it is truncated"));
+}
+
+// The elements are little-endian, whichever machine wrote them. PyTorch of before 1.4 left the number of them
+// in the machine's order.
+TEST_F(LegacyParts, OfABigEndianMachineAreRead) {
+  parts_.data = "\0\0\x80\x3f"s + std::string(20, '\0');
+  const std::string little = parts_.bytes();
+  const StateDict expected = {{"x", {Shape{2, 3}, {1.0, 0.0, 0.0, 0.0, 0.0, 0.0}}}};
+  parts_.system = PickleAssembler().raw("\x80\x02}").string("little_endian").raw("\x89s").stop();
+  EXPECT_EQ(error_of_parts(), "");
+  EXPECT_EQ(load_checkpoint(file_), expected);
+  parts_.count = "\0\0\0\0\0\0\0\x06"s;
+  EXPECT_EQ(error_of_parts(), "");
+  EXPECT_EQ(load_checkpoint(file_), expected);
+  parts_.count = "\0\0\0\0\0\0\0\x05"s;
+  EXPECT_THAT(error_of_parts(), HasSubstr("storage \"0\" has 5 elements, not 6"));
+}
+
+// As torch.save(..., _use_new_zipfile_serialization=False, pickle_protocol=...) begins.
+TEST_F(LegacyParts, OfAnotherPickleProtocolAreTold) {
+  const std::string number = parts_.magic.substr(2);
+  for (const auto& [protocol, magic] :
+       {std::pair("3", "\x80\x03" + number), std::pair("4", "\x80\x04\x95\x0d\0\0\0\0\0\0\0"s + number),
+        std::pair("5", "\x80\x05\x95\x0d\0\0\0\0\0\0\0"s + number)}) {
+    parts_.magic = magic;
+    EXPECT_THAT(error_of_parts(),
+                HasSubstr("it is of the format of before PyTorch 1.6, in pickle protocol "s + protocol +
+                          ", not 2; load it with torch.load and save it again"));
+  }
+  parts_.magic = "\x80\x04N.";
+  EXPECT_THAT(error_of_parts(), HasSubstr("it is a bare pickle"));
+}
+
+// Beside a state dict they do no harm, so their sizes have to be known.
+TEST_F(LegacyParts, OfTypesThatAreNotReadAreSteppedOver) {
+  const auto storage = [](const std::string& module, const std::string& type, const std::string& key) {
+    PickleAssembler pickle;
+    pickle.raw("(").string("storage").global(module, type).string(key).string("cpu").integer(3);
+    return pickle.raw("NtQ");
+  };
+  for (const auto& [module, type, width] :
+       {std::tuple("torch", "ByteStorage", 1), std::tuple("torch", "UntypedStorage", 1),
+        std::tuple("torch.storage", "UntypedStorage", 1), std::tuple("torch", "QUInt4x2Storage", 1),
+        std::tuple("torch", "QUInt2x4Storage", 1), std::tuple("torch", "QInt32Storage", 4),
+        std::tuple("torch", "ComplexDoubleStorage", 16)}) {
+    const std::string foreign = storage(module, type, "f").stop();
+    const std::string model = object_of().substr(2);
+    parts_.object = PickleAssembler()
+                        .raw("\x80\x02}")
+                        .string("rng")
+                        .raw(foreign.substr(0, foreign.size() - 1))
+                        .raw("s")
+                        .string("model")
+                        .raw(model.substr(0, model.size() - 1))
+                        .raw("s")
+                        .stop();
+    parts_.keys = PickleAssembler().raw("\x80\x02](").string("f").string("0").raw("e").stop();
+    parts_.count =
+        "\x03\0\0\0\0\0\0\0"s + std::string(3 * static_cast<std::size_t>(width), 'x') + "\x06\0\0\0\0\0\0\0"s;
+    EXPECT_EQ(error_of_parts(), "") << module << "." << type;
+    EXPECT_EQ(load_checkpoint(file_), (StateDict{{"x", zeros({2, 3})}})) << type;
+  }
 }
 
 TEST_F(LegacyParts, AStorageIsThereOnce) {
@@ -138,7 +189,7 @@ TEST_F(LegacyParts, AStorageIsThereOnce) {
 }
 
 TEST_F(LegacyParts, EveryTruncationIsRefused) {
-  const std::string bytes = parts_.file();
+  const std::string bytes = parts_.bytes();
   for (std::size_t length = bytes.size(); length-- > 0;) {
     write_file(file_, bytes.substr(0, length));
     EXPECT_NE(error_of([&] { load_checkpoint(file_); }), "") << length;
@@ -147,7 +198,7 @@ TEST_F(LegacyParts, EveryTruncationIsRefused) {
 
 // There are no checksums: what is read may have other values, but as many as its shape says.
 TEST_F(LegacyParts, EveryCorruptByteIsRefusedOrRead) {
-  const std::string bytes = parts_.file();
+  const std::string bytes = parts_.bytes();
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     for (const int flip : {0x01, 0x80, 0xff}) {
       std::string damaged = bytes;

@@ -7,6 +7,7 @@
 #include "convoy/builtin.h"
 #include "convoy/error.h"
 #include "engine/core/philox.h"
+#include "engine/model/named_shapes.h"
 #include "tests/model/models.h"
 
 namespace convoy {
@@ -208,6 +209,28 @@ TEST(MatchState, RefusesWhatStaysAnotherModels) {
                   "a.pt: 'fc.weight' is [10, 800], but [10, 1568] in model 'convnet'; is it the state "
                   "of another model?"));
   EXPECT_THROW(match_state(convnet(), {}, "a.pt"), Error);
+}
+
+// What match_state takes, but told by names and shapes alone, which may claim any size.
+TEST(IsStateOf, GoesByNamesAndShapes) {
+  std::vector<NamedShape> tensors;
+  for (const TensorSpec& spec : tensor_specs(convnet())) {
+    if (spec.role != TensorRole::num_batches_tracked) tensors.push_back({"module." + spec.name, spec.shape});
+  }
+  EXPECT_TRUE(is_state_of(convnet(), tensors));
+  tensors.push_back({"n_averaged", Shape{}});
+  EXPECT_TRUE(is_state_of(convnet(), tensors));
+  const auto with = [&](std::size_t i, const NamedShape& other) {
+    std::vector<NamedShape> changed = tensors;
+    changed.at(i) = other;
+    return is_state_of(convnet(), changed);
+  };
+  EXPECT_FALSE(with(0, {"module.layer1.0.weight", {std::int64_t{1} << 60, 1 << 20}}));
+  EXPECT_FALSE(with(0, {"module.other", tensors[0].shape}));
+  EXPECT_FALSE(with(0, tensors[1])) << "one is there twice, and one is missing";
+  tensors.push_back({"module.more", Shape{}});
+  EXPECT_FALSE(is_state_of(convnet(), tensors));
+  EXPECT_FALSE(is_state_of(convnet(), {}));
 }
 
 TEST(CheckState, NamesWhatIsWrong) {
