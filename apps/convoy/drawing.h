@@ -4,7 +4,7 @@
 #include <string>
 
 #include "apps/convoy/ink.h"
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 namespace convoy {
 

@@ -9,6 +9,7 @@
 #include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/classification.h"
 #include "apps/convoy/commands.h"
+#include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
@@ -75,11 +76,26 @@ void print_json(const Classification& result, const EvalFlags& flags, const std:
         {"confusion", std::move(confusion)}});
 }
 
+/// Where the test images are, and which of them were held out, if that is not said, when the model was
+/// trained.
+DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& trained) {
+  DataFlags data = flags.data;
+  data.dataset = trained.dataset;
+  if (data.split > 0.0) return data;
+  if (const auto record = record_of_run(flags.checkpoint); record && record->dataset == data.dataset) {
+    data.split = record->split;
+    data.split_seed = record->split_seed;
+  }
+  return data;
+}
+
 int run_eval(const EvalFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  LoadedData data =
-      load_data({trained.dataset, flags.trained.data.folder}, !flags.json, /*allow_stand_in=*/false);
+  LoadedData data = load_data(data_flags_of(flags.trained, trained), !flags.json, /*allow_stand_in=*/false,
+                              {.image = trained.model.input,
+                               .classes = trained.preparation.classes,
+                               .crop = trained.preparation.framing == Framing::crop});
   prepare(data.pair, flags.trained.images, &trained.preparation);
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);
@@ -91,7 +107,7 @@ int run_eval(const EvalFlags& flags) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   report_plans(flags.device, *device.backend);
 
-  const auto names = class_names(data.location.dataset, classes);
+  const auto names = class_names(trained);
   if (flags.json) {
     print_json(result, flags, data.location.dataset, test, names, elapsed.count());
   } else {
@@ -118,6 +134,7 @@ Command add_eval(CLI::App& program) {
       ->required();
   add_model_flag(command, flags->trained.model, kModelOfCheckpoint);
   add_data_flags(command, flags->trained.data);
+  add_split_flags(command, flags->trained.data);
   add_image_flags(command, flags->trained.images, kTransposeFiles);
   add_device_flags(command, flags->device);
   command.add_option("--batch-size", flags->batch_size, "Images a step")

@@ -39,7 +39,8 @@ int run_fetch(const FetchFlags& flags) {
 Command add_fetch(CLI::App& program) {
   const auto flags = std::make_shared<FetchFlags>();
   CLI::App& command = *program.add_subcommand("fetch", "Download a data set, checked by SHA-256");
-  command.add_option("dataset", flags->dataset, "mnist, fashion-mnist or cifar10")->required();
+  command.add_option("dataset", flags->dataset, "mnist, fashion-mnist, kmnist, cifar10 or cifar100")
+      ->required();
   command.add_option("--out", flags->out, "Folder for the files; without it data/DATASET")
       ->check(not_empty());
   set_footer(command,

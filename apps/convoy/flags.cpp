@@ -15,13 +15,77 @@
 namespace convoy {
 
 void add_data_flags(CLI::App& command, DataFlags& flags) {
-  command.add_option("--dataset", flags.dataset,
-                     fmt::format("Data set: {}, or idx for any four IDX files named as MNIST's",
-                                 fmt::join(dataset_names(), ", ")));
+  command.add_option(
+      "--dataset", flags.dataset,
+      fmt::format("Data set: {}; or for data of one's own, which are recognised in --data: idx "
+                  "(four IDX files named as MNIST's), pictures (a folder for each class), csv (Kaggle's "
+                  "tables), npz (NumPy's arrays)",
+                  fmt::join(dataset_names(), ", ")));
   command
       .add_option("--data", flags.folder,
-                  "Folder of the data set; without it CONVOY_DATA, then data/DATASET, then a download")
+                  "Folder of the data set, or a .csv or .npz file; without it CONVOY_DATA, then "
+                  "data/DATASET, then a download")
       ->check(not_empty());
+}
+
+void add_split_flags(CLI::App& command, DataFlags& flags) {
+  command
+      .add_option(
+          "--split", flags.split,
+          "Share of one's own data, of each class alike, that is held out for the test where there is no "
+          "test half, as 0.2")
+      ->check(share());
+  command.add_option("--split-seed", flags.split_seed, "Seed of which images --split holds out")
+      ->check(at_least(0))
+      ->capture_default_str();
+}
+
+namespace {
+
+constexpr std::int64_t kMostExtent = 4096;
+
+/// "64x48" and "3x64x48" as numbers; empty for anything else.
+std::vector<std::int64_t> extents_of(const std::string& text) {
+  std::vector<std::int64_t> extents;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (;;) {
+    std::int64_t value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || value < 1 || value > kMostExtent) return {};
+    extents.push_back(value);
+    if (next == end) break;
+    if (*next != 'x') return {};
+    at = next + 1;
+  }
+  const bool channels = extents.size() == 3 && (extents[0] == 1 || extents[0] == 3);
+  return extents.size() == 2 || channels ? extents : std::vector<std::int64_t>();
+}
+
+}  // namespace
+
+void add_picture_flags(CLI::App& command, DataFlags& flags) {
+  command
+      .add_option_function<std::string>(
+          "--image-size",
+          [&flags](const std::string& text) {
+            flags.image_size = extents_of(text);
+            if (flags.image_size.empty()) {
+              throw CLI::ValidationError(
+                  "--image-size",
+                  fmt::format(
+                      "'{}' is no height x width of 1 to {}, as 64x48 or, with 1 or 3 channels, 3x64x48",
+                      text, kMostExtent));
+            }
+          },
+          "What pictures are made into: HxW, or CxHxW with 1 (grey) or 3 channels; without it the input of a "
+          "model "
+          "file, else as the pictures are")
+      ->option_text("[Cx]HxW");
+  command.add_flag(
+      "--crop", flags.crop,
+      "Cut pictures to the proportions of --image-size before they are scaled; without it they are "
+      "distorted");
 }
 
 void add_image_flags(CLI::App& command, ImageFlags& flags, const std::string& transpose) {
@@ -175,6 +239,15 @@ CLI::Validator finite() {
     return fmt::format("'{}' is not a finite number", text);
   };
   return {check, "FLOAT"};
+}
+
+CLI::Validator share() {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0.0;
+    if (CLI::detail::lexical_cast(text, value) && value > 0.0 && value < 1.0) return "";
+    return fmt::format("'{}' is not a number between 0 and 1", text);
+  };
+  return {check, "0 to 1"};
 }
 
 CLI::Validator positive() {

@@ -26,10 +26,14 @@ inline constexpr const char* kTransposeFiles =
     "and "
     "for files with EMNIST's names";
 
-/// --dataset and --data.
+/// --dataset and --data, and what data of one's own need beside.
 struct DataFlags {
   std::string dataset;  // if empty: what the checkpoint was trained on, else mnist
   std::filesystem::path folder;
+  std::vector<std::int64_t> image_size = {};  // [H, W] or [C, H, W]; empty: as the model or the data have it
+  bool crop = false;
+  double split = 0.0;  // 0: the data have a test half
+  std::uint64_t split_seed = 1;
 };
 
 /// --mean, --std and --transpose: how the images of the data become the model's input. What is not given is
@@ -50,6 +54,10 @@ struct DeviceFlags {
 };
 
 void add_data_flags(CLI::App& command, DataFlags& flags);
+/// --split and --split-seed.
+void add_split_flags(CLI::App& command, DataFlags& flags);
+/// --image-size and --crop.
+void add_picture_flags(CLI::App& command, DataFlags& flags);
 /// `transpose` is what the help text says of that flag.
 void add_image_flags(CLI::App& command, ImageFlags& flags, const std::string& transpose);
 /// `flags` must outlive `command`. Without a flag for it, the plan cache is default_plan_cache().
@@ -76,6 +84,9 @@ CLI::Validator not_empty();
 
 /// Accepts finite numbers.
 CLI::Validator finite();
+
+/// Accepts numbers above 0 and below 1.
+CLI::Validator share();
 
 /// Accepts finite numbers above 0.
 CLI::Validator positive();

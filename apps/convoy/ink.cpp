@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 
-#include "apps/convoy/picture_file.h"
 #include "convoy/error.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 namespace convoy {
 

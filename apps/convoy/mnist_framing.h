@@ -1,7 +1,7 @@
 // MNIST's framing of a digit.
 #pragma once
 
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 namespace convoy {
 

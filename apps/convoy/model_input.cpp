@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "apps/convoy/drawing.h"
 #include "apps/convoy/ink.h"
 #include "apps/convoy/mnist_framing.h"
-#include "apps/convoy/picture_file.h"
 #include "convoy/error.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 namespace {
@@ -88,7 +87,9 @@ Prepared whole(const Picture& rgba, const Shape& image, const Preparation& prepa
   Prepared prepared{std::move(picture), "as it is"};
   const bool negative = options.invert.value_or(is_negative(prepared.picture, preparation, same_size));
   if (!same_size) {
-    prepared.how = "scaled as a whole";
+    const bool crop = options.framing.value_or(preparation.framing) == Framing::crop;
+    prepared.how = crop ? "cut to its proportions and scaled" : "scaled as a whole";
+    if (crop) prepared.picture = cropped(prepared.picture, height, width);
     prepared.picture = resize(prepared.picture, height, width);
   }
   if (negative) invert(prepared);
@@ -124,9 +125,7 @@ ModelInput model_input(const std::filesystem::path& file, const Shape& image, co
       prepared.picture = transposed(prepared.picture);
       prepared.how += ", transposed";
     }
-    for (const float value : prepared.picture.values) {
-      input.pixels.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0f, 1.0f) * 255.0f)));
-    }
+    input.pixels = bytes_of(prepared.picture);
     input.how = std::move(prepared.how);
     input.left_out = std::move(prepared.left_out);
     input.note = std::move(prepared.note);

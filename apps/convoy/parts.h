@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 namespace convoy {
 

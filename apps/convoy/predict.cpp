@@ -142,7 +142,7 @@ int run_predict(const PredictFlags& flags) {
   report_plans(flags.device, *device.backend);
 
   const auto classes = static_cast<std::size_t>(pictures.classes);
-  const auto names = class_names(trained.dataset, pictures.classes);
+  const auto names = class_names(trained);
   for (std::size_t i = 0; i < read.files.size(); ++i) {
     print({read.files[i], read.how[i], std::span(logits).subspan(i * classes, classes)}, names, flags.json);
   }
@@ -167,12 +167,12 @@ Command add_predict(CLI::App& program) {
                      "What the model was trained on: names the classes; without it the run.json beside the "
                      "checkpoint, else mnist");
   command
-      .add_option(
-          "--framing", flags->framing,
-          "mnist (cut out what is drawn, scale and centre it as MNIST did), fit (scale the whole "
-          "picture), none (take only pictures of the model's size) or auto (as the training data were "
-          "made; a picture of the model's size as it is)")
-      ->check(CLI::IsMember({"auto", "mnist", "fit", "none"}))
+      .add_option("--framing", flags->framing,
+                  "mnist (cut out what is drawn, scale and centre it as MNIST did), fit (scale the whole "
+                  "picture), crop (cut it to the model's proportions, then scale it), none (take only "
+                  "pictures of the model's size) or auto (as the training data were "
+                  "made; a picture of the model's size as it is)")
+      ->check(CLI::IsMember({"auto", "mnist", "fit", "crop", "none"}))
       ->capture_default_str();
   command
       .add_option("--invert", flags->invert,

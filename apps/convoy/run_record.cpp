@@ -36,7 +36,12 @@ Json record_in(const std::filesystem::path& file) {
 
 RunRecord run_record_of(const Json& record, const std::string& where) {
   if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) return {};
-  RunRecord result{record["dataset"].get<std::string>(), std::nullopt};
+  RunRecord result;
+  result.dataset = record["dataset"].get<std::string>();
+  if (record.contains("split") && record["split"].is_number()) result.split = record["split"].get<double>();
+  if (record.contains("split_seed") && record["split_seed"].is_number_unsigned()) {
+    result.split_seed = record["split_seed"].get<std::uint64_t>();
+  }
   if (record.contains("preparation")) {
     result.preparation = preparation_of_json(record["preparation"], where + ": 'preparation'");
   }

@@ -1,6 +1,7 @@
 // run.json as later commands read it. apps/README.md describes the file.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,6 +14,8 @@ namespace convoy {
 /// What a run.json tells of the data.
 struct RunRecord {
   std::string dataset;  // empty if it names none
+  double split = 0.0;   // share of the data that was held out for the test; 0: none
+  std::uint64_t split_seed = 1;
   std::optional<Preparation> preparation;
 };
 

@@ -27,6 +27,8 @@ namespace {
 
 constexpr std::array<const char*, 10> kFashionClasses = {
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+constexpr std::array<const char*, 10> kKmnistClasses = {"o",  "ki", "su", "tsu", "na",
+                                                        "ha", "ma", "ya", "re",  "wo"};
 constexpr std::array<const char*, 10> kCifarClasses = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                        "dog",      "frog",       "horse", "ship", "truck"};
 
@@ -44,6 +46,28 @@ std::optional<RecordedModel> recorded_model(const std::filesystem::path& checkpo
   if (auto within = model_in_checkpoint(checkpoint)) return RecordedModel{std::move(*within), true};
   const auto beside = model_file_of_run(checkpoint);
   return beside ? std::optional(RecordedModel{load_model(*beside), false}) : std::nullopt;
+}
+
+/// How data of one's own are loaded. Flags count more than the model.
+LoadOptions load_options(const DataFlags& flags, const WantedImages& wanted, DownloadReport& report) {
+  LoadOptions options{.crop = flags.crop || wanted.crop,
+                      .split = flags.split,
+                      .split_seed = flags.split_seed,
+                      .classes = wanted.classes};
+  std::vector<std::int64_t> size = flags.image_size;
+  if (size.empty()) size.assign(wanted.image.dimensions().begin(), wanted.image.dimensions().end());
+  if (size.size() == 3) options.channels = size[0];
+  if (size.size() >= 2) {
+    options.height = size[size.size() - 2];
+    options.width = size.back();
+  }
+  if (const auto folder = default_plan_cache(); !folder.empty()) options.cache = folder / "pictures";
+  options.say = [&report](const std::string& line) {
+    report.clear();
+    say_note(line);
+  };
+  options.progress = [&report](std::int64_t done, std::int64_t total) { report.decoding(done, total); };
+  return options;
 }
 
 void override_normalization(Normalization& normalization, const ImageFlags& flags) {
@@ -84,7 +108,12 @@ DataSearch data_search(const DataFlags& flags) {
   return search;
 }
 
-LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in) {
+std::string recognised_dataset(const DataFlags& flags, const std::string& otherwise) {
+  if (flags.folder.empty() || find_local(otherwise, data_search(flags))) return otherwise;
+  return recognise(flags.folder).value_or(otherwise);
+}
+
+LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in, const WantedImages& wanted) {
   DownloadReport report(with_bar);
   DataSearch search = data_search(flags);
   search.allow_stand_in = allow_stand_in;
@@ -93,7 +122,13 @@ LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in)
     report.progress(file, done, total);
   };
   DataLocation location = locate(flags.dataset, search);
-  DatasetPair pair = load(location.dataset, location.folder, say_note);
+  const bool named = is_known(dataset_names(), location.dataset) || location.dataset == "idx";
+  if (named && (!flags.image_size.empty() || flags.crop)) {
+    throw UsageError(
+        fmt::format("--image-size and --crop are for pictures; the images of {} are taken as they are",
+                    location.dataset));
+  }
+  DatasetPair pair = load(location.dataset, location.folder, load_options(flags, wanted, report));
   return {std::move(location), std::move(pair)};
 }
 
@@ -102,9 +137,13 @@ ImageFormat image_format(const std::string& dataset) {
     const Dataset empty = read_cifar10({});  // no images, but their format
     return {empty.image, empty.classes, empty.normalization};
   }
-  if (dataset == "idx" || is_known(dataset_names(), dataset)) return {{1, 28, 28}, 10, {}};
-  throw UsageError(
-      fmt::format("unknown data set '{}': known are {}, idx", dataset, fmt::join(dataset_names(), ", ")));
+  if (dataset == "cifar100") {
+    const Dataset empty = read_cifar100({});
+    return {empty.image, empty.classes, empty.normalization};
+  }
+  if (is_known(own_data_names(), dataset) || is_known(dataset_names(), dataset)) return {{1, 28, 28}, 10, {}};
+  throw UsageError(fmt::format("unknown data set '{}': known are {}, {}", dataset,
+                               fmt::join(dataset_names(), ", "), fmt::join(own_data_names(), ", ")));
 }
 
 Model resolve_model(const std::string& model, const ImageFormat& format) {
@@ -120,13 +159,24 @@ Model resolve_model(const std::string& model, const ImageFormat& format) {
 
 std::vector<std::string> class_names(const std::string& dataset, std::int64_t classes) {
   const auto* known = dataset == "fashion-mnist" ? &kFashionClasses
+                      : dataset == "kmnist"      ? &kKmnistClasses
                       : dataset == "cifar10"     ? &kCifarClasses
                                                  : nullptr;
   std::vector<std::string> names;
-  for (std::int64_t i = 0; i < classes; ++i) {
+  if (dataset == "cifar100") names = read_cifar100({}).class_names;
+  names.resize(std::min(names.size(), static_cast<std::size_t>(classes)));
+  for (std::int64_t i = std::ssize(names); i < classes; ++i) {
     const auto index = static_cast<std::size_t>(i);
     names.push_back(known != nullptr && index < known->size() ? (*known)[index] : std::to_string(i));
   }
+  return names;
+}
+
+std::vector<std::string> class_names(const TrainedModel& trained) {
+  std::vector<std::string> names = class_names(trained.dataset, class_count(trained.model));
+  const Preparation& preparation = trained.preparation;
+  if (preparation.dataset != trained.dataset) return names;  // --dataset says what the classes are
+  std::copy_n(preparation.classes.begin(), std::min(names.size(), preparation.classes.size()), names.begin());
   return names;
 }
 
@@ -143,7 +193,8 @@ Preparation known_preparation(const std::string& dataset) {
                     .background = Background::mixed,
                     .transposed = false};
   if (dataset == "mnist") known.framing = Framing::mnist;
-  if (dataset == "mnist" || dataset == "fashion-mnist") known.background = Background::dark;
+  if (dataset == "mnist" || dataset == "fashion-mnist" || dataset == "kmnist")
+    known.background = Background::dark;
   return known;
 }
 

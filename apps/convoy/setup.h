@@ -29,11 +29,22 @@ struct LoadedData {
   DatasetPair pair;
 };
 
-/// Finds or downloads the data set, and loads it. A download is reported on standard error, with a progress
-/// bar if `with_bar`. `allow_stand_in` lets Fashion-MNIST stand in for MNIST. It must be false for a model
-/// that is trained already, which would be tested on images of another kind. Throws UsageError for an unknown
-/// name, Error if the data cannot be had or read.
-LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in);
+/// What is known of the images before they are loaded: that is what pictures are made into.
+struct WantedImages {
+  Shape image = {};                       // [C, H, W] of the model; no dimensions: not known
+  std::vector<std::string> classes = {};  // that the model was trained on; empty: not known
+  bool crop = false;                      // as the model's training images were
+};
+
+/// What lies in --data, if it is data of one's own that can be told apart; else `otherwise`.
+std::string recognised_dataset(const DataFlags& flags, const std::string& otherwise);
+
+/// Finds or downloads the data set, and loads it. Download and decoding are reported on standard error, with
+/// a progress bar if `with_bar`. `allow_stand_in` lets Fashion-MNIST stand in for MNIST. It must be false for
+/// a model that is trained already, which would be tested on images of another kind. Throws UsageError for an
+/// unknown name, Error if the data cannot be had or read.
+LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in,
+                     const WantedImages& wanted = {});
 
 /// The format of a data set's images.
 struct ImageFormat {
@@ -42,8 +53,8 @@ struct ImageFormat {
   Normalization normalization;
 };
 
-/// The format that a data set has, without loading it. For "idx" that of MNIST. Throws UsageError for an
-/// unknown name.
+/// The format that a data set has, without loading it. For data of one's own that of MNIST. Throws UsageError
+/// for an unknown name.
 ImageFormat image_format(const std::string& dataset);
 
 /// A built-in model by its name, or a model file by its path. Throws UsageError if it is neither.
@@ -72,6 +83,9 @@ struct TrainedModel {
   Preparation preparation;               // of its training images
   bool preparation_is_recorded = false;  // by a file, or else taken for what its data set usually has
 };
+
+/// The names of the classes that it tells apart: those of the data that it was trained on.
+std::vector<std::string> class_names(const TrainedModel& trained);
 
 /// How the training images of a checkpoint were prepared, if it or a file beside it says so.
 std::optional<Preparation> recorded_preparation(const std::filesystem::path& checkpoint);

@@ -134,6 +134,12 @@ void DownloadReport::progress(const std::string& file, std::int64_t done, std::i
                         static_cast<double>(total) / 1e6));
 }
 
+void DownloadReport::decoding(std::int64_t done, std::int64_t total) {
+  if (!with_bar_ || total <= 0) return;
+  bar_.draw(static_cast<double>(done) / static_cast<double>(total),
+            fmt::format("{} of {} pictures decoded", done, total));
+}
+
 std::string duration(double seconds) {
   if (!std::isfinite(seconds)) return "?";
   const auto total = static_cast<std::int64_t>(std::ceil(std::clamp(seconds, 0.0, 1e9)));

@@ -75,12 +75,16 @@ class ProgressBar {
   bool drawn_ = false;
 };
 
-/// Reports downloads: decisions on standard error, and the progress of a file on a bar if `with_bar`.
+/// Reports what it takes to have data: decisions on standard error, and on a bar if `with_bar` the progress
+/// of a download and of the decoding of pictures.
 class DownloadReport {
  public:
   explicit DownloadReport(bool with_bar) : with_bar_(with_bar) {}
   void say(const std::string& message);
   void progress(const std::string& file, std::int64_t done, std::int64_t total);
+  void decoding(std::int64_t done, std::int64_t total);
+  /// Erases the bar.
+  void clear() { bar_.clear(); }
 
  private:
   bool with_bar_;

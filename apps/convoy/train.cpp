@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -16,6 +17,8 @@
 #include "apps/convoy/train_flags.h"
 #include "apps/convoy/train_report.h"
 #include "apps/convoy/training.h"
+#include "convoy/builtin.h"
+#include "convoy/catalog.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
 
@@ -38,6 +41,22 @@ TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>
   return data;
 }
 
+/// Without --dataset it is what lies in --data, if that can be told.
+void take_dataset(const CLI::App& command, DataFlags& flags) {
+  if (command.get_option("--dataset")->count() == 0) flags.dataset = recognised_dataset(flags, flags.dataset);
+}
+
+/// The format of the images for a built-in model. Only data of one's own have to be loaded for it.
+ImageFormat format_of(const TrainFlags& flags) {
+  const auto own = own_data_names();
+  const auto built_in = builtin_model_names();
+  const bool load = !flags.data.folder.empty() && std::ranges::find(own, flags.data.dataset) != own.end() &&
+                    std::ranges::find(built_in, flags.model) != built_in.end();
+  if (!load) return image_format(flags.data.dataset);
+  const Dataset train = load_data(flags.data, /*with_bar=*/true, /*allow_stand_in=*/false).pair.train;
+  return {train.image, train.classes, train.normalization};
+}
+
 /// Those that several flags make together. Throws UsageError for what does not go together.
 void take_options(const CLI::App& command, TrainFlags& flags) {
   set_optimizer(flags.options, flags.optimizer);
@@ -57,6 +76,7 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
     resumed = read_resumed(command, flags.resume, record, flags.allow_changes);
     flags.data.dataset = record["dataset"];  // a stand-in, too
   }
+  if (!resumed) take_dataset(command, flags.data);
   take_options(command, flags);
   if (flags.keep_best && flags.validation == 0)
     throw UsageError("--keep-best needs --validation N, as --validation 5000");
@@ -92,7 +112,8 @@ int run_train(CLI::App& command, TrainFlags& flags) {
     return 0;
   }
   if (flags.summary) {
-    const Model model = resolve_model(flags.model, image_format(flags.data.dataset));
+    take_dataset(command, flags.data);
+    const Model model = resolve_model(flags.model, format_of(flags));
     fmt::print("{}", summary(model, flags.options.batch_size));
     return 0;
   }

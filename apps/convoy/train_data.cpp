@@ -2,14 +2,32 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "convoy/builtin.h"
 #include "convoy/error.h"
 #include "engine/backend/checks.h"
 
 namespace convoy {
 
+namespace {
+
+/// What the model file says of its images, and those that training goes on from. A built-in model takes any.
+WantedImages wanted_images(const TrainFlags& flags, const std::optional<Preparation>& earlier) {
+  WantedImages wanted;
+  const auto built_in = builtin_model_names();
+  if (std::ranges::find(built_in, flags.model) == built_in.end())
+    wanted.image = resolve_model(flags.model, {}).input;
+  if (earlier) wanted.classes = earlier->classes;
+  return wanted;
+}
+
+}  // namespace
+
 TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparation>& earlier) {
   TrainData data{
-      load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty() && flags.resume.empty()),
+      load_data(flags.data, !flags.json, /*allow_stand_in=*/flags.init.empty() && flags.resume.empty(),
+                wanted_images(flags, earlier)),
       {},
       {}};
   Dataset& train = data.pair.train;

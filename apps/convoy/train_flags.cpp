@@ -70,6 +70,8 @@ void add_saving_flags(CLI::App& command, TrainFlags& flags) {
 void add_train_flags(CLI::App& command, TrainFlags& flags) {
   TrainOptions& options = flags.options;
   add_data_flags(command, flags.data);
+  add_split_flags(command, flags.data);
+  add_picture_flags(command, flags.data);
   add_image_flags(command, flags.images, kTransposeFiles);
   add_device_flags(command, flags.device);
   add_model_flag(command, flags.model, "convnet");
@@ -121,6 +123,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
              "  convoy train --optimizer sgd --lr 0.05 --momentum 0.9\n"
              "  convoy train --schedule cosine --warmup 1epoch\n"
              "  convoy train --model my_model.json --data my_idx_files --dataset idx\n"
+             "  convoy train --data pets --image-size 64x64 --split 0.2\n"
              "  convoy train --profile 20\n"
              "  convoy train --init pytorch.pt --lr 1e-4 --out runs/tuned\n"
              "  convoy train --resume runs/convnet-mnist-1\n"

@@ -27,4 +27,7 @@ constexpr std::uint32_t kGradcheckChoice = kGradcheckInput + 2;
 /// be no stream of dropout's; the digits spell "shuf".
 constexpr std::uint32_t kEpochOrder = 0x73687566;
 
+/// Which images of a class are held out for the test. Its step is the number of the class.
+constexpr std::uint32_t kSplit = 0x73706c69;
+
 }  // namespace convoy::random_streams

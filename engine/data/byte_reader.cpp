@@ -22,6 +22,22 @@ bool begins_like_gzip(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
+std::vector<std::uint8_t> read_in_steps(std::int64_t bytes,
+                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read) {
+  std::vector<std::uint8_t> content;
+  std::int64_t done = 0;
+  while (done < bytes) {
+    const std::int64_t end = std::min(bytes, done + std::max(done, kFirstAllocation));
+    content.resize(static_cast<std::size_t>(end));
+    const auto wanted = std::span(content).subspan(static_cast<std::size_t>(done));
+    const std::size_t got = read(wanted);
+    done += static_cast<std::int64_t>(got);
+    if (got < wanted.size()) break;
+  }
+  content.resize(static_cast<std::size_t>(done));
+  return content;
+}
+
 void ByteReader::InflateEnd::operator()(z_stream_s* stream) const {
   static_cast<void>(inflateEnd(stream));
   delete stream;
@@ -102,19 +118,18 @@ std::vector<std::uint8_t> ByteReader::read_exactly(std::int64_t bytes) {
     fail(fmt::format("truncated: announces {} bytes, a file of {} bytes cannot hold them", bytes,
                      file_.bytes()));
   }
-  std::vector<std::uint8_t> content;
-  std::int64_t done = 0;
-  while (done < bytes) {
-    const std::int64_t end = std::min(bytes, done + std::max(done, kFirstAllocation));
-    content.resize(static_cast<std::size_t>(end));
-    const auto wanted = std::span(content).subspan(static_cast<std::size_t>(done));
-    const std::size_t got = read(wanted);
-    done += static_cast<std::int64_t>(got);
-    if (got < wanted.size()) {
-      fail(fmt::format("truncated: announces {} bytes, has {}; get the file again", bytes, done));
-    }
+  std::vector<std::uint8_t> content =
+      read_in_steps(bytes, [this](std::span<std::uint8_t> out) { return read(out); });
+  if (std::ssize(content) < bytes) {
+    fail(fmt::format("truncated: announces {} bytes, has {}; get the file again", bytes, content.size()));
   }
   return content;
+}
+
+std::int64_t ByteReader::most_bytes() const {
+  std::int64_t most = 0;
+  if (!stream_) return file_.bytes();
+  return __builtin_mul_overflow(file_.bytes(), kMaxDeflateRatio, &most) ? kMaxContentBytes : most;
 }
 
 void ByteReader::expect_end() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,11 @@ namespace convoy {
 
 /// The most bytes that a file may hold, decompressed. A file that announces more is refused.
 constexpr std::int64_t kMaxContentBytes = std::int64_t{4} << 30;
+
+/// Up to `bytes` bytes from `read`, which fills a buffer and returns fewer only at the end. Memory grows with
+/// what was read: 64 MiB at first, then doubled.
+std::vector<std::uint8_t> read_in_steps(std::int64_t bytes,
+                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read);
 
 class ByteReader {
  public:
@@ -33,6 +39,9 @@ class ByteReader {
   /// program allocate memory for data that it only announces. Throws Error if the content ends early or if
   /// `bytes` is more than kMaxContentBytes.
   std::vector<std::uint8_t> read_exactly(std::int64_t bytes);
+
+  /// More than that the content cannot have, however well it is packed.
+  std::int64_t most_bytes() const;
 
   /// Throws Error if more content follows. Decompresses at most one byte to find out.
   void expect_end();

@@ -10,8 +10,13 @@
 #include "convoy/error.h"
 #include "engine/data/cifar.h"
 #include "engine/data/class_count.h"
+#include "engine/data/csv.h"
 #include "engine/data/folders.h"
 #include "engine/data/idx.h"
+#include "engine/data/npz.h"
+#include "engine/data/pictures/picture_set.h"
+#include "engine/data/pictures/picture_tree.h"
+#include "engine/data/split.h"
 #include "engine/data/strangers.h"
 
 namespace convoy {
@@ -19,18 +24,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 3> kNames = {"mnist", "fashion-mnist", "cifar10"};
-constexpr std::string_view kAnyIdx = "idx";
+constexpr auto kNames =
+    std::to_array<std::string_view>({"mnist", "fashion-mnist", "kmnist", "qmnist", "cifar10", "cifar100"});
+constexpr std::string_view kAnyIdx = "idx", kPictures = "pictures", kCsv = "csv", kNpz = "npz";
+constexpr std::array kOwn = {kAnyIdx, kPictures, kCsv, kNpz};
+
+bool is_own(const std::string& dataset) { return std::ranges::find(kOwn, dataset) != kOwn.end(); }
 
 void check_known(const std::string& dataset) {
-  if (dataset == kAnyIdx || std::find(kNames.begin(), kNames.end(), dataset) != kNames.end()) return;
-  throw UsageError(fmt::format("unknown data set '{}'; known are {}, and idx for a folder of one's own",
-                               dataset, fmt::join(kNames, ", ")));
+  if (is_own(dataset) || std::ranges::find(kNames, dataset) != kNames.end()) return;
+  throw UsageError(fmt::format("unknown data set '{}'; known are {}, and for data of one's own {}", dataset,
+                               fmt::join(kNames, ", "), fmt::join(kOwn, ", ")));
 }
 
 std::string_view title(const std::string& dataset) {
   if (dataset == "mnist") return "MNIST";
   if (dataset == "fashion-mnist") return "Fashion-MNIST";
+  if (dataset == "kmnist") return "KMNIST";
+  if (dataset == "qmnist") return "QMNIST";
+  if (dataset == "cifar100") return "CIFAR-100";
   return dataset == "cifar10" ? "CIFAR-10" : "IDX";
 }
 
@@ -38,6 +50,8 @@ std::string_view title(const std::string& dataset) {
 std::vector<fs::path> torchvision_folders(const std::string& dataset) {
   if (dataset == "mnist") return {"MNIST/raw", "raw"};
   if (dataset == "fashion-mnist") return {"FashionMNIST/raw", "raw"};
+  if (dataset == "kmnist") return {"KMNIST/raw", "raw"};
+  if (dataset == "qmnist") return {"QMNIST/raw", "raw"};
   return {"raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"};
 }
 
@@ -52,15 +66,35 @@ FolderContent find_idx_below(const std::string& dataset, const fs::path& folder)
   return content;
 }
 
+/// Data of one's own that are no IDX files. Whether they are right shows when they are loaded.
+FolderContent find_own(const std::string& dataset, const fs::path& folder) {
+  FolderContent content;
+  std::error_code code;
+  if (!fs::exists(folder, code)) {
+    content.problem = fmt::format("{} cannot be read: {}", folder.string(),
+                                  code ? code.message() : "there is no such file or folder");
+  } else if (dataset == kPictures && !is_picture_tree(folder)) {
+    content.problem = fmt::format("{} holds no folders with pictures", folder.string());
+  } else if (dataset == kCsv && !is_csv_data(folder)) {
+    content.problem = fmt::format("{} holds no train.csv", folder.string());
+  } else if (dataset == kNpz && !is_npz_data(folder)) {
+    content.problem = fmt::format("{} holds no .npz file", folder.string());
+  }
+  return content;
+}
+
 FolderContent find_files(const std::string& dataset, const fs::path& folder) {
-  FolderContent content = dataset == "cifar10" ? find_cifar10(folder) : find_idx_below(dataset, folder);
+  if (is_own(dataset) && dataset != kAnyIdx) return find_own(dataset, folder);
+  FolderContent content = dataset == "cifar10"    ? find_cifar10(folder)
+                          : dataset == "cifar100" ? find_cifar100(folder)
+                                                  : find_idx_below(dataset, folder);
   if (!content.problem.empty()) {
     if (const std::string strange = strange_content(folder, dataset); !strange.empty()) {
       content.problem += "; " + strange;
     }
     return content;
   }
-  if (dataset == "cifar10" || dataset == kAnyIdx) return content;
+  if (dataset.starts_with("cifar") || dataset == kAnyIdx) return content;
   // The files of both have the same names.
   const std::string known = known_idx(content);
   if (!known.empty() && known != dataset) {
@@ -79,7 +113,7 @@ class Search {
     if (!where_.explicit_folder.empty())
       return in_either(where_.explicit_folder, "from " + where_.explicit_name);
     if (!where_.environment.empty()) return in_either(where_.environment, "from " + where_.environment_name);
-    if (dataset_ == kAnyIdx) {
+    if (is_own(dataset_)) {
       tried_.push_back(
           fmt::format("neither {} nor {} names a folder", where_.explicit_name, where_.environment_name));
       return std::nullopt;
@@ -92,7 +126,7 @@ class Search {
 
   /// Whether the user left open where the data is. Only then is it downloaded or replaced.
   bool is_open() const {
-    return where_.explicit_folder.empty() && where_.environment.empty() && dataset_ != kAnyIdx;
+    return where_.explicit_folder.empty() && where_.environment.empty() && !is_own(dataset_);
   }
 
   std::optional<DataLocation> downloaded() {
@@ -169,6 +203,18 @@ DatasetPair load_idx(const FolderContent& content, std::int64_t classes) {
 }  // namespace
 
 std::span<const std::string_view> dataset_names() { return kNames; }
+std::span<const std::string_view> own_data_names() { return kOwn; }
+
+std::optional<std::string> recognise(const fs::path& data) {
+  if (find_idx(data).problem.empty() || find_cifar10(data).problem.empty() ||
+      find_cifar100(data).problem.empty()) {
+    return std::nullopt;
+  }
+  if (is_picture_tree(data)) return std::string(kPictures);
+  if (is_npz_data(data)) return std::string(kNpz);
+  if (is_csv_data(data)) return std::string(kCsv);
+  return std::nullopt;
+}
 
 DataLocation locate(const std::string& dataset, const DataSearch& where) {
   check_known(dataset);
@@ -188,20 +234,23 @@ std::optional<DataLocation> find_local(const std::string& dataset, const DataSea
   return found;
 }
 
-DatasetPair load(const std::string& dataset, const fs::path& folder,
-                 const std::function<void(const std::string&)>& say) {
-  check_known(dataset);
+namespace {
+
+/// The named data sets, and four IDX files of any.
+DatasetPair load_known(const std::string& dataset, const fs::path& folder, const LoadOptions& options) {
   const FolderContent content = find_files(dataset, folder);
   if (!content.problem.empty()) throw Error(fmt::format("cannot load {}: {}", dataset, content.problem));
+  require_split(folder, /*has_test=*/true, options);
 
   constexpr std::int64_t kAnyLabel = std::numeric_limits<std::uint8_t>::max() + 1;
-  DatasetPair pair = dataset == "cifar10"
-                         ? DatasetPair{read_cifar10(content.train), read_cifar10(content.test)}
-                         : load_idx(content, dataset == kAnyIdx ? kAnyLabel : 10);
-  if (dataset == kAnyIdx) count_classes(pair, content, say);
-  if (pair.train.image != pair.test.image) {
-    throw Error(fmt::format("{}: training images are {}, test images {}", folder.string(),
-                            pair.train.image.str(), pair.test.image.str()));
+  DatasetPair pair =
+      dataset == "cifar10"    ? DatasetPair{read_cifar10(content.train), read_cifar10(content.test)}
+      : dataset == "cifar100" ? DatasetPair{read_cifar100(content.train), read_cifar100(content.test)}
+                              : load_idx(content, dataset == kAnyIdx ? kAnyLabel : 10);
+  if (dataset == kAnyIdx) {
+    count_classes(
+        std::array{LabelledPart{&pair.train, content.train[1]}, LabelledPart{&pair.test, content.test[1]}},
+        options.say);
   }
   if (content.transposed) {
     pair.train = transpose(std::move(pair.train));
@@ -209,6 +258,21 @@ DatasetPair load(const std::string& dataset, const fs::path& folder,
   }
   pair.train.name = fmt::format("{} train", title(dataset));
   pair.test.name = fmt::format("{} test", title(dataset));
+  return pair;
+}
+
+}  // namespace
+
+DatasetPair load(const std::string& dataset, const fs::path& folder, const LoadOptions& options) {
+  check_known(dataset);
+  DatasetPair pair = dataset == kPictures ? read_picture_set(folder, options)
+                     : dataset == kCsv    ? read_csv_set(folder, options)
+                     : dataset == kNpz    ? read_npz_set(folder, options)
+                                          : load_known(dataset, folder, options);
+  if (pair.train.image != pair.test.image) {
+    throw Error(fmt::format("{}: training images are {}, test images {}", folder.string(),
+                            pair.train.image.str(), pair.test.image.str()));
+  }
   return pair;
 }
 

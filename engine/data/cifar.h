@@ -1,5 +1,5 @@
-// CIFAR-10 in its binary version: records of one label byte and 3072 pixel bytes (the red, green and blue
-// planes of a 32x32 image).
+// CIFAR-10 and CIFAR-100 in their binary versions: records of one label byte, or of a coarse and a fine one,
+// and 3072 pixel bytes (the red, green and blue planes of a 32x32 image).
 #pragma once
 
 #include <filesystem>
@@ -13,5 +13,8 @@ namespace convoy {
 /// normalisation that is customary for CIFAR-10. Throws Error that names the file if it is empty, is not a
 /// whole number of records, has a label above 9, or makes the data set larger than kMaxContentBytes.
 Dataset read_cifar10(const std::vector<std::filesystem::path>& files);
+
+/// The same for CIFAR-100: 100 classes by the fine labels, which are named, and its own normalisation.
+Dataset read_cifar100(const std::vector<std::filesystem::path>& files);
 
 }  // namespace convoy

@@ -20,13 +20,15 @@ struct Site {
 };
 
 /// The largest label, the first one of several.
-Site largest_label(const DatasetPair& pair, const FolderContent& files) {
-  const auto in = [](const Dataset& half, const std::filesystem::path& file) {
-    const auto largest = std::ranges::max_element(half.labels);
-    return Site{*largest, largest - half.labels.begin(), &file};
-  };
-  const Site train = in(pair.train, files.train.at(1)), test = in(pair.test, files.test.at(1));
-  return test.label > train.label ? test : train;
+Site largest_label(std::span<const LabelledPart> parts) {
+  Site site;
+  for (const LabelledPart& part : parts) {
+    const auto& labels = part.dataset->labels;
+    const auto largest = std::ranges::max_element(labels);
+    if (largest == labels.end() || (site.file != nullptr && *largest <= site.label)) continue;
+    site = {*largest, largest - labels.begin(), &part.file};
+  }
+  return site;
 }
 
 /// "class 0 has no image", "class 3 and 7 others have no image"; the others are told by their number alone.
@@ -37,15 +39,14 @@ std::string in_words(std::size_t first, std::size_t empty) {
 
 }  // namespace
 
-void count_classes(DatasetPair& pair, const FolderContent& files,
-                   const std::function<void(const std::string&)>& say) {
-  const Site largest = largest_label(pair, files);
+void count_classes(std::span<const LabelledPart> parts, const std::function<void(const std::string&)>& say) {
+  const Site largest = largest_label(parts);
   std::array<bool, 256> occurs{};
-  for (const Dataset* half : {&pair.train, &pair.test}) {
-    for (const std::uint8_t label : half->labels) occurs[label] = true;
+  for (const LabelledPart& part : parts) {
+    for (const std::uint8_t label : part.dataset->labels) occurs[label] = true;
   }
   const std::size_t classes = std::size_t{largest.label} + 1;
-  pair.train.classes = pair.test.classes = static_cast<std::int64_t>(classes);
+  for (const LabelledPart& part : parts) part.dataset->classes = static_cast<std::int64_t>(classes);
   const auto end = occurs.begin() + static_cast<std::ptrdiff_t>(classes);
   const auto empty = static_cast<std::size_t>(std::count(occurs.begin(), end, false));
   if (empty == 0) return;

@@ -46,7 +46,9 @@ std::optional<fs::path> find_idx_file(const fs::path& folder, std::string_view s
   for (const std::string_view ending : {"", ".gz"}) {
     for (const char separator : {'-', '.'}) {
       for (const char rank : ranks) {
-        const fs::path candidate = folder / fmt::format("{}{}idx{}-ubyte{}", stem, separator, rank, ending);
+        const char* const type = rank == '2' ? "int" : "ubyte";  // QMNIST's labels have columns of 32 bits
+        const fs::path candidate =
+            folder / fmt::format("{}{}idx{}-{}{}", stem, separator, rank, type, ending);
         if (is_file(candidate)) return candidate;
         // An unpacked archive of Kaggle's has each file in a folder of its own name.
         if (is_file(candidate / candidate.filename())) return candidate / candidate.filename();
@@ -69,11 +71,8 @@ std::set<std::string> emnist_splits(const fs::path& folder) {
   return splits;
 }
 
-FolderContent find_batches(const fs::path& folder) {
-  FolderContent content;
-  for (const int batch : {1, 2, 3, 4, 5})
-    content.train.push_back(folder / fmt::format("data_batch_{}.bin", batch));
-  content.test.push_back(folder / "test_batch.bin");
+/// Notes the first file that is missing.
+FolderContent with_problem(FolderContent content) {
   for (const DataFiles* files : {&content.train, &content.test}) {
     for (const fs::path& file : *files) {
       if (content.problem.empty() && !is_file(file))
@@ -83,11 +82,31 @@ FolderContent find_batches(const fs::path& folder) {
   return content;
 }
 
+FolderContent find_batches(const fs::path& folder) {
+  FolderContent content;
+  for (const int batch : {1, 2, 3, 4, 5})
+    content.train.push_back(folder / fmt::format("data_batch_{}.bin", batch));
+  content.test.push_back(folder / "test_batch.bin");
+  return with_problem(std::move(content));
+}
+
+FolderContent find_binaries(const fs::path& folder) {
+  FolderContent content;
+  content.train.push_back(folder / "train.bin");
+  content.test.push_back(folder / "test.bin");
+  return with_problem(std::move(content));
+}
+
 }  // namespace
 
 FolderContent find_idx(const fs::path& folder) {
   FolderContent content{.train = {}, .test = {}, .problem = unreadable(folder), .transposed = false};
-  std::string begin, test = "t10k";
+  std::string begin, test = "t10k", label_ranks = "1";
+  if (find_idx_file(folder, "qmnist-train-images", "3")) {
+    begin = "qmnist-";
+    test = "test";
+    label_ranks = "2";
+  }
   if (const auto splits = emnist_splits(folder);
       !splits.empty() && !find_idx_file(folder, "train-images", "34")) {
     if (splits.size() > 1) {
@@ -105,14 +124,15 @@ FolderContent find_idx(const fs::path& folder) {
     if (file) {
       files.push_back(*file);
     } else if (content.problem.empty()) {
-      content.problem = fmt::format("{} is missing (plain or .gz)",
-                                    (folder / fmt::format("{}-idx{}-ubyte", stem, ranks[0])).string());
+      content.problem = fmt::format(
+          "{} is missing (plain or .gz)",
+          (folder / fmt::format("{}-idx{}-{}", stem, ranks[0], ranks == "2" ? "int" : "ubyte")).string());
     }
   };
   add(content.train, begin + "train-images", "34");
-  add(content.train, begin + "train-labels", "1");
+  add(content.train, begin + "train-labels", label_ranks);
   add(content.test, begin + test + "-images", "34");
-  add(content.test, begin + test + "-labels", "1");
+  add(content.test, begin + test + "-labels", label_ranks);
   return content;
 }
 
@@ -134,6 +154,13 @@ FolderContent find_cifar10(const fs::path& folder) {
   if (!problem.empty()) return {.train = {}, .test = {}, .problem = problem, .transposed = false};
   FolderContent nested = find_batches(folder / "cifar-10-batches-bin");
   return nested.problem.empty() ? nested : find_batches(folder);
+}
+
+FolderContent find_cifar100(const fs::path& folder) {
+  const std::string problem = unreadable(folder);
+  if (!problem.empty()) return {.train = {}, .test = {}, .problem = problem, .transposed = false};
+  FolderContent nested = find_binaries(folder / "cifar-100-binary");
+  return nested.problem.empty() ? nested : find_binaries(folder);
 }
 
 }  // namespace convoy

@@ -17,8 +17,8 @@ struct FolderContent {
   bool transposed = false;  // the images have rows and columns exchanged, as EMNIST's do
 };
 
-/// Looks for the four IDX files, under the names that copies of MNIST have, or under those of one of EMNIST's
-/// splits.
+/// Looks for the four IDX files, under the names that copies of MNIST have, under those of one of EMNIST's
+/// splits, or under QMNIST's.
 FolderContent find_idx(const std::filesystem::path& folder);
 
 /// Which data set's test labels these files have: "mnist", "fashion-mnist", or empty for any other and for
@@ -27,5 +27,8 @@ std::string known_idx(const FolderContent& idx);
 
 /// Looks for the six files of CIFAR-10's binary version, in `folder` and in its cifar-10-batches-bin.
 FolderContent find_cifar10(const std::filesystem::path& folder);
+
+/// Looks for train.bin and test.bin of CIFAR-100's binary version, in `folder` and in its cifar-100-binary.
+FolderContent find_cifar100(const std::filesystem::path& folder);
 
 }  // namespace convoy

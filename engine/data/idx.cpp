@@ -4,21 +4,43 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "convoy/error.h"
 #include "engine/data/byte_reader.h"
+#include "engine/data/elements.h"
 #include "engine/data/file_kind.h"
-#include "engine/data/idx_elements.h"
 
 namespace convoy {
 namespace {
 
 struct Header {
-  IdxType type = IdxType::uint8;
+  ElementType type;
   std::vector<std::int64_t> dimensions;  // each 1 to 2^32 - 1
 };
 
 constexpr std::size_t kMagic = 4;
+
+/// The type by the third byte of the magic number. All are big-endian.
+std::optional<ElementType> type_of(std::uint8_t byte) {
+  using Kind = ElementType::Kind;
+  switch (byte) {
+    case 0x08:
+      return ElementType{Kind::whole, 1, true};
+    case 0x09:
+      return ElementType{Kind::signed_whole, 1, true};
+    case 0x0b:
+      return ElementType{Kind::signed_whole, 2, true};
+    case 0x0c:
+      return ElementType{Kind::signed_whole, 4, true};
+    case 0x0d:
+      return ElementType{Kind::real, 4, true};
+    case 0x0e:
+      return ElementType{Kind::real, 8, true};
+    default:
+      return std::nullopt;
+  }
+}
 
 /// Says what the file is, as far as its first bytes tell.
 [[noreturn]] void fail_as_no_idx(ByteReader& reader, std::span<const std::uint8_t, kMagic> magic) {
@@ -37,10 +59,9 @@ Header read_header(ByteReader& reader, int least_rank, int most_rank) {
   if (got == 0) reader.fail("is empty");
   if (got < magic.size()) reader.fail(fmt::format("truncated: {} bytes are no IDX header", got));
   if (magic[0] != 0 || magic[1] != 0) fail_as_no_idx(reader, magic);
-  Header header{.type = static_cast<IdxType>(magic[2]), .dimensions = {}};
-  if (element_bytes(header.type) == 0) {
-    reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
-  }
+  const std::optional<ElementType> type = type_of(magic[2]);
+  if (!type) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
+  Header header{.type = *type, .dimensions = {}};
   const int rank = magic[3];
   if (rank < least_rank || rank > most_rank) {
     reader.fail(most_rank == 2
@@ -58,7 +79,7 @@ Header read_header(ByteReader& reader, int least_rank, int most_rank) {
 
 /// Reads the bytes of all elements. Throws Error if more data follows.
 std::vector<std::uint8_t> read_elements(ByteReader& reader, const Header& header) {
-  std::int64_t bytes = element_bytes(header.type);
+  std::int64_t bytes = header.type.bytes;
   for (const std::int64_t dimension : header.dimensions) {
     if (__builtin_mul_overflow(bytes, dimension, &bytes)) {
       reader.fail(fmt::format("the dimensions {} overflow", Shape(header.dimensions).str()));
@@ -88,9 +109,9 @@ Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem
   dataset.classes = classes;
   dataset.image = sizes.size() == 3 ? Shape({1, sizes[1], sizes[2]}) : Shape({sizes[1], sizes[2], sizes[3]});
   const std::int64_t columns = label_header.dimensions.size() == 2 ? label_header.dimensions[1] : 1;
-  dataset.labels =
-      labels_of(read_elements(label_reader, label_header), label_header.type, columns, classes, label_reader);
-  dataset.pixels = pixels_of(read_elements(image_reader, image_header), image_header.type, image_reader);
+  dataset.labels = labels_of(read_elements(label_reader, label_header), label_header.type, columns, classes,
+                             {labels.string()});
+  dataset.pixels = pixels_of(read_elements(image_reader, image_header), image_header.type, {images.string()});
   return dataset;
 }
 

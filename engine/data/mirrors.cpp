@@ -34,6 +34,16 @@ constexpr IdxFile kFashionMnist[] = {
     {"t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5148},
 };
 
+// As TensorFlow Datasets checks them.
+constexpr IdxFile kKmnist[] = {
+    {"train-images-idx3-ubyte.gz", "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+     18165135},
+    {"train-labels-idx1-ubyte.gz", "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", 29497},
+    {"t10k-images-idx3-ubyte.gz", "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+     3041136},
+    {"t10k-labels-idx1-ubyte.gz", "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", 5120},
+};
+
 constexpr std::string_view kMnistMirrors[] = {
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -42,6 +52,10 @@ constexpr std::string_view kMnistMirrors[] = {
 constexpr std::string_view kFashionMnistMirrors[] = {
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+};
+
+constexpr std::string_view kKmnistMirrors[] = {
+    "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
 };
 
 std::vector<RemoteFile> on_mirrors(std::span<const IdxFile> files,
@@ -70,12 +84,30 @@ RemoteFile cifar10_archive() {
   return archive;
 }
 
+RemoteFile cifar100_archive() {
+  constexpr std::int64_t kRecord = 3074;
+  return {
+      .name = "cifar-100-binary.tar.gz",
+      .urls = {"https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"},
+      .sha256 = "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  // as TensorFlow Datasets
+      .bytes = 168'513'733,
+      .members = {{"cifar-100-binary/train.bin", 50'000 * kRecord},
+                  {"cifar-100-binary/test.bin", 10'000 * kRecord}}};
+}
+
 }  // namespace
 
 std::vector<RemoteFile> remote_files(const std::string& dataset) {
   if (dataset == "mnist") return on_mirrors(kMnist, kMnistMirrors);
   if (dataset == "fashion-mnist") return on_mirrors(kFashionMnist, kFashionMnistMirrors);
+  if (dataset == "kmnist") return on_mirrors(kKmnist, kKmnistMirrors);
   if (dataset == "cifar10") return {cifar10_archive()};
+  if (dataset == "cifar100") return {cifar100_archive()};
+  if (dataset == "qmnist") {
+    throw UsageError(
+        "qmnist is not downloaded, for nobody publishes SHA-256 of its files; get qmnist-train-*.gz and "
+        "qmnist-test-*.gz from https://github.com/facebookresearch/qmnist, and name their folder");
+  }
   throw UsageError(fmt::format("no mirrors are known for the data set '{}'", dataset));
 }
 

@@ -58,7 +58,9 @@ Preparation measure_preparation(const Dataset& dataset, const std::string& name)
                      .normalization = dataset.normalization,
                      .framing = Framing::fit,
                      .background = Background::mixed,
-                     .transposed = dataset.transposed};
+                     .transposed = dataset.transposed,
+                     .classes = dataset.class_names};
+  if (dataset.cropped) result.framing = Framing::crop;
   const std::size_t count = std::min(kMostImages, static_cast<std::size_t>(dataset.count()));
   if (count == 0 || dataset.image[0] != 1) return result;
   const auto height = static_cast<std::size_t>(dataset.image[1]);
@@ -74,7 +76,9 @@ Preparation measure_preparation(const Dataset& dataset, const std::string& name)
   };
   if (nearly_all(dark)) result.background = Background::dark;
   if (nearly_all(count - dark)) result.background = Background::light;
-  if (nearly_all(as_mnist) && result.background == Background::dark) result.framing = Framing::mnist;
+  if (nearly_all(as_mnist) && result.background == Background::dark && !dataset.cropped) {
+    result.framing = Framing::mnist;
+  }
   return result;
 }
 

@@ -66,18 +66,22 @@ std::string strange_file(const fs::path& file, const std::string& dataset) {
     return fmt::format("{} is of CIFAR-10's MATLAB version; {}", path, kGetBinary);
   if (name == "data_batch_1" || name == "batches.meta")
     return fmt::format("{} is of CIFAR-10's Python version; {}", path, kGetBinary);
-  if (name == "train.bin" || name == "fine_label_names.txt")
-    return fmt::format("{} is of CIFAR-100, which is not read; {}", path, kGetBinary);
-  if (name.ends_with(".csv"))
-    return fmt::format("{} is a table, as Kaggle has them, which is not read; {}", path, kGetIdx);
-  if (ends_with_any(name,
-                    {".parquet", ".npz", ".npy", ".pkl", ".pkl.gz", ".mat", ".h5", ".hdf5", ".pt", ".arrow"}))
+  if (dataset != "cifar100" && (name == "train.bin" || name == "fine_label_names.txt"))
+    return fmt::format("{} is of CIFAR-100: name --dataset cifar100", path);
+  if (ends_with_any(name, {".csv", ".csv.gz"}))
+    return fmt::format("{} is a table: leave --dataset out, or name --dataset csv", path);
+  if (ends_with_any(name, {".npz", ".npy"}))
+    return fmt::format("{} is NumPy's: leave --dataset out, or name --dataset npz", path);
+  if (ends_with_any(name, {".parquet", ".pkl", ".pkl.gz", ".mat", ".h5", ".hdf5", ".pt", ".arrow"}))
     return fmt::format("{} is in a format that is not read; {}", path, kGetIdx);
   if (ends_with_any(name, {".png", ".jpg", ".jpeg"}))
-    return fmt::format("{} is a picture: folders of pictures are not read; {}", path, kGetIdx);
+    return fmt::format(
+        "{} is a picture: put those of each class into a folder of its own, and leave --dataset out "
+        "or name --dataset pictures",
+        path);
   const bool idx =
       name.find("idx3-ubyte") != std::string::npos || name.find("idx1-ubyte") != std::string::npos;
-  if (idx && dataset == "cifar10")
+  if (idx && dataset.starts_with("cifar"))
     return fmt::format("{} is an IDX file: name --dataset mnist, fashion-mnist or idx", path);
   if (dataset != "cifar10" && name == "data_batch_1.bin")
     return fmt::format("{} is of CIFAR-10: name --dataset cifar10", path);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/core/file.h"
-#include "engine/io/zip_handles.h"
+#include "engine/core/zip_handles.h"
 
 namespace convoy {
 

@@ -15,9 +15,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<const char*, 3> kFramings = {"mnist", "fit", "none"};
-const std::vector<std::string> kKeys = {"dataset",    "mean",           "std", "framing", "background",
-                                        "transposed", "left_transposed"};
+constexpr std::array<const char*, 4> kFramings = {"mnist", "fit", "none", "crop"};
+const std::vector<std::string> kKeys = {"dataset",    "mean",    "std",        "framing",
+                                        "background", "classes", "transposed", "left_transposed"};
 constexpr std::array<const char*, 3> kBackgrounds = {"dark", "light", "mixed"};
 
 std::string text(const Json& json, const std::string& where) {
@@ -25,8 +25,8 @@ std::string text(const Json& json, const std::string& where) {
   return json.get<std::string>();
 }
 
-template <typename Enumeration>
-Enumeration word(const Json& json, const std::array<const char*, 3>& known, const std::string& where) {
+template <typename Enumeration, std::size_t count>
+Enumeration word(const Json& json, const std::array<const char*, count>& known, const std::string& where) {
   const std::string name = text(json, where);
   const auto found = std::ranges::find(known, name);
   if (found == known.end()) {
@@ -48,6 +48,15 @@ std::vector<float> numbers(const Json& json, const std::string& where) {
   }
   for (const Json& value : list) values.push_back(value.get<float>());
   return values;
+}
+
+/// The names of classes.
+std::vector<std::string> names(const Json& json, const std::string& where) {
+  constexpr std::size_t kMost = 65536;  // far more than a model tells apart
+  const bool all_texts =
+      json.is_array() && std::ranges::all_of(json, [](const Json& value) { return value.is_string(); });
+  if (!all_texts || json.size() > kMost) throw UsageError(fmt::format("{} must be a list of names", where));
+  return json.get<std::vector<std::string>>();
 }
 
 /// As the decimal that was most likely meant: 0.1307, not 0.13070000708103180.
@@ -80,6 +89,8 @@ Preparation preparation_of_json(const Json& json, const std::string& where) {
       result.framing = word<Framing>(value, kFramings, at);
     } else if (key == "background") {
       result.background = word<Background>(value, kBackgrounds, at);
+    } else if (key == "classes") {
+      result.classes = names(value, at);
     } else if (key == "transposed") {
       if (!value.is_boolean()) throw UsageError(fmt::format("{} must be true or false", at));
       result.transposed = value.get<bool>();
@@ -94,13 +105,15 @@ Preparation preparation_of_json(const Json& json, const std::string& where) {
 }
 
 Json json_of_preparation(const Preparation& preparation) {
-  return {{"dataset", preparation.dataset},
-          {"mean", decimals(preparation.normalization.mean)},
-          {"std", decimals(preparation.normalization.std)},
-          {"framing", kFramings.at(static_cast<std::size_t>(preparation.framing))},
-          {"background", kBackgrounds.at(static_cast<std::size_t>(preparation.background))},
-          {"transposed", preparation.transposed},
-          {"left_transposed", preparation.left_transposed}};
+  Json json = {{"dataset", preparation.dataset},
+               {"mean", decimals(preparation.normalization.mean)},
+               {"std", decimals(preparation.normalization.std)},
+               {"framing", kFramings.at(static_cast<std::size_t>(preparation.framing))},
+               {"background", kBackgrounds.at(static_cast<std::size_t>(preparation.background))},
+               {"transposed", preparation.transposed},
+               {"left_transposed", preparation.left_transposed}};
+  if (!preparation.classes.empty()) json["classes"] = preparation.classes;
+  return json;
 }
 
 }  // namespace convoy

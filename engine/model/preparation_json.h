@@ -17,7 +17,7 @@ std::span<const char* const> background_names();
 /// above 0. A key that is missing has its default. Messages begin with `where`.
 Preparation preparation_of_json(const nlohmann::ordered_json& json, const std::string& where);
 
-/// Writes every key.
+/// Writes every key, but names of classes only if there are any.
 nlohmann::ordered_json json_of_preparation(const Preparation& preparation);
 
 }  // namespace convoy

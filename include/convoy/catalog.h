@@ -16,8 +16,15 @@
 
 namespace convoy {
 
-/// The data sets that have a name: "mnist", "fashion-mnist", "cifar10".
+/// The data sets that have a name: "mnist", "fashion-mnist", "kmnist", "qmnist", "cifar10", "cifar100".
 std::span<const std::string_view> dataset_names();
+
+/// The kinds of data of one's own, see `load`: "idx", "pictures", "csv", "npz".
+std::span<const std::string_view> own_data_names();
+
+/// Which kind of data of one's own lies there; nothing if that is not known, as of IDX files, which may be a
+/// data set's.
+std::optional<std::string> recognise(const std::filesystem::path& data);
 
 /// Where to look for a data set. Empty folders are skipped.
 struct DataSearch {
@@ -57,16 +64,46 @@ DataLocation locate(const std::string& dataset, const DataSearch& search);
 /// As `locate`, but never downloads, and returns nothing for a data set that is not found.
 std::optional<DataLocation> find_local(const std::string& dataset, const DataSearch& search);
 
+/// How data of one's own become a data set, where they do not say it themselves. 0 and empty: as they are.
+struct LoadOptions {
+  std::int64_t channels = 0;     ///< of the images: 1 (grey) or 3 (colour)
+  std::int64_t height = 0;       ///< of the images; pictures are scaled
+  std::int64_t width = 0;        ///< of the images, given together with the height
+  bool crop = false;             ///< cut pictures to these proportions before; without it they are distorted
+  double split = 0.0;            ///< share of each class that becomes the test half, where there is none
+  std::uint64_t split_seed = 1;  ///< which images these are
+  std::vector<std::string> classes = {};  ///< those of a trained model: data with others are refused
+  std::filesystem::path cache = {};       ///< folder for decoded pictures; empty: they are decoded each time
+  std::function<void(const std::string& line)> say = {};  ///< called with what was decided
+  /// Called while pictures are decoded. An exception thrown here ends that and leaves `load`.
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+};
+
 /// Loads the training and the test half. The folder of an IDX data set holds four files under MNIST's names
 /// (train-images-idx3-ubyte and so on, with or without .gz), itself or where torchvision puts them
-/// (MNIST/raw). CIFAR-10's holds data_batch_1.bin to test_batch.bin, directly or in cifar-10-batches-bin.
+/// (MNIST/raw); QMNIST's files have its own names. CIFAR-10's holds data_batch_1.bin to test_batch.bin,
+/// directly or in cifar-10-batches-bin, CIFAR-100's train.bin and test.bin, directly or in cifar-100-binary.
+///
 /// With `dataset` "idx" any folder with four such IDX files is loaded, and the number of classes is the
 /// largest label plus 1. Such files may also have the names of an EMNIST split
 /// (emnist-letters-train-images-idx3-ubyte); EMNIST's images are transposed on loading. `say` is called with
-/// one line if one of these classes has no image. Throws UsageError for an unknown name. Throws Error that
-/// names the file if one is missing or malformed, has a label that is no class, or a label so large that more
-/// than a quarter of the classes have no image.
+/// one line if one of these classes has no image.
+///
+/// With "pictures" a folder of pictures (see the README of engine/data): a folder for each class, whose name
+/// is the class's, in `train` and in `test` or `val`; or without these, and options.split divides it.
+/// Pictures are decoded on all processors and become images of options.channels x height x width; without
+/// these all must be of one size, and all grey if the first one is.
+///
+/// With "csv" a table, plain or gzip, of a row for each image: a label and its pixels, row by row, channel by
+/// channel. It is a file, or train.csv in a folder; test.csv there is the test half, if it has labels. With
+/// "npz" a .npz file of NumPy's, or a folder with one or with .npy files: x_train, y_train, x_test and
+/// y_test. Images are [N, H, W], [N, H, W, C] or [N, C, H, W]. Rows of pixels are grey squares unless the
+/// options tell a shape.
+///
+/// Throws UsageError for an unknown name and for options that do not fit the data. Throws Error that names
+/// the file if one is missing or malformed, has a label that is no class, or a label so large that more than
+/// a quarter of the classes have no image.
 DatasetPair load(const std::string& dataset, const std::filesystem::path& folder,
-                 const std::function<void(const std::string& line)>& say = {});
+                 const LoadOptions& options = {});
 
 }  // namespace convoy

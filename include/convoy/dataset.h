@@ -13,13 +13,15 @@ namespace convoy {
 
 /// Images of one shape with their labels.
 struct Dataset {
-  std::string name;                  ///< "MNIST train", for messages
-  Shape image;                       ///< [C, H, W]
-  std::int64_t classes = 0;          ///< at most as many as the model has
-  std::vector<std::uint8_t> pixels;  ///< [count, C, H, W], row-major
-  std::vector<std::uint8_t> labels;  ///< [count], each below `classes`
-  Normalization normalization;       ///< applied on the device, whenever a batch is made
-  bool transposed = false;           ///< rows and columns of the files' images were exchanged on loading
+  std::string name;                      ///< "MNIST train", for messages
+  Shape image;                           ///< [C, H, W]
+  std::int64_t classes = 0;              ///< at most as many as the model has
+  std::vector<std::uint8_t> pixels;      ///< [count, C, H, W], row-major
+  std::vector<std::uint8_t> labels;      ///< [count], each below `classes`
+  Normalization normalization;           ///< applied on the device, whenever a batch is made
+  bool transposed = false;               ///< rows and columns of the files' images were exchanged on loading
+  bool cropped = false;                  ///< pictures were cut to the images' proportions on loading
+  std::vector<std::string> class_names;  ///< one for each class; empty: they are called by their numbers
 
   /// The number of images.
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }

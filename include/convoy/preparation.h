@@ -19,6 +19,7 @@ enum class Framing {
   mnist,  ///< cut out, scaled into a box of 20 of 28 pixels, its centre of mass placed in the middle
   fit,    ///< it was not: an image is a whole picture, scaled
   none,   ///< likewise, and pictures of another size are not scaled but refused
+  crop,   ///< likewise, but what exceeds the image's proportions is cut off on both sides before
 };
 
 /// What the border of the images is.
@@ -35,7 +36,9 @@ struct Preparation {
   Normalization normalization;                ///< of the model's input
   Framing framing = Framing::fit;             ///< how a picture of another size is put into the model's
   Background background = Background::mixed;  ///< what `predict` compares a picture's with
-  bool transposed = false;       ///< rows and columns of the files' images were exchanged on loading
+  bool transposed = false;  ///< rows and columns of the files' images were exchanged on loading
+  std::vector<std::string>
+      classes;                   ///< their names; empty: those that the data set is known to have, or numbers
   bool left_transposed = false;  ///< they should have been, but were not, as the caller wanted
 };
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <tuple>
 
-#include "apps/convoy/picture_claim.h"
+#include "engine/data/pictures/picture_claim.h"
 #include "apps/convoy/run_record.h"
 #include "tests/temporary_folder.h"
 

@@ -13,7 +13,7 @@
 #include "apps/convoy/fma_peak.h"
 #include "apps/convoy/ink.h"
 #include "apps/convoy/parts.h"
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/state_keeper.h"

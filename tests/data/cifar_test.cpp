@@ -32,11 +32,31 @@ TEST(Cifar10, RefusesBadFiles) {
   EXPECT_THAT(refusal(""), HasSubstr("batch: is empty"));
   EXPECT_THAT(refusal(noise(3072)),
               HasSubstr("batch: 3072 bytes are not a whole number of CIFAR-10 records"));
-  EXPECT_THAT(refusal(noise(3074)),
-              HasSubstr("they are of CIFAR-100's, which have two labels and are not read"));
+  EXPECT_THAT(refusal(noise(3074)), HasSubstr("they are of CIFAR-100's"));
   EXPECT_THAT(refusal(cifar_record(1, 1) + cifar_record(10, 2)),
               HasSubstr("batch: label 10 in record 1 is not below the 10 classes"));
   EXPECT_THAT(error_of([&] { read_cifar10({folder / "none"}); }), HasSubstr("No such file"));
+}
+
+TEST(Cifar100, ReadsTheFineLabel) {
+  const TemporaryFolder folder;
+  const auto record = [](std::uint8_t coarse, std::uint8_t fine, std::uint32_t seed) {
+    return std::string{static_cast<char>(coarse), static_cast<char>(fine)} + noise(3072, seed);
+  };
+  const Dataset dataset = read_cifar100({folder.write("train.bin", record(19, 99, 1) + record(4, 0, 2))});
+  EXPECT_EQ(dataset.image, Shape({3, 32, 32}));
+  EXPECT_EQ(dataset.classes, 100);
+  EXPECT_THAT(dataset.labels, ElementsAre(99, 0));
+  EXPECT_EQ(std::string(dataset.pixels.begin(), dataset.pixels.end()), noise(3072, 1) + noise(3072, 2));
+  ASSERT_EQ(dataset.class_names.size(), 100u);
+  EXPECT_EQ(dataset.class_names[0], "apple");
+  EXPECT_EQ(dataset.class_names[99], "worm");
+  const auto refusal = [&](const std::string& content) {
+    return error_of([&] { read_cifar100({folder.write("train.bin", content)}); });
+  };
+  EXPECT_THAT(refusal(record(1, 100, 1)),
+              HasSubstr("train.bin: label 100 in record 0 is not below the 100 classes"));
+  EXPECT_THAT(refusal(cifar_record(1, 1)), HasSubstr("they are of CIFAR-10's"));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST_F(DataFolderTest, TellsOfAClassWithoutImages) {
   std::vector<std::string> told;
   const auto say = [&](const std::string& line) { told.push_back(line); };
   write_labels(folder_, "own", "\1\2\3\4\5\6\7\10\11\12");
-  EXPECT_EQ(load("idx", folder_ / "own", say).train.classes, 11);
+  EXPECT_EQ(load("idx", folder_ / "own", {.say = say}).train.classes, 11);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0],
             (folder_ / "own/train-labels-idx1-ubyte").string() +
@@ -41,14 +41,14 @@ TEST_F(DataFolderTest, TellsOfAClassWithoutImages) {
                 "counted from 0");
   told.clear();
   write_labels(folder_, "gap", std::string("\0\1\2\3\4\5\6\7\10\13", 10));
-  EXPECT_EQ(load("idx", folder_ / "gap", say).test.classes, 12);
+  EXPECT_EQ(load("idx", folder_ / "gap", {.say = say}).test.classes, 12);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_THAT(
       told[0],
       HasSubstr("label 11 at position 9 makes 12 classes, of which class 9 and 1 other have no image"));
   told.clear();
   write_labels(folder_, "whole", std::string("\0\1\2", 3));
-  EXPECT_EQ(load("idx", folder_ / "whole", say).train.classes, 3);
+  EXPECT_EQ(load("idx", folder_ / "whole", {.say = say}).train.classes, 3);
   EXPECT_TRUE(told.empty());
 }
 
@@ -94,13 +94,13 @@ TEST_F(DataFolderTest, SaysWhatLiesThereInstead) {
       {"cifar10", "b/cifar-10-batches-mat/data_batch_1.mat", "CIFAR-10's MATLAB version"},
       {"cifar10", "c/cifar-10-binary.tar.gz", "is not unpacked: run tar -xf "},
       {"cifar10", "d/cifar-10-python.tar.gz", "is CIFAR-10's Python version"},
-      {"cifar10", "e/cifar-100-binary/train.bin", "is of CIFAR-100, which is not read"},
+      {"cifar10", "e/cifar-100-binary/train.bin", "is of CIFAR-100: name --dataset cifar100"},
       {"cifar10", "f/train-images-idx3-ubyte", "is an IDX file: name --dataset mnist, fashion-mnist or idx"},
       {"mnist", "g/data_batch_1.bin", "is of CIFAR-10: name --dataset cifar10"},
-      {"mnist", "h/train.csv", "is a table, as Kaggle has them, which is not read; Convoy reads IDX files"},
+      {"mnist", "h/train.csv", "is a table: leave --dataset out, or name --dataset csv"},
       {"idx", "i/archive.zip", "is not unpacked: run unzip "},
-      {"idx", "j/mnist.npz", "is in a format that is not read"},
-      {"idx", "k/cats/001.jpg", "is a picture: folders of pictures are not read"}};
+      {"idx", "j/mnist.npz", "is NumPy's: leave --dataset out, or name --dataset npz"},
+      {"idx", "k/cats/001.jpg", "is a picture: put those of each class into a folder of its own"}};
   for (const auto& [dataset, file, told] : cases) {
     const fs::path path = folder_.write(file, "x");
     const fs::path folder = folder_ / std::string(file).substr(0, 1);

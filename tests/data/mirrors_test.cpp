@@ -14,20 +14,23 @@ namespace {
 using testing::MatchesRegex;
 
 TEST(RemoteFiles, AreComplete) {
-  for (const std::string dataset : {"mnist", "fashion-mnist", "cifar10"}) {
+  for (const std::string dataset : {"mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100"}) {
     const auto files = remote_files(dataset);
-    EXPECT_EQ(files.size(), dataset == "cifar10" ? 1u : 4u);
+    EXPECT_EQ(files.size(), dataset.starts_with("cifar") ? 1u : 4u);
     std::set<std::string> checksums;
     for (const RemoteFile& file : files) {
       EXPECT_THAT(file.sha256, MatchesRegex("[0-9a-f]{64}"));
       EXPECT_GT(file.bytes, 0);
-      EXPECT_GE(file.urls.size(), dataset == "cifar10" ? 1u : 2u);
+      EXPECT_GE(file.urls.size(), dataset.ends_with("mnist") && dataset != "kmnist" ? 2u : 1u);
       for (const std::string& url : file.urls) EXPECT_THAT(url, MatchesRegex("https?://.*/" + file.name));
       checksums.insert(file.sha256);
     }
     EXPECT_EQ(checksums.size(), files.size());
   }
   EXPECT_EQ(remote_files("cifar10")[0].members.size(), 6u);
+  EXPECT_EQ(remote_files("cifar100")[0].members.size(), 2u);
+  EXPECT_THAT(error_of([] { remote_files("qmnist"); }),
+              testing::HasSubstr("https://github.com/facebookresearch/qmnist"));
   EXPECT_THROW(remote_files("imagenet"), UsageError);
 }
 

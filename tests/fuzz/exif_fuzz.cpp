@@ -1,5 +1,5 @@
 // The EXIF orientation of a JPEG or PNG.
-#include "apps/convoy/exif.h"
+#include "engine/data/pictures/exif.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -3,8 +3,10 @@
 beside them and is left alone."""
 
 import gzip
+import io
 import json
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -60,6 +62,47 @@ def write_idx() -> None:
     write("cifar", "two-records", bytes([1]) + bytes(3072) + bytes([8]) + bytes(3072))
     write("cifar", "label-beyond", bytes([10]) + bytes(3072))
     write("cifar", "not-whole", bytes(100))
+
+
+# Tables and arrays
+
+
+def npy(descr: str, shape: str, elements: bytes, version: int = 1) -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + elements
+
+
+def npz(entries: dict[str, bytes], method: int) -> bytes:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", method) as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0)), content, method)
+    return memory.getvalue()
+
+
+def write_tables_and_arrays() -> None:
+    write("csv", "names", b"label,pixel0,pixel1,pixel2,pixel3\n7,0,255,3,4\n1,5,6,7,8\n")
+    write("csv", "no-names", b"7,0\r\n1,5")
+    write("csv", "quotes", b'\xef\xbb\xbf"","class","a"\n0,1,"2"\n')
+    write("csv", "fractions", b"1,0\n0,0.5\n1,1e-1\n")
+    write("csv", "gzip", packed(b"7,0\n1,5\n"))
+    write("csv", "ragged", b"1,2\n1,2,3\n")
+    write("csv", "columns-gzip", packed(b"1," * 4000))
+
+    arrays = {"x_train": npy("'|u1'", "(2, 1, 2)", b"abcd"), "y_train": npy("'<i8'", "(2,)", struct.pack("<2q", 1, 0)),
+              "x_test": npy("'|u1'", "(1, 1, 2)", b"ef"), "y_test": npy("'<f4'", "(1, 1)", struct.pack("<f", 2))}
+    write("npy", "bytes", arrays["x_train"])
+    write("npy", "longs", arrays["y_train"])
+    write("npy", "version-2", npy('">f8"', "(1L,)", struct.pack(">d", 0.5), version=2))
+    write("npy", "record", npy("[('a', '<f4')]", "(1,)", bytes(4)))
+    write("npy", "claims-more", npy("'|u1'", "(60000, 28, 28)", b"abcd"))
+    write("npz", "stored", npz(arrays, zipfile.ZIP_STORED))
+    write("npz", "deflated", npz(arrays, zipfile.ZIP_DEFLATED))
+    write("npz", "colour", npz(arrays | {"x_train": npy("'|u1'", "(2, 2, 2, 3)", bytes(24)),
+                                         "x_test": npy("'|u1'", "(1, 3, 2, 2)", bytes(12))}, zipfile.ZIP_DEFLATED))
+    write("npz", "rows", npz(arrays | {"x_train": npy("'|u1'", "(2, 4)", bytes(8)), "x_test": npy("'|u1'", "(1, 4)", bytes(4))},
+                             zipfile.ZIP_DEFLATED))
+    write("npz", "bomb", npz(arrays | {"x_train": npy("'|u1'", "(2, 100, 100)", bytes(20000))}, zipfile.ZIP_DEFLATED))
 
 
 # Checkpoints
@@ -257,6 +300,7 @@ def write_json() -> None:
 
 if __name__ == "__main__":
     write_idx()
+    write_tables_and_arrays()
     write_checkpoints()
     write_trainings()
     write_safetensors()

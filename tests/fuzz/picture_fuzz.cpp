@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "apps/convoy/model_input.h"
-#include "apps/convoy/picture_claim.h"
+#include "engine/data/pictures/picture_claim.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace convoy;

@@ -1,4 +1,4 @@
-// Compiles stb_image and its writer, in a file of their own because they are compiled without warnings.
+// Compiles stb_image, in a file of its own because it is compiled without warnings.
 // Softimage's PIC, which nobody has, is left out.
 #define STBI_NO_PIC
 #include <cstdlib>
@@ -9,5 +9,3 @@
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_FAILURE_USERMSG
 #include <stb_image.h>
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#include <stb_image_write.h>

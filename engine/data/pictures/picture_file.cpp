@@ -1,4 +1,4 @@
-#include "apps/convoy/picture_file.h"
+#include "engine/data/pictures/picture_file.h"
 
 #include <fmt/format.h>
 #include <stb_image.h>
@@ -10,10 +10,10 @@
 #include <string_view>
 #include <utility>
 
-#include "apps/convoy/exif.h"
-#include "apps/convoy/picture_claim.h"
 #include "convoy/error.h"
 #include "engine/core/file.h"
+#include "engine/data/pictures/exif.h"
+#include "engine/data/pictures/picture_claim.h"
 
 namespace convoy {
 namespace {
@@ -217,6 +217,13 @@ Picture opaque(const Picture& rgba) {
     if (contrast(colour) >= kOneColour) return on_white;
   }
   return on_ground(rgba, 0.0f);
+}
+
+bool has_colour(const Picture& rgb) {
+  const auto plane = [&](std::size_t c) {
+    return std::span(rgb.values).subspan(c * rgb.pixels(), rgb.pixels());
+  };
+  return !std::ranges::equal(plane(0), plane(1)) || !std::ranges::equal(plane(0), plane(2));
 }
 
 Picture luma(const Picture& rgb) {

@@ -1,4 +1,4 @@
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 #include <algorithm>
 #include <cmath>
@@ -64,6 +64,31 @@ Picture resize(const Picture& picture, std::size_t height, std::size_t width) {
     }
   }
   return result;
+}
+
+Picture cropped(const Picture& picture, std::size_t height, std::size_t width) {
+  // As products, so that nothing is rounded: one axis stays whole, of the other as much as fits its share.
+  const bool wide = picture.width * height > picture.height * width;
+  const std::size_t rows = wide ? picture.height : std::max<std::size_t>(1, picture.width * height / width);
+  const std::size_t columns =
+      wide ? std::max<std::size_t>(1, picture.height * width / height) : picture.width;
+  const std::size_t top = (picture.height - rows) / 2, left = (picture.width - columns) / 2;
+  Picture result(picture.channels, rows, columns);
+  for (std::size_t c = 0; c < picture.channels; ++c) {
+    for (std::size_t y = 0; y < rows; ++y) {
+      for (std::size_t x = 0; x < columns; ++x) result.at(c, y, x) = picture.at(c, top + y, left + x);
+    }
+  }
+  return result;
+}
+
+std::vector<std::uint8_t> bytes_of(const Picture& picture) {
+  std::vector<std::uint8_t> bytes;
+  bytes.reserve(picture.values.size());
+  for (const float value : picture.values) {
+    bytes.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0f, 1.0f) * 255.0f)));
+  }
+  return bytes;
 }
 
 Picture transposed(const Picture& picture) {

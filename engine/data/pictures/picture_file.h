@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <span>
 
-#include "apps/convoy/picture.h"
+#include "engine/data/pictures/picture.h"
 
 namespace convoy {
 
@@ -26,6 +26,9 @@ constexpr float kOneColour = 2.5f / 255.0f;
 
 /// Red, green and blue of a picture with opacity: on white, or on black if on white it has one colour.
 Picture opaque(const Picture& rgba);
+
+/// Whether red, green and blue differ somewhere.
+bool has_colour(const Picture& rgb);
 
 /// The luma of ITU-R BT.601 of a picture whose first channels are red, green and blue.
 Picture luma(const Picture& rgb);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace convoy {
@@ -24,6 +25,12 @@ struct Picture {
 
 /// Scales a picture. An axis that shrinks is averaged over areas, one that grows is interpolated linearly.
 Picture resize(const Picture& picture, std::size_t height, std::size_t width);
+
+/// The largest part about the middle that has the proportions of height x width, but for less than a pixel.
+Picture cropped(const Picture& picture, std::size_t height, std::size_t width);
+
+/// Rounded to bytes, in the order of the values; what lies outside 0 to 1 counts as these.
+std::vector<std::uint8_t> bytes_of(const Picture& picture);
 
 /// The rows and columns of a picture exchanged.
 Picture transposed(const Picture& picture);

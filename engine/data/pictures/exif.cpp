@@ -1,4 +1,4 @@
-#include "apps/convoy/exif.h"
+#include "engine/data/pictures/exif.h"
 
 #include <algorithm>
 #include <array>

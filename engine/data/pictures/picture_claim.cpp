@@ -1,4 +1,4 @@
-#include "apps/convoy/picture_claim.h"
+#include "engine/data/pictures/picture_claim.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,36 @@
+// Numbers of any type as pixels and labels: IDX and NumPy files have them in several.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace convoy {
+
+/// How a number lies in a file.
+struct ElementType {
+  enum class Kind : std::uint8_t { whole, signed_whole, real };
+  Kind kind = Kind::whole;
+  std::int64_t bytes = 1;  // 1, 2, 4 or 8; of real ones 4 or 8
+  bool big_endian = false;
+};
+
+/// What is read, as messages call it: a file, or a part of one.
+struct InputName {
+  std::string text;
+
+  /// Throws Error with the name in front.
+  [[noreturn]] void fail(const std::string& what) const;
+};
+
+/// Elements as pixels. They must be whole numbers from 0 to 255; real ones may instead all be from 0 to 1,
+/// and are then multiplied by 255 and rounded.
+std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const ElementType& type,
+                                    const InputName& input);
+
+/// The elements of the first of `columns` columns, as labels below `classes`.
+std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const ElementType& type,
+                                    std::int64_t columns, std::int64_t classes, const InputName& input);
+
+}  // namespace convoy

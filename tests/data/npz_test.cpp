@@ -1,0 +1,169 @@
+#include "engine/data/npz.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "convoy/error.h"
+#include "tests/data/npz_files.h"
+#include "tests/data/support.h"
+
+namespace convoy {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kU1 = "'|u1'";
+
+/// Images of 1 x 2 pixels: two to train on, one to test.
+std::vector<NpzEntry> keras() {
+  return {{"x_train", npy(kU1, "(2, 1, 2)", "abcd")},
+          {"y_train", npy(kU1, "(2,)", std::string("\1\0", 2))},
+          {"x_test", npy(kU1, "(1, 1, 2)", "ef")},
+          {"y_test", npy(kU1, "(1,)", "\2")}};
+}
+
+class NpzTest : public testing::Test {
+ protected:
+  /// Loads these entries, each of which takes the place of Keras' of its name.
+  DatasetPair load_with(const std::vector<NpzEntry>& others, const LoadOptions& options = {}) {
+    std::vector<NpzEntry> entries = keras();
+    for (const NpzEntry& other : others) {
+      for (NpzEntry& entry : entries) {
+        if (entry.name == other.name) entry.content = other.content;
+      }
+    }
+    write_npz(folder_ / "a.npz", entries, /*deflated=*/true);
+    return load("npz", folder_ / "a.npz", options);
+  }
+
+  std::string refusal(const std::vector<NpzEntry>& others) {
+    return error_of([&] { load_with(others); });
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(NpzTest, ReadsWhatKerasShips) {
+  for (const bool deflated : {false, true}) {
+    write_npz(folder_ / "mnist.npz", keras(), deflated);
+    EXPECT_EQ(recognise(folder_ / "mnist.npz"), "npz");
+    EXPECT_EQ(recognise(folder_.path()), "npz") << "the folder of one does as well";
+    const DatasetPair pair = load("npz", folder_.path());
+    EXPECT_EQ(pair.train.image, Shape({1, 1, 2}));
+    EXPECT_EQ(pair.train.classes, 3);
+    EXPECT_THAT(pair.train.pixels, ElementsAre('a', 'b', 'c', 'd'));
+    EXPECT_THAT(pair.train.labels, ElementsAre(1, 0));
+    EXPECT_THAT(pair.test.pixels, ElementsAre('e', 'f'));
+    EXPECT_THAT(pair.test.labels, ElementsAre(2));
+  }
+}
+
+TEST_F(NpzTest, ReadsAFolderOfArrays) {
+  for (const NpzEntry& entry : keras()) folder_.write("arrays/" + entry.name + ".npy", entry.content);
+  EXPECT_EQ(recognise(folder_ / "arrays"), "npz");
+  EXPECT_THAT(load("npz", folder_ / "arrays").test.pixels, ElementsAre('e', 'f'));
+  std::filesystem::remove(folder_ / "arrays/y_test.npy");
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "arrays"); }),
+              HasSubstr("arrays has no array y_test or test_labels"));
+}
+
+TEST_F(NpzTest, ChannelsMayBeFirstOrLast) {
+  const std::string last = npy(kU1, "(2, 1, 2, 3)", "rgbRGBabcABC"),
+                    first = npy(kU1, "(2, 3, 1, 2)", "rRgGbBaAbBcC");
+  const std::string test = npy(kU1, "(1, 1, 2, 3)", "rgbRGB");
+  for (const std::string& images : {last, first}) {
+    const DatasetPair pair = load_with({{"x_train", images}, {"x_test", test}});
+    EXPECT_EQ(pair.train.image, Shape({3, 1, 2}));
+    EXPECT_EQ(std::string(pair.train.pixels.begin(), pair.train.pixels.end()), "rRgGbBaAbBcC");
+  }
+}
+
+TEST_F(NpzTest, TakesTheTypesThatArraysHave) {
+  const auto pixels = [&](const std::string& descr, const std::string& elements) {
+    return load_with({{"x_train", npy(descr, "(2, 1, 2)", elements)}}).train.pixels;
+  };
+  EXPECT_THAT(pixels("'<f4'", std::string("\0\0\0\0\0\0\x80\x3f\0\0\0\x3f\0\0\x80\x3e", 16)),
+              ElementsAre(0, 255, 128, 64));
+  EXPECT_THAT(pixels("'>f4'", std::string("\0\0\0\0\x43\x7f\0\0\x40\0\0\0\x3f\x80\0\0", 16)),
+              ElementsAre(0, 255, 2, 1));
+  EXPECT_THAT(pixels("'<i2'", std::string("\0\0\xff\0\1\0\2\0", 8)), ElementsAre(0, 255, 1, 2));
+  EXPECT_THAT(pixels("'|b1'", std::string("\0\1\1\0", 4)), ElementsAre(0, 1, 1, 0));
+  EXPECT_THAT(
+      load_with({{"y_train", npy("'<i8'", "(2, 1)", std::string("\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16))}})
+          .train.labels,
+      ElementsAre(2, 1));
+  EXPECT_THAT(pixels("\"<u2\"", std::string("\0\0\xff\0\1\0\2\0", 8)), ElementsAre(0, 255, 1, 2))
+      << "either quotes";
+}
+
+TEST_F(NpzTest, DividesAPairOfArrays) {
+  write_npz(folder_ / "b.npz",
+            {{"images", npy(kU1, "(4, 4)", "abcdefghijklmnop")},
+             {"labels", npy(kU1, "(4,)", std::string("\0\1\0\1", 4))}},
+            true);
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "b.npz"); }), HasSubstr("b.npz has no test half"));
+  LoadOptions options;
+  options.split = 0.5;
+  const DatasetPair pair = load("npz", folder_ / "b.npz", options);
+  EXPECT_EQ(pair.train.image, Shape({1, 2, 2})) << "rows of pixels are squares";
+  EXPECT_EQ(pair.train.count(), 2);
+  EXPECT_EQ(pair.test.count(), 2);
+}
+
+TEST_F(NpzTest, RefusesMalformedArrays) {
+  const auto refused = [&](const std::string& content) { return refusal({{"x_train", content}}); };
+  EXPECT_THAT(refused("no array"), AllOf(HasSubstr("a.npz: x_train.npy: "), HasSubstr("not a NumPy array")));
+  EXPECT_THAT(refused(npy("'|O'", "(2, 1, 2)", "abcd")), HasSubstr("holds Python objects"));
+  EXPECT_THAT(refused(npy("[('a', '<f4')]", "(2, 1, 2)", "abcd")), HasSubstr("objects or records"));
+  EXPECT_THAT(refused(npy("'<f2'", "(2, 1, 2)", "abcdefgh")),
+              HasSubstr("of type <f2; make it uint8 or float32"));
+  EXPECT_THAT(refused(npy("'<U3'", "(2, 1, 2)", "abcd")), HasSubstr("of type <U3"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abcd", "True")), HasSubstr("Fortran's order"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abc")), HasSubstr("truncated: announces 4 bytes, has 3"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abcde")), HasSubstr("more data than its header announces"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 0, 2)", "")), HasSubstr("is empty"));
+  EXPECT_THAT(refused(npy(kU1, "(4000000000, 4000000000, 4000000000)", "abcd")),
+              HasSubstr("shape overflows"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 30000, 30000)", "abcd")), HasSubstr("which it cannot hold"));
+  for (const char* shape :
+       {"(2, -1, 2)", "2", "(2 1)", "(99999999999999999999, 1)", "(2, 1, 2", "(1, 2), 'more': 3"}) {
+    EXPECT_THAT(refused(npy(kU1, shape, "abcd")), HasSubstr("header is malformed")) << shape;
+  }
+  EXPECT_THAT(refused(npy("__import__('os')", "(2, 1, 2)", "abcd")), HasSubstr("header is malformed"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abcd", "Maybe")), HasSubstr("header is malformed"));
+  EXPECT_THAT(refused(npy(kU1, "(2,)", "ab")), HasSubstr("images of shape [2]"));
+  EXPECT_THAT(refused(npy(kU1, "(1, 1, 2)", "ab")),
+              AllOf(HasSubstr("shape [1, 1, 2]"), HasSubstr("has 2 labels")));
+  EXPECT_THAT(refused(std::string("\x93NUMPY\7\0\0\0", 10)), HasSubstr("format 7.0 is not known"));
+  EXPECT_THAT(refused(std::string("\x93NUMPY\1\0\xff\xff", 10)),
+              HasSubstr("truncated within NumPy's header"));
+  EXPECT_THAT(refused(std::string("\x93NUMPY\2\0\xff\xff\xff\xff", 12)), HasSubstr("too long"));
+  EXPECT_THAT(refusal({{"y_train", npy(kU1, "(2, 10)", std::string(20, '\1'))}}), HasSubstr("one-hot"));
+  EXPECT_THAT(refusal({{"y_train", npy("'<i2'", "(2,)", std::string("\0\0\0\1", 4))}}),
+              HasSubstr("label 256 at position 1 is not below the 256 classes"));
+}
+
+TEST_F(NpzTest, RefusesDamagedArchives) {
+  const auto archive = folder_ / "a.npz";
+  write_npz(archive, keras(), /*deflated=*/false);
+  std::string bytes = read_file(archive);
+  folder_.write("cut.npz", bytes.substr(0, bytes.size() / 2));
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "cut.npz"); }),
+              HasSubstr("cut.npz: no whole .npz archive"));
+  bytes[bytes.find("abcd")] = 'x';
+  folder_.write("bad.npz", bytes);
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "bad.npz"); }),
+              AllOf(HasSubstr("bad.npz: x_train.npy"), HasSubstr("damaged")));
+  write_npz(folder_ / "few.npz", {keras()[0]}, true);
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "few.npz"); }),
+              HasSubstr("has no array y_train or train_labels"));
+  EXPECT_THAT(error_of([&] { load("npz", folder_ / "none.npz"); }), HasSubstr("none.npz"));
+  EXPECT_THAT(error_of([&] { load("npz", folder_.path()); }), HasSubstr("are both there; name one file"));
+}
+
+}  // namespace
+}  // namespace convoy
