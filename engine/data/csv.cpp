@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <string>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "convoy/error.h"
+#include "engine/core/lower_case.h"
 #include "engine/data/class_count.h"
 #include "engine/data/csv_rows.h"
 #include "engine/data/flat_images.h"
@@ -26,21 +26,19 @@ namespace fs = std::filesystem;
 constexpr auto kLabelNames = std::to_array<std::string_view>({"label", "class", "target", "y"});
 constexpr std::size_t kMostColumns = 3 * 1024 * 1024;
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 struct Number {
   double value = 0.0;
   bool real = false;  // written with a decimal point or an exponent
 };
 
+std::string_view without_blanks(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
 std::optional<Number> number_of(const std::string& text) {
-  std::string_view digits = text;
-  while (digits.starts_with(' ')) digits.remove_prefix(1);
-  while (digits.ends_with(' ')) digits.remove_suffix(1);
+  const std::string_view digits = without_blanks(text);
   Number number{.real = digits.find_first_of(".eE") != std::string_view::npos};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number.value);
   const bool whole_text = error == std::errc{} && end == digits.data() + digits.size();
@@ -87,7 +85,7 @@ enum class Column : std::uint8_t { pixel, label, left_out };
 std::vector<Column> named_columns(const std::vector<std::string>& names) {
   std::vector<Column> columns;
   for (const std::string& name : names) {
-    const std::string small = lower(name);
+    const std::string small = lower_case(without_blanks(name));
     const bool index = small.empty() || small == "unnamed: 0";  // as pandas numbers its rows
     const bool label = std::ranges::find(kLabelNames, small) != kLabelNames.end();
     columns.push_back(index ? Column::left_out : label ? Column::label : Column::pixel);
@@ -175,7 +173,7 @@ class Table {
 
 /// The name in small letters without .csv or .csv.gz; empty for another file.
 std::string stem_of(const fs::path& file) {
-  std::string name = lower(file.filename().string());
+  std::string name = lower_case(file.filename().string());
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
   if (!name.ends_with(".csv")) return {};
   name.resize(name.size() - 4);

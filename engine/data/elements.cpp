@@ -21,6 +21,7 @@ double element_at(const std::uint8_t* bytes, const ElementType& type) {
     return type.bytes == 4 ? std::bit_cast<float>(static_cast<std::uint32_t>(bits))
                            : std::bit_cast<double>(bits);
   }
+  if (type.kind == ElementType::Kind::truth) return bits != 0 ? 1.0 : 0.0;
   if (type.kind == ElementType::Kind::whole) return static_cast<double>(bits);
   const auto shift = static_cast<unsigned>(64 - 8 * type.bytes);  // brings the sign to its place, and back
   return static_cast<double>(static_cast<std::int64_t>(bits << shift) >> shift);
@@ -33,6 +34,10 @@ void InputName::fail(const std::string& what) const { throw Error(text + ": " + 
 std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const ElementType& type,
                                     const InputName& input) {
   if (type.kind == ElementType::Kind::whole && type.bytes == 1) return elements;
+  if (type.kind == ElementType::Kind::truth) {
+    for (std::uint8_t& element : elements) element = element != 0 ? 255 : 0;
+    return elements;
+  }
   const auto width = static_cast<std::size_t>(type.bytes);
   const std::size_t count = elements.size() / width;
   bool from_0_to_1 = type.kind == ElementType::Kind::real;

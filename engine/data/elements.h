@@ -10,7 +10,7 @@ namespace convoy {
 
 /// How a number lies in a file.
 struct ElementType {
-  enum class Kind : std::uint8_t { whole, signed_whole, real };
+  enum class Kind : std::uint8_t { whole, signed_whole, real, truth };
   Kind kind = Kind::whole;
   std::int64_t bytes = 1;  // 1, 2, 4 or 8; of real ones 4 or 8
   bool big_endian = false;
@@ -25,7 +25,7 @@ struct InputName {
 };
 
 /// Elements as pixels. They must be whole numbers from 0 to 255; real ones may instead all be from 0 to 1,
-/// and are then multiplied by 255 and rounded.
+/// and are then multiplied by 255 and rounded. True is 255.
 std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const ElementType& type,
                                     const InputName& input);
 

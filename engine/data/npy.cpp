@@ -132,6 +132,7 @@ std::optional<ElementType> type_of(const std::string& descr) {
   ElementType type{.kind = Kind::whole, .bytes = bytes, .big_endian = descr[0] == '>'};
   if (descr[1] == 'i') type.kind = Kind::signed_whole;
   if (descr[1] == 'f') type.kind = Kind::real;
+  if (descr[1] == 'b') type.kind = Kind::truth;
   const bool fits = descr[1] == 'u' || descr[1] == 'i' || (descr[1] == 'b' && bytes == 1) ||
                     (descr[1] == 'f' && bytes >= 4);
   return known && fits ? std::optional(type) : std::nullopt;

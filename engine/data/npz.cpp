@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "convoy/error.h"
+#include "engine/core/lower_case.h"
 #include "engine/data/arrays.h"
 #include "engine/data/class_count.h"
 #include "engine/data/flat_images.h"
@@ -27,6 +28,7 @@ constexpr auto kTrainImages =
 constexpr auto kTrainLabels = std::to_array<std::string_view>({"y_train", "train_labels", "y", "labels"});
 constexpr auto kTestImages = std::to_array<std::string_view>({"x_test", "X_test", "test_images"});
 constexpr auto kTestLabels = std::to_array<std::string_view>({"y_test", "test_labels"});
+constexpr auto kValidationImages = std::to_array<std::string_view>({"x_val", "val_images"});
 
 std::optional<std::string> first_of(const Arrays& arrays, std::span<const std::string_view> names) {
   for (const std::string_view name : names) {
@@ -72,6 +74,14 @@ void set_images(Dataset& dataset, NpyArray array, const LoadOptions& options, co
   } else {
     dataset.image = last ? Shape({shape[3], shape[1], shape[2]}) : Shape({shape[1], shape[2], shape[3]});
   }
+  const auto or_own = [&](std::int64_t extent, int axis) {
+    return extent > 0 ? extent : dataset.image[axis];
+  };
+  const Shape wanted = {or_own(options.channels, 0), or_own(options.height, 1), or_own(options.width, 2)};
+  if (dataset.image != wanted) {
+    input.fail(fmt::format("images {}, where {} are wanted; arrays are not scaled", dataset.image.str(),
+                           wanted.str()));
+  }
   dataset.pixels = pixels_of(std::move(array.elements), array.type, input);
   if (last) {
     dataset.pixels = planes_of(dataset.pixels, static_cast<std::size_t>(shape[1] * shape[2]),
@@ -107,6 +117,8 @@ Dataset read_half(const Arrays& arrays, const HalfNames& names, const LoadOption
   return dataset;
 }
 
+bool is_npz(const fs::path& file) { return lower_case(file.extension().string()) == ".npz"; }
+
 /// The only .npz file in a folder; the folder itself if it has the arrays as files.
 fs::path source_in(const fs::path& data) {
   std::error_code code;
@@ -114,7 +126,7 @@ fs::path source_in(const fs::path& data) {
   if (first_of(*open_arrays(data), kTrainImages)) return data;
   std::vector<fs::path> archives;
   for (fs::directory_iterator at(data, code); !code && at != fs::directory_iterator(); at.increment(code)) {
-    if (at->path().extension() == ".npz") archives.push_back(at->path());
+    if (is_npz(at->path())) archives.push_back(at->path());
   }
   if (archives.empty()) return {};
   if (archives.size() == 1) return archives[0];
@@ -127,7 +139,7 @@ fs::path source_in(const fs::path& data) {
 
 bool is_npz_data(const fs::path& data) {
   std::error_code code;
-  if (!fs::is_directory(data, code)) return fs::exists(data, code) && data.extension() == ".npz";
+  if (!fs::is_directory(data, code)) return fs::exists(data, code) && is_npz(data);
   try {
     return !source_in(data).empty();
   } catch (const Error&) {
@@ -142,6 +154,9 @@ DatasetPair read_npz_set(const fs::path& data, const LoadOptions& options) {
   const HalfNames train{required(*arrays, kTrainImages, source), required(*arrays, kTrainLabels, source)};
   const auto test_images = first_of(*arrays, kTestImages);
   require_split(source, test_images.has_value(), options);
+  if (const auto left_out = first_of(*arrays, kValidationImages); left_out && options.say) {
+    options.say(fmt::format("{} is left out", arrays->where(*left_out)));
+  }
   Dataset whole = read_half(*arrays, train, options);
   if (!test_images) {
     count_classes(std::array{LabelledPart{&whole, arrays->where(train.labels)}}, options.say);

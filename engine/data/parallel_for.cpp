@@ -13,21 +13,36 @@
 #include <thread>
 #include <vector>
 
+// OpenMP's, if the process has it: this room does not need it.
+extern "C" {
+[[gnu::weak]] int omp_get_num_places();
+[[gnu::weak]] int omp_get_place_num_procs(int place);
+[[gnu::weak]] void omp_get_place_proc_ids(int place, int* ids);
+}
+
 namespace convoy {
 namespace {
 
-/// The processors that the process began with. OpenMP may bind the main thread to one of them later, and
-/// threads begin with the set of the thread that makes them.
-struct Processors {
+/// The processors of this process. OpenMP may have bound the calling thread to one of them, and threads begin
+/// with the set of the thread that makes them; its places are all that the process began with. Empty if there
+/// are more than a set can name.
+cpu_set_t own_processors() {
   cpu_set_t set;
-  std::size_t count = 0;
-
-  Processors() {
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) count = static_cast<std::size_t>(CPU_COUNT(&set));
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return set;
+  if (omp_get_num_places == nullptr || omp_get_place_num_procs == nullptr ||
+      omp_get_place_proc_ids == nullptr) {
+    return set;
   }
-};
-const Processors kAtStart;
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<std::size_t>(std::max(0, omp_get_place_num_procs(place))));
+    omp_get_place_proc_ids(place, ids.data());
+    for (const int id : ids) {
+      if (id >= 0 && id < CPU_SETSIZE) CPU_SET(static_cast<std::size_t>(id), &set);
+    }
+  }
+  return set;
+}
 
 /// What the threads of one loop share.
 class Loop {
@@ -93,12 +108,16 @@ class Loop {
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work,
                   const std::function<void(std::size_t)>& progress) {
   Loop loop(count, work);
+  const cpu_set_t processors = own_processors();
+  const bool known = CPU_COUNT(&processors) > 0;
+  const std::size_t most =
+      known ? static_cast<std::size_t>(CPU_COUNT(&processors)) : std::thread::hardware_concurrency();
   {
     std::vector<std::jthread> threads;  // joined at the end
     try {
-      for (std::size_t i = 0; i < std::min(count, kAtStart.count); ++i) {
-        threads.emplace_back([&loop] {
-          sched_setaffinity(0, sizeof kAtStart.set, &kAtStart.set);
+      for (std::size_t i = 0; i < std::min(count, most); ++i) {
+        threads.emplace_back([&loop, &processors, known] {
+          if (known) sched_setaffinity(0, sizeof processors, &processors);
           loop.run();
         });
       }

@@ -76,7 +76,8 @@ DatasetPair split(const Dataset& dataset, double share, std::uint64_t seed) {
 }
 
 void require_split(const std::filesystem::path& data, bool has_test, const LoadOptions& options) {
-  if (has_test == (options.split == 0.0)) return;
+  const bool wanted = options.split != 0.0;
+  if (has_test != wanted || (has_test && options.split_if_needed)) return;
   if (has_test) {
     throw UsageError(fmt::format("{} has a test half; leave out --split, which makes one", data.string()));
   }
@@ -86,6 +87,7 @@ void require_split(const std::filesystem::path& data, bool has_test, const LoadO
 
 DatasetPair split_as_asked(const Dataset& dataset, const LoadOptions& options) {
   DatasetPair pair = split(dataset, options.split, options.split_seed);
+  if (options.held_out) options.held_out(pair.test);
   if (options.say) {
     options.say(fmt::format("{}: {} of {} images are held out for the test, {} of each class by the seed {}",
                             dataset.name, pair.test.count(), dataset.count(), options.split,

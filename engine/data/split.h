@@ -16,10 +16,10 @@ namespace convoy {
 DatasetPair split(const Dataset& dataset, double share, std::uint64_t seed);
 
 /// Throws UsageError that names `data` if it has no test half and none is to be made, or if it has one and
-/// another is to be made.
+/// another is to be made, and not only if needed.
 void require_split(const std::filesystem::path& data, bool has_test, const LoadOptions& options);
 
-/// Divides data without a test half, and says so.
+/// Divides data without a test half, and tells `say` and `held_out`.
 DatasetPair split_as_asked(const Dataset& dataset, const LoadOptions& options);
 
 }  // namespace convoy

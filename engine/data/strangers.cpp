@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
+
+#include "engine/core/lower_case.h"
 
 namespace convoy {
 namespace {
@@ -28,12 +29,6 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
   return entries;
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 bool ends_with_any(const std::string& name, std::initializer_list<std::string_view> endings) {
   return std::ranges::any_of(endings, [&](std::string_view ending) { return name.ends_with(ending); });
 }
@@ -47,7 +42,7 @@ constexpr const char* kGetIdx =
 
 /// The command that unpacks an archive; empty if it is none.
 std::string unpacking(const fs::path& file) {
-  const std::string name = lower(file.filename().string());
+  const std::string name = lower_case(file.filename().string());
   const std::string folder = file.parent_path().string();
   if (ends_with_any(name, {".tar.gz", ".tgz", ".tar", ".tar.xz", ".tar.bz2"}))
     return fmt::format("tar -xf {} -C {}", file.string(), folder);
@@ -55,7 +50,7 @@ std::string unpacking(const fs::path& file) {
 }
 
 std::string strange_file(const fs::path& file, const std::string& dataset) {
-  const std::string name = lower(file.filename().string());
+  const std::string name = lower_case(file.filename().string());
   const std::string path = file.string();
   if (name.starts_with("cifar-10-python.") || name.starts_with("cifar-10-matlab."))
     return fmt::format("{} is CIFAR-10's {} version; {}", path, name[9] == 'p' ? "Python" : "MATLAB",

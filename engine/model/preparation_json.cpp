@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "convoy/error.h"
+#include "engine/core/utf8.h"
 #include "engine/model/text.h"
 
 namespace convoy {
@@ -53,9 +54,12 @@ std::vector<float> numbers(const Json& json, const std::string& where) {
 /// The names of classes.
 std::vector<std::string> names(const Json& json, const std::string& where) {
   constexpr std::size_t kMost = 65536;  // far more than a model tells apart
-  const bool all_texts =
-      json.is_array() && std::ranges::all_of(json, [](const Json& value) { return value.is_string(); });
-  if (!all_texts || json.size() > kMost) throw UsageError(fmt::format("{} must be a list of names", where));
+  const bool all_plain = json.is_array() && std::ranges::all_of(json, [](const Json& value) {
+                           return value.is_string() && is_plain_utf8(value.get_ref<const std::string&>());
+                         });
+  if (!all_plain || json.size() > kMost) {
+    throw UsageError(fmt::format("{} must be a list of names without control characters", where));
+  }
   return json.get<std::vector<std::string>>();
 }
 

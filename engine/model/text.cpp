@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/core/lower_case.h"
+
 namespace convoy {
 namespace {
 
@@ -16,12 +18,6 @@ constexpr std::size_t kNameLimit = 128;
 // Not std::isalnum, which depends on the locale.
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
 }
 
 /// How many characters must be inserted, deleted or replaced to turn one word into the other (Levenshtein).

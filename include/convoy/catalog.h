@@ -72,9 +72,11 @@ struct LoadOptions {
   bool crop = false;             ///< cut pictures to these proportions before; without it they are distorted
   double split = 0.0;            ///< share of each class that becomes the test half, where there is none
   std::uint64_t split_seed = 1;  ///< which images these are
+  bool split_if_needed = false;  ///< take a test half that is there, instead of refusing to make another
   std::vector<std::string> classes = {};  ///< those of a trained model: data with others are refused
   std::filesystem::path cache = {};       ///< folder for decoded pictures; empty: they are decoded each time
-  std::function<void(const std::string& line)> say = {};  ///< called with what was decided
+  std::function<void(const std::string& line)> say = {};   ///< called with what was decided
+  std::function<void(const Dataset& test)> held_out = {};  ///< called with the test half that split made
   /// Called while pictures are decoded. An exception thrown here ends that and leaves `load`.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };

@@ -49,6 +49,8 @@ TEST_F(CsvTest, TakesTheFormsThatThereAre) {
   expect_same("\"label\",\"a\",\"b\",\"c\",\"d\"\n7,\"0\",255,3,4\n1,5,6,7,8\n");  // R
   expect_same("a,b,c,d,Class\n0,255,3,4,7\n5,6,7,8,1\n");                          // OpenML
   expect_same(",label,a,b,c,d\n0,7,0,255,3,4\n1,1,5,6,7,8\n");                     // pandas' index
+  expect_same("a, b, c, d, Label \n0, 255, 3, 4, 7\n5,6,7,8,1\n");                 // blanks
+  expect_same("7,0,255,3,4\r1,5,6,7,8\r");                                         // an old Macintosh
   expect_same("7.0, 0.0, 255.0,3.0,4\n1,5,6,7,8\n");
   expect_same(gzip("7,0,255,3,4\n1,5,6,7,8\n"));
 }

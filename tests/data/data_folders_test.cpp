@@ -9,6 +9,7 @@ namespace convoy {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -108,6 +109,44 @@ TEST_F(DataFolderTest, SaysWhatLiesThereInstead) {
     EXPECT_THAT(error_of([&] { locate(dataset, search_); }),
                 AllOf(HasSubstr("is missing"), HasSubstr(path.string() + " "), HasSubstr(told)));
   }
+}
+
+TEST_F(DataFolderTest, KmnistQmnistAndCifar100AreNamed) {
+  write_idx_dataset(folder_, "root/KMNIST/raw", ".gz");
+  search_.explicit_folder = folder_ / "root";
+  EXPECT_EQ(load("kmnist", locate("kmnist", search_).folder).train.name, "KMNIST train");
+
+  const auto write = [&](const std::string& name, const std::string& content) {
+    folder_.write("q/" + name, content);
+  };
+  const auto labels = [](std::uint8_t label) {
+    std::string file("\0\0\x0c\2\0\0\0\1\0\0\0\2\0\0\0", 15);
+    return file + static_cast<char>(label) + std::string("\0\0\0\7", 4);
+  };
+  write("qmnist-train-images-idx3-ubyte", idx({1, 1, 1}, "a"));
+  write("qmnist-train-labels-idx2-int", labels(3));
+  write("qmnist-test-images-idx3-ubyte.gz", gzip(idx({1, 1, 1}, "b")));
+  search_.explicit_folder = folder_ / "q";
+  EXPECT_THAT(error_of([&] { locate("qmnist", search_); }),
+              HasSubstr("q/qmnist-test-labels-idx2-int is missing"));
+  write("qmnist-test-labels-idx2-int.gz", gzip(labels(9)));
+  const DatasetPair qmnist = load("qmnist", locate("qmnist", search_).folder);
+  EXPECT_THAT(qmnist.train.labels, ElementsAre(3));
+  EXPECT_THAT(qmnist.test.labels, ElementsAre(9));
+  EXPECT_EQ(qmnist.test.classes, 10);
+  search_.explicit_folder.clear();
+  search_.project_data = folder_ / "data";
+  search_.allow_download = true;
+  EXPECT_THAT(error_of([&] { locate("qmnist", search_); }),
+              HasSubstr("get qmnist-train-*.gz and qmnist-test-*.gz from"));
+
+  folder_.write("c/cifar-100-binary/train.bin", std::string("\1\2", 2) + noise(3072, 1));
+  folder_.write("c/cifar-100-binary/test.bin", std::string("\3\4", 2) + noise(3072, 2));
+  search_.explicit_folder = folder_ / "c";
+  const DatasetPair cifar = load("cifar100", locate("cifar100", search_).folder);
+  EXPECT_THAT(cifar.train.labels, ElementsAre(2));
+  EXPECT_EQ(cifar.test.class_names.at(4), "beaver");
+  EXPECT_EQ(recognise(folder_ / "c"), std::nullopt) << "it has a name";
 }
 
 }  // namespace

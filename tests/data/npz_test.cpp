@@ -91,7 +91,9 @@ TEST_F(NpzTest, TakesTheTypesThatArraysHave) {
   EXPECT_THAT(pixels("'>f4'", std::string("\0\0\0\0\x43\x7f\0\0\x40\0\0\0\x3f\x80\0\0", 16)),
               ElementsAre(0, 255, 2, 1));
   EXPECT_THAT(pixels("'<i2'", std::string("\0\0\xff\0\1\0\2\0", 8)), ElementsAre(0, 255, 1, 2));
-  EXPECT_THAT(pixels("'|b1'", std::string("\0\1\1\0", 4)), ElementsAre(0, 1, 1, 0));
+  EXPECT_THAT(pixels("'|b1'", std::string("\0\1\1\0", 4)), ElementsAre(0, 255, 255, 0));
+  EXPECT_THAT(load_with({{"y_train", npy("'|b1'", "(2,)", std::string("\1\0", 2))}}).train.labels,
+              ElementsAre(1, 0));
   EXPECT_THAT(
       load_with({{"y_train", npy("'<i8'", "(2, 1)", std::string("\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16))}})
           .train.labels,
@@ -112,6 +114,27 @@ TEST_F(NpzTest, DividesAPairOfArrays) {
   EXPECT_EQ(pair.train.image, Shape({1, 2, 2})) << "rows of pixels are squares";
   EXPECT_EQ(pair.train.count(), 2);
   EXPECT_EQ(pair.test.count(), 2);
+}
+
+TEST_F(NpzTest, ArraysAreNotScaled) {
+  EXPECT_EQ(load_with({}, {.channels = 1, .height = 1, .width = 2}).train.count(), 2);
+  EXPECT_THAT(error_of([&] { load_with({}, {.height = 8, .width = 8}); }),
+              AllOf(HasSubstr("a.npz: x_train.npy: images [1, 1, 2], where [1, 8, 8] are wanted"),
+                    HasSubstr("arrays are not scaled")));
+  EXPECT_THAT(error_of([&] { load_with({}, {.channels = 3, .height = 1, .width = 2}); }),
+              HasSubstr("where [3, 1, 2] are wanted"));
+}
+
+TEST_F(NpzTest, ValidationImagesAreLeftOutAndThatIsSaid) {
+  std::vector<NpzEntry> entries = keras();
+  entries.push_back({"x_val", npy(kU1, "(1, 1, 2)", "gh")});
+  write_npz(folder_ / "A.NPZ", entries, true);
+  EXPECT_EQ(recognise(folder_ / "A.NPZ"), "npz");
+  std::vector<std::string> said;
+  LoadOptions options;
+  options.say = [&](const std::string& line) { said.push_back(line); };
+  EXPECT_EQ(load("npz", folder_.path(), options).test.count(), 1);
+  EXPECT_THAT(said, ElementsAre(HasSubstr("A.NPZ: x_val.npy is left out")));
 }
 
 TEST_F(NpzTest, RefusesMalformedArrays) {

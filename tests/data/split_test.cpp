@@ -68,6 +68,22 @@ TEST(Split, LeavesOneImageToEachHalf) {
   EXPECT_EQ(split(all, 0.01, 1).test.count(), 2);
 }
 
+TEST(Split, IsMadeOfDataWithoutATestHalf) {
+  const LoadOptions none, share{.split = 0.5};
+  LoadOptions if_needed{.split = 0.5, .split_if_needed = true};
+  EXPECT_NO_THROW(require_split("pets", /*has_test=*/true, none));
+  EXPECT_NO_THROW(require_split("pets", /*has_test=*/false, share));
+  EXPECT_NO_THROW(require_split("pets", /*has_test=*/false, if_needed));
+  EXPECT_NO_THROW(require_split("pets", /*has_test=*/true, if_needed));
+  EXPECT_THROW(require_split("pets", /*has_test=*/true, share), UsageError);
+  EXPECT_THROW(require_split("pets", /*has_test=*/false, none), UsageError);
+  std::vector<std::uint8_t> held_out;
+  if_needed.held_out = [&](const Dataset& test) { held_out = test.pixels; };
+  const DatasetPair pair = split_as_asked(numbered({0, 0, 1, 1}), if_needed);
+  EXPECT_EQ(held_out.size(), 2u);
+  EXPECT_EQ(held_out, pair.test.pixels);
+}
+
 TEST(Split, RefusesWhatCannotBeDivided) {
   Dataset all = numbered({0, 0, 1});
   all.class_names = {"cat", "dog"};

@@ -30,6 +30,18 @@ def jpeg(frame: int, scan_end: bytes, data: bytes, app: bytes = b"") -> bytes:
             + segment(0xC4, b"\x00" + table) + segment(0xC4, b"\x10" + table) + segment(0xDA, b"\x01\x01\x00" + scan_end) + data + b"\xff\xd9")
 
 
+def cmyk_jpeg() -> bytes:
+    """8 x 8 of Adobe's CMYK, where 255 is no ink: cyan and black 228, magenta and yellow 128."""
+    lengths = bytes([1, 1] + [0] * 14)  # the codes 0 and 10: no difference, and one of ten bits
+    mean, end = "10" + format(800, "010b"), "0"  # 800 / 8 + 128 = 228
+    bits = mean + end + ("0" + end) * 2 + mean + end + "11"
+    return (b"\xff\xd8" + segment(0xEE, b"Adobe" + struct.pack(">HHHB", 100, 0, 0, 0)) + segment(0xDB, b"\0" + bytes([1] * 64))
+            + segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 4) + b"".join(bytes([c, 0x11, 0]) for c in range(1, 5)))
+            + segment(0xC4, b"\x00" + lengths + b"\x00\x0a") + segment(0xC4, b"\x10" + bytes([1] + [0] * 15) + b"\0")
+            + segment(0xDA, b"\x04" + b"".join(bytes([c, 0]) for c in range(1, 5)) + b"\x00\x3f\x00")
+            + int(bits, 2).to_bytes(4, "big") + b"\xff\xd9")
+
+
 def write_pictures(write: Callable[[str, str, bytes], None]) -> None:
     drawing = bytearray(b"\xff" * 144)  # a bar on white, 12 x 12
     for row in range(2, 10):
@@ -49,6 +61,7 @@ def write_pictures(write: Callable[[str, str, bytes], None]) -> None:
         "claims-more.png": png(8000, 8000, 8, 0, rows),
         "baseline.jpg": jpeg(0xC0, b"\x00\x3f\x00", b"\x3f"),
         "progressive.jpg": jpeg(0xC2, b"\x00\x00\x00", b"\x7f"),
+        "cmyk.jpg": cmyk_jpeg(),
         "turned.jpg": jpeg(0xC0, b"\x00\x3f\x00", b"\x3f", segment(0xE1, b"Exif\0\0" + tiff(3, False))),
         "grey.bmp": b"BM" + struct.pack("<IHHI", 54 + 192, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 24, 0, 192, 0, 0, 0, 0)
                     + b"".join(bytes([v, v, v]) for v in drawing[:64]),

@@ -57,7 +57,8 @@ TEST(ModelFile, KeepsHowTheTrainingImagesWereMade) {
                                   .normalization = {.mean = {0.1307f}, .std = {0.3081f}},
                                   .framing = Framing::mnist,
                                   .background = Background::light,
-                                  .transposed = true};
+                                  .transposed = true,
+                                  .classes = {"cat", "d\xc3\xb6g"}};
   const std::string text = to_json(model);
   EXPECT_THAT(text, testing::HasSubstr("0.1307\n"));  // as it was written, not as a double of the float
   const auto read = parse_model(text, "m.json").preparation;
@@ -68,6 +69,7 @@ TEST(ModelFile, KeepsHowTheTrainingImagesWereMade) {
   EXPECT_EQ(read->framing, Framing::mnist);
   EXPECT_EQ(read->background, Background::light);
   EXPECT_TRUE(read->transposed);
+  EXPECT_EQ(read->classes, (std::vector<std::string>{"cat", "d\xc3\xb6g"}));
 }
 
 TEST(ModelFile, RefusesAPreparationThatIsNone) {
@@ -92,6 +94,11 @@ TEST(ModelFile, RefusesAPreparationThatIsNone) {
     EXPECT_EQ(error_of("{\"mean\": " + std::string(mean) + "}"),
               "m.json: 'preparation': 'mean' must be a number, or one for each channel");
   }
+  for (const char* classes : {"\"cat\"", "[0]", "{}", "null", R"(["a\u001b[2J"])"}) {
+    EXPECT_EQ(error_of("{\"classes\": " + std::string(classes) + "}"),
+              "m.json: 'preparation': 'classes' must be a list of names without control characters");
+  }
+  EXPECT_EQ(error_of(R"({"framing": "crop", "classes": ["cat"]})"), "accepted");
   EXPECT_EQ(error_of(R"({"transposed": 1})"), "m.json: 'preparation': 'transposed' must be true or false");
 }
 

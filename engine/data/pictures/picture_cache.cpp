@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 // leave it.
 constexpr std::string_view kMagic = "convoy pictures\n";
 struct Header {
-  std::uint64_t version = 1;
+  std::uint64_t version = 1;  // of the bytes that pictures are made into, too
   std::uint64_t key_bytes = 0;
   std::int64_t image[3] = {};
   std::uint64_t pixel_bytes = 0;

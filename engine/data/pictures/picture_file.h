@@ -8,7 +8,8 @@
 
 namespace convoy {
 
-/// Pictures with a side of twice this and more are averaged down on reading, to a longer side above this.
+/// Pictures with a side of twice this and more are averaged down on reading, to a longer side above this. So
+/// no image is made larger.
 constexpr std::size_t kLongestSide = 1000;
 
 /// Reads PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM of 8 bits into four channels: red, green and blue, each

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "convoy/error.h"
@@ -21,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMostExtent = 4096;  // height and width of an image
+constexpr auto kMostExtent = static_cast<std::int64_t>(kLongestSide);  // height and width of an image
 
 /// What all pictures are made into. What is not asked for is as the first picture has it, and then all must.
 struct Target {
@@ -113,13 +114,21 @@ DecodedPictures decode(const fs::path& folder, const std::vector<ListedPicture>&
   return decoded;
 }
 
+/// The whole path, without what it may end in: "pets/" and "pets/." are "pets".
+fs::path plain_path(const fs::path& folder) {
+  std::error_code code;
+  fs::path whole = fs::absolute(folder, code).lexically_normal();
+  if (code) whole = folder;  // the working folder has been removed
+  return whole.has_filename() ? whole : whole.parent_path();
+}
+
 /// All that the decoded pictures follow from, but for the files' contents.
 std::string key_of(const fs::path& folder, const std::vector<ListedPicture>& pictures,
                    const LoadOptions& options) {
   std::string key = fmt::format("{}\n{} x {} x {}, crop {}\n", folder.string(), options.channels,
                                 options.height, options.width, options.crop);
   for (const ListedPicture& picture : pictures) {
-    key += fmt::format("{} {} {}\n", picture.bytes, picture.modified, picture.name);
+    key += fmt::format("{} {} {} {}\n", picture.bytes, picture.modified, picture.changed, picture.name);
   }
   return key;
 }
@@ -129,7 +138,8 @@ fs::path cache_file(const fs::path& folder, const LoadOptions& options) {
   const std::string what = fmt::format("{} {} {} {} {}", folder.string(), options.channels, options.height,
                                        options.width, options.crop);
   const auto* const bytes = reinterpret_cast<const Bytef*>(what.data());
-  return options.cache / fmt::format("{}-{:08x}.pictures", folder.filename().string(),
+  constexpr std::size_t kMostOfName = 100;  // a folder's may be as long as a file's, which gets more
+  return options.cache / fmt::format("{}-{:08x}.pictures", folder.filename().string().substr(0, kMostOfName),
                                      crc32_z(crc32_z(0, nullptr, 0), bytes, what.size()));
 }
 
@@ -157,9 +167,9 @@ DecodedPictures decoded_or_kept(const PictureTree& tree, const LoadOptions& opti
   std::vector<ListedPicture> pictures = tree.train;
   pictures.insert(pictures.end(), tree.test.begin(), tree.test.end());
   if (options.cache.empty()) return decode_and_keep(tree.folder, pictures, options, {}, {});
-  const fs::path folder = fs::absolute(tree.folder).lexically_normal();
+  const fs::path folder = plain_path(tree.folder);
   const std::string key = key_of(folder, pictures, options);
-  const fs::path cache = cache_file(folder.has_filename() ? folder : folder.parent_path(), options);
+  const fs::path cache = cache_file(folder, options);
   if (auto kept = cached_pictures(cache, key, std::ssize(pictures))) return std::move(*kept);
   return decode_and_keep(tree.folder, pictures, options, cache, key);
 }
@@ -184,7 +194,7 @@ DatasetPair read_picture_set(const fs::path& folder, const LoadOptions& options)
   require_split(folder, !tree.test.empty(), options);
   DecodedPictures decoded = decoded_or_kept(tree, options);
   Dataset all;
-  all.name = folder.filename().string();
+  all.name = plain_path(folder).filename().string();
   all.image = decoded.image;
   all.classes = std::ssize(tree.classes);
   all.pixels = std::move(decoded.pixels);

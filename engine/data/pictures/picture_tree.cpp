@@ -1,10 +1,11 @@
 #include "engine/data/pictures/picture_tree.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+#include <cerrno>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "convoy/error.h"
+#include "engine/core/lower_case.h"
 #include "engine/core/utf8.h"
 #include "engine/data/order.h"
 
@@ -28,20 +30,14 @@ constexpr auto kEndings = std::to_array<std::string_view>(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".psd", ".hdr", ".pgm", ".ppm", ".pnm"});
 constexpr std::size_t kMostClasses = 256;  // labels are bytes
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 /// Also what systems leave in folders: of macOS, Jupyter and Windows.
 bool is_hidden(const fs::path& path) {
-  const std::string name = lower(path.filename().string());
+  const std::string name = lower_case(path.filename().string());
   return name.starts_with('.') || name == "__macosx" || name == "thumbs.db" || name == "desktop.ini";
 }
 
 bool is_named_as_picture(const fs::path& path) {
-  return std::ranges::find(kEndings, lower(path.extension().string())) != kEndings.end();
+  return std::ranges::find(kEndings, lower_case(path.extension().string())) != kEndings.end();
 }
 
 [[noreturn]] void fail_to_read(const fs::path& path, const std::error_code& code) {
@@ -78,13 +74,24 @@ std::vector<fs::path> classes_in(const fs::path& folder) {
   return classes;
 }
 
-std::optional<fs::path> half_in(const fs::path& folder, std::span<const std::string_view> names) {
+using Say = std::function<void(const std::string&)>;
+
+/// The folder of that name that has the classes' folders in it.
+std::optional<fs::path> half_in(const fs::path& folder, std::span<const std::string_view> names,
+                                const Say& say) {
+  const std::vector<fs::path> entries = entries_of(folder);
   for (const std::string_view name : names) {
-    for (const fs::path& entry : entries_of(folder)) {
-      if (is_folder(entry) && lower(entry.filename().string()) == name) return entry;
+    for (const fs::path& entry : entries) {
+      if (lower_case(entry.filename().string()) != name || !is_folder(entry)) continue;
+      if (std::ranges::any_of(entries_of(entry), is_folder)) return entry;
+      if (say) say(fmt::format("{} holds no folders of classes and is left out", entry.string()));
     }
   }
   return std::nullopt;
+}
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 /// Lists the pictures of one half.
@@ -115,18 +122,16 @@ class Lister {
   }
 
   void add(const fs::path& file, std::uint8_t label) {
-    std::error_code code;
-    const fs::file_status status = fs::status(file, code);
-    if (!code && !fs::is_regular_file(status)) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0) fail_to_read(file, {errno, std::generic_category()});
+    if (!S_ISREG(status.st_mode)) {
       throw Error(fmt::format("{} is no regular file; remove it", file.string()));
     }
-    const std::uintmax_t bytes = code ? 0 : fs::file_size(file, code);
-    const fs::file_time_type modified = code ? fs::file_time_type() : fs::last_write_time(file, code);
-    if (code) fail_to_read(file, code);
     pictures_.push_back({.name = file.lexically_relative(root_).string(),
                          .label = label,
-                         .bytes = static_cast<std::int64_t>(bytes),
-                         .modified = static_cast<std::int64_t>(modified.time_since_epoch().count())});
+                         .bytes = std::int64_t{status.st_size},
+                         .modified = nanoseconds(status.st_mtim),
+                         .changed = nanoseconds(status.st_ctim)});
   }
 
   fs::path root_;
@@ -191,40 +196,47 @@ std::vector<ListedPicture> list_half(const fs::path& root, const std::vector<fs:
   return pictures;
 }
 
-}  // namespace
-
-bool is_picture_tree(const fs::path& folder) {
-  constexpr std::ptrdiff_t kMostEntries = 2000;  // a folder may have millions
-  const auto some = [](const fs::path& in, const auto& wanted) {
+/// Looks for one picture in the folders of a folder, of which there may be millions.
+class PictureSearch {
+ public:
+  bool finds_below(const fs::path& folder, int depth) {
     std::error_code code;
-    std::ptrdiff_t seen = 0;
-    for (fs::directory_iterator at(in, code); !code && at != fs::directory_iterator() && seen < kMostEntries;
-         at.increment(code), ++seen) {
-      if (!is_hidden(at->path()) && wanted(at->path())) return true;
+    int seen = 0;
+    for (fs::directory_iterator at(folder, code); !code && at != fs::directory_iterator();
+         at.increment(code)) {
+      if (++seen > kMostOfFolder || ++seen_ > kMost) return false;
+      if (is_hidden(at->path())) continue;
+      if (is_folder(at->path())) {
+        if (depth < kDeepest && finds_below(at->path(), depth + 1)) return true;
+      } else if (depth > 0 && is_named_as_picture(at->path())) {
+        return true;
+      }
     }
     return false;
-  };
-  const auto holds_picture = [&](const fs::path& in) {
-    return is_folder(in) && some(in, [](const fs::path& file) { return is_named_as_picture(file); });
-  };
-  return some(folder, [&](const fs::path& in) {
-    const bool train = std::ranges::find(kTrain, lower(in.filename().string())) != kTrain.end();
-    return holds_picture(in) || (train && is_folder(in) && some(in, holds_picture));
-  });
-}
+  }
+
+ private:
+  static constexpr int kMost = 20'000, kMostOfFolder = 2000, kDeepest = 5;
+
+  int seen_ = 0;
+};
+
+}  // namespace
+
+bool is_picture_tree(const fs::path& folder) { return PictureSearch().finds_below(folder, /*depth=*/0); }
 
 PictureTree list_pictures(const fs::path& folder, const std::function<void(const std::string&)>& say) {
   PictureTree tree;
   tree.folder = folder;
-  const std::optional<fs::path> train = half_in(folder, kTrain);
+  const std::optional<fs::path> train = half_in(folder, kTrain, {});
   const std::vector<fs::path> classes = classes_in(train.value_or(folder));
   tree.classes = names_of(classes);
   check_classes(train.value_or(folder), tree.classes);
   tree.train = list_half(folder, classes);
   if (!train) return tree;
 
-  const std::optional<fs::path> validation = half_in(folder, kValidation);
-  std::optional<fs::path> test = half_in(folder, kTest);
+  const std::optional<fs::path> validation = half_in(folder, kValidation, say);
+  std::optional<fs::path> test = half_in(folder, kTest, say);
   if (test && validation && say) {
     say(fmt::format("{} is the test half, and {} is left out", test->string(), validation->string()));
   }
