@@ -78,13 +78,31 @@ void print_json(const Classification& result, const EvalFlags& flags, const std:
 
 /// Where the test images are, and which of them were held out, if that is not said, when the model was
 /// trained.
-DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& trained) {
+DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& trained,
+                        const std::optional<RunRecord>& record) {
   DataFlags data = flags.data;
   data.dataset = trained.dataset;
-  if (data.split > 0.0) return data;
-  if (const auto record = record_of_run(flags.checkpoint); record && record->dataset == data.dataset) {
-    data.split = record->split;
-    data.split_seed = record->split_seed;
+  if (data.split > 0.0 || !record || record->dataset != data.dataset) return data;
+  data.split = record->split;
+  data.split_seed = record->split_seed;
+  data.split_if_needed = true;
+  return data;
+}
+
+/// The test images of the model's data. Says so if they are held out of other images than in its training.
+LoadedData load_test_data(const EvalFlags& flags, const TrainedModel& trained) {
+  const auto record = record_of_run(flags.trained.checkpoint);
+  const DataFlags data_flags = data_flags_of(flags.trained, trained, record);
+  LoadedData data = load_data(data_flags, !flags.json, /*allow_stand_in=*/false,
+                              {.image = trained.model.input,
+                               .classes = trained.preparation.classes,
+                               .crop = trained.preparation.framing == Framing::crop});
+  if (data.held_out_crc32 && record && record->held_out_crc32 &&
+      *data.held_out_crc32 != *record->held_out_crc32) {
+    say_note(fmt::format(
+        "the images held out of {} are not those of the training, which may have seen some of them: the data "
+        "have changed or are others, or --split and --split-seed are",
+        data.location.folder.string()));
   }
   return data;
 }
@@ -92,10 +110,7 @@ DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& traine
 int run_eval(const EvalFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  LoadedData data = load_data(data_flags_of(flags.trained, trained), !flags.json, /*allow_stand_in=*/false,
-                              {.image = trained.model.input,
-                               .classes = trained.preparation.classes,
-                               .crop = trained.preparation.framing == Framing::crop});
+  LoadedData data = load_test_data(flags, trained);
   prepare(data.pair, flags.trained.images, &trained.preparation);
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);

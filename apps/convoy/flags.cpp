@@ -11,6 +11,7 @@
 
 #include "convoy/builtin.h"
 #include "convoy/catalog.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 
@@ -42,7 +43,7 @@ void add_split_flags(CLI::App& command, DataFlags& flags) {
 
 namespace {
 
-constexpr std::int64_t kMostExtent = 4096;
+constexpr auto kMostExtent = static_cast<std::int64_t>(kLongestSide);
 
 /// "64x48" and "3x64x48" as numbers; empty for anything else.
 std::vector<std::int64_t> extents_of(const std::string& text) {
@@ -78,9 +79,8 @@ void add_picture_flags(CLI::App& command, DataFlags& flags) {
                       text, kMostExtent));
             }
           },
-          "What pictures are made into: HxW, or CxHxW with 1 (grey) or 3 channels; without it the input of a "
-          "model "
-          "file, else as the pictures are")
+          "What pictures are made into, or the shape of a table's rows: HxW, or CxHxW with 1 (grey) or 3 "
+          "channels; without it the input of a model file, else as the data have it")
       ->option_text("[Cx]HxW");
   command.add_flag(
       "--crop", flags.crop,

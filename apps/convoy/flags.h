@@ -34,6 +34,7 @@ struct DataFlags {
   bool crop = false;
   double split = 0.0;  // 0: the data have a test half
   std::uint64_t split_seed = 1;
+  bool split_if_needed = false;  // the share is that of a training: data with a test half keep it
 };
 
 /// --mean, --std and --transpose: how the images of the data become the model's input. What is not given is

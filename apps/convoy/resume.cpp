@@ -134,7 +134,8 @@ Resumed read_folder(const fs::path& folder, const Json& record) {
 
 Json checksums_of(const TrainData& data) {
   return {{"data_crc32", checksum(data.pair.train)},
-          {"validation_crc32", data.validation ? Json(checksum(*data.validation)) : Json()}};
+          {"validation_crc32", data.validation ? Json(checksum(*data.validation)) : Json()},
+          {"held_out_crc32", data.held_out_crc32 ? Json(*data.held_out_crc32) : Json()}};
 }
 
 bool same_computer(const Json& before, const Json& now) { return computed_by(before) == computed_by(now); }

@@ -42,6 +42,9 @@ RunRecord run_record_of(const Json& record, const std::string& where) {
   if (record.contains("split_seed") && record["split_seed"].is_number_unsigned()) {
     result.split_seed = record["split_seed"].get<std::uint64_t>();
   }
+  if (record.contains("held_out_crc32") && record["held_out_crc32"].is_number_unsigned()) {
+    result.held_out_crc32 = record["held_out_crc32"].get<std::uint32_t>();
+  }
   if (record.contains("preparation")) {
     result.preparation = preparation_of_json(record["preparation"], where + ": 'preparation'");
   }

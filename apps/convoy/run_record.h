@@ -16,6 +16,7 @@ struct RunRecord {
   std::string dataset;  // empty if it names none
   double split = 0.0;   // share of the data that was held out for the test; 0: none
   std::uint64_t split_seed = 1;
+  std::optional<std::uint32_t> held_out_crc32;  // of the images that the split held out
   std::optional<Preparation> preparation;
 };
 

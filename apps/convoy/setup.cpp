@@ -53,6 +53,7 @@ LoadOptions load_options(const DataFlags& flags, const WantedImages& wanted, Dow
   LoadOptions options{.crop = flags.crop || wanted.crop,
                       .split = flags.split,
                       .split_seed = flags.split_seed,
+                      .split_if_needed = flags.split_if_needed,
                       .classes = wanted.classes};
   std::vector<std::int64_t> size = flags.image_size;
   if (size.empty()) size.assign(wanted.image.dimensions().begin(), wanted.image.dimensions().end());
@@ -68,6 +69,18 @@ LoadOptions load_options(const DataFlags& flags, const WantedImages& wanted, Dow
   };
   options.progress = [&report](std::int64_t done, std::int64_t total) { report.decoding(done, total); };
   return options;
+}
+
+/// Throws UsageError for flags of pictures with other data.
+void check_picture_flags(const DataFlags& flags, const std::string& dataset) {
+  const bool named = is_known(dataset_names(), dataset) || dataset == "idx";
+  if (named && !flags.image_size.empty()) {
+    throw UsageError(fmt::format(
+        "--image-size is for data of one's own; the images of {} are taken as they are", dataset));
+  }
+  if (flags.crop && dataset != "pictures") {
+    throw UsageError(fmt::format("--crop is for pictures; the images of {} are taken as they are", dataset));
+  }
 }
 
 void override_normalization(Normalization& normalization, const ImageFlags& flags) {
@@ -122,14 +135,12 @@ LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in,
     report.progress(file, done, total);
   };
   DataLocation location = locate(flags.dataset, search);
-  const bool named = is_known(dataset_names(), location.dataset) || location.dataset == "idx";
-  if (named && (!flags.image_size.empty() || flags.crop)) {
-    throw UsageError(
-        fmt::format("--image-size and --crop are for pictures; the images of {} are taken as they are",
-                    location.dataset));
-  }
-  DatasetPair pair = load(location.dataset, location.folder, load_options(flags, wanted, report));
-  return {std::move(location), std::move(pair)};
+  check_picture_flags(flags, location.dataset);
+  LoadedData data{std::move(location), {}};
+  LoadOptions options = load_options(flags, wanted, report);
+  options.held_out = [&](const Dataset& test) { data.held_out_crc32 = checksum(test); };
+  data.pair = load(data.location.dataset, data.location.folder, options);
+  return data;
 }
 
 ImageFormat image_format(const std::string& dataset) {

@@ -27,6 +27,7 @@ DataSearch data_search(const DataFlags& flags);
 struct LoadedData {
   DataLocation location;
   DatasetPair pair;
+  std::optional<std::uint32_t> held_out_crc32 = {};  // of the test half, if --split made it
 };
 
 /// What is known of the images before they are loaded: that is what pictures are made into.

@@ -127,7 +127,7 @@ std::string last_choice(const CLI::Option& option) {
 /// Values of which one fits every option, but for those that have a list of choices in their help.
 const std::vector<std::string> kSomeValues = {"0.25",        "3",       "cpu",   "/a b",   "1-3",
                                               "alternating", "3epochs", "10,20", "cosine", "linear",
-                                              "random",      "all",     "0.9"};
+                                              "random",      "all",     "0.9",   "8x8"};
 
 /// Gives an option the first value that it takes and does not have by itself. False if it takes none of those
 /// that are tried.

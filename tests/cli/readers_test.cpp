@@ -5,8 +5,10 @@
 #include <string>
 #include <tuple>
 
-#include "engine/data/pictures/picture_claim.h"
+#include "apps/convoy/model_input.h"
 #include "apps/convoy/run_record.h"
+#include "convoy/catalog.h"
+#include "engine/data/pictures/picture_claim.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy {
@@ -40,9 +42,42 @@ TEST(RunRecord, TellsDataAndPreparation) {
   ASSERT_TRUE(record.preparation);
   EXPECT_THAT(record.preparation->normalization.mean, ElementsAre(0.5f));
   EXPECT_TRUE(record.preparation->transposed);
+  EXPECT_EQ(record.held_out_crc32, std::nullopt);
+  const Json divided =
+      record_of_text(R"({"dataset": "csv", "split": 0.25, "split_seed": 7, "held_out_crc32": 4294967295})");
+  EXPECT_EQ(run_record_of(divided, "run.json").split, 0.25);
+  EXPECT_EQ(run_record_of(divided, "run.json").split_seed, 7u);
+  EXPECT_EQ(run_record_of(divided, "run.json").held_out_crc32, 4294967295u);
   const Json malformed = record_of_text(R"({"dataset": "mnist", "preparation": {"std": 0}})");
   EXPECT_THAT(error_of([&] { run_record_of(malformed, "run.json"); }),
               testing::StartsWith("run.json: 'preparation': 'std' must be above 0"));
+}
+
+// What a model learned of pictures it has to see of them again.
+TEST(ModelInput, HasTheBytesThatTrainingMakesOfThePicture) {
+  const TemporaryFolder folder;
+  const std::filesystem::path corpus = "tests/fuzz/corpus/picture";
+  for (const char* name : {"rgba.png", "palette.png", "turned.png"}) {
+    std::filesystem::create_directories(folder / "pets/train/a");
+    std::filesystem::create_directories(folder / "pets/test/a");
+    std::filesystem::create_directories(folder / "pets/train/b");
+    std::filesystem::create_directories(folder / "pets/test/b");
+    for (const char* place : {"pets/train/a/x", "pets/train/b/x", "pets/test/a/x", "pets/test/b/x"}) {
+      std::filesystem::copy_file(corpus / name, folder / place,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+    for (const std::int64_t channels : {1, 3}) {
+      for (const bool crop : {false, true}) {
+        const Dataset made =
+            load("pictures", folder / "pets", {.channels = channels, .height = 5, .width = 9, .crop = crop})
+                .train;
+        const Preparation preparation{.dataset = "pictures", .framing = crop ? Framing::crop : Framing::fit};
+        const ModelInput input = model_input(corpus / name, made.image, preparation, {});
+        EXPECT_EQ(std::vector(made.pixels.begin(), made.pixels.begin() + made.image.count()), input.pixels)
+            << name << ", " << channels << " channels, " << input.how;
+      }
+    }
+  }
 }
 
 TEST(PictureClaim, IsWhatTheFormatCanHold) {

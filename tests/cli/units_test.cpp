@@ -13,7 +13,6 @@
 #include "apps/convoy/fma_peak.h"
 #include "apps/convoy/ink.h"
 #include "apps/convoy/parts.h"
-#include "engine/data/pictures/picture.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/state_keeper.h"
@@ -23,6 +22,7 @@
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/state.h"
+#include "engine/data/pictures/picture.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy {
