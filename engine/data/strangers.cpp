@@ -86,6 +86,10 @@ std::string strange_file(const fs::path& file, const std::string& dataset) {
 }  // namespace
 
 std::string strange_content(const fs::path& folder, const std::string& dataset) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    return fs::exists(folder, ignored) ? strange_file(folder, dataset) : std::string();
+  }
   std::vector<fs::path> below;
   for (const fs::path& entry : entries_of(folder)) {
     std::error_code code;

@@ -6,8 +6,9 @@
 
 namespace convoy {
 
-/// What a folder, or a folder in it, holds instead of the files of `dataset`, and what to do with it, as a
-/// phrase: "cifar-10-python.tar.gz is not unpacked: tar -xzf ...". Empty if nothing in it is known.
+/// What a folder, a folder in it, or a file in place of the folder, holds instead of the files of `dataset`,
+/// and what to do with it, as a phrase: "cifar-10-python.tar.gz is not unpacked: tar -xzf ...". Empty if
+/// nothing in it is known.
 std::string strange_content(const std::filesystem::path& folder, const std::string& dataset);
 
 }  // namespace convoy

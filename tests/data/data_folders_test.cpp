@@ -111,6 +111,19 @@ TEST_F(DataFolderTest, SaysWhatLiesThereInstead) {
   }
 }
 
+TEST_F(DataFolderTest, SaysWhatAFileIsInPlaceOfAFolder) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"mnist.npz", "is NumPy's: leave --dataset out, or name --dataset npz"},
+      {"train.csv.gz", "is a table: leave --dataset out, or name --dataset csv"},
+      {"1.png", "is a picture: put those of each class into a folder of its own"},
+      {"mnist.zip", "is not unpacked: run unzip "}};
+  for (const auto& [file, told] : cases) {
+    search_.explicit_folder = folder_.write(file, "x");
+    EXPECT_THAT(error_of([&] { locate("mnist", search_); }),
+                AllOf(HasSubstr("cannot be read: Not a directory; "), HasSubstr(told)));
+  }
+}
+
 TEST_F(DataFolderTest, KmnistQmnistAndCifar100AreNamed) {
   write_idx_dataset(folder_, "root/KMNIST/raw", ".gz");
   search_.explicit_folder = folder_ / "root";
