@@ -15,7 +15,7 @@
 #include "convoy/model_file.h"
 #include "engine/core/file.h"
 #include "engine/data/byte_reader.h"
-#include "engine/data/idx_elements.h"
+#include "engine/data/idx.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {
@@ -26,22 +26,11 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMostJson = 1 << 20;  // as of a model's file and of run.json
 constexpr std::size_t kMostKeys = 256;
 
-const char* type_name(IdxType type) {
-  switch (type) {
-    case IdxType::uint8:
-      return "uint8";
-    case IdxType::int8:
-      return "int8";
-    case IdxType::int16:
-      return "int16";
-    case IdxType::int32:
-      return "int32";
-    case IdxType::float32:
-      return "float32";
-    case IdxType::float64:
-      break;
-  }
-  return "float64";
+std::string type_name(const NumberType& type) {
+  const char* kind = type.kind == NumberType::Kind::real           ? "float"
+                     : type.kind == NumberType::Kind::signed_whole ? "int"
+                                                                   : "uint";
+  return fmt::format("{}{}", kind, 8 * type.bytes);
 }
 
 Inspection inspect_model(const std::string& text, const fs::path& file) {
@@ -89,9 +78,9 @@ Inspection inspect_idx(const fs::path& file) {
   ByteReader reader(file);
   std::array<std::uint8_t, 4> magic{};
   reader.read(magic);
-  const auto type = static_cast<IdxType>(magic[2]);
-  const std::int64_t width = element_bytes(type);
-  if (width == 0) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
+  const std::optional<NumberType> type = idx_type(magic[2]);
+  if (!type) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
+  const std::int64_t width = type->bytes;
   std::vector<std::int64_t> dimensions;
   std::int64_t count = 1;
   for (int axis = 0; axis < magic[3]; ++axis) {
@@ -108,7 +97,7 @@ Inspection inspect_idx(const fs::path& file) {
     const std::size_t got = reader.read(std::span(block).first(wanted));
     for (std::size_t at = 0; at + static_cast<std::size_t>(width) <= got;
          at += static_cast<std::size_t>(width)) {
-      const double value = idx_element(block.data() + at, type);
+      const double value = element_at(block.data() + at, *type);
       least = std::min(least, value);
       most = std::max(most, value);
       sum += value;
@@ -120,7 +109,7 @@ Inspection inspect_idx(const fs::path& file) {
   Inspection inspection{.kind = dimensions.size() <= 2   ? "an IDX file, of labels as its dimensions say"
                                 : dimensions.size() <= 4 ? "an IDX file, of images as its dimensions say"
                                                          : "an IDX file"};
-  inspection.facts = {{"bytes", fs::file_size(file)}, {"type", type_name(type)}, {"shape", dimensions}};
+  inspection.facts = {{"bytes", fs::file_size(file)}, {"type", type_name(*type)}, {"shape", dimensions}};
   if (count > 0) {
     inspection.facts["min"] = least;
     inspection.facts["max"] = most;

@@ -9,38 +9,34 @@
 #include "convoy/error.h"
 
 namespace convoy {
-namespace {
 
-/// The element at `bytes`. A double holds every pixel and label, and tells what is none.
-double element_at(const std::uint8_t* bytes, const ElementType& type) {
+double element_at(const std::uint8_t* bytes, const NumberType& type) {
   std::uint64_t bits = 0;
   for (std::int64_t i = 0; i < type.bytes; ++i) {
     bits = bits << 8 | bytes[type.big_endian ? i : type.bytes - 1 - i];
   }
-  if (type.kind == ElementType::Kind::real) {
+  if (type.kind == NumberType::Kind::real) {
     return type.bytes == 4 ? std::bit_cast<float>(static_cast<std::uint32_t>(bits))
                            : std::bit_cast<double>(bits);
   }
-  if (type.kind == ElementType::Kind::truth) return bits != 0 ? 1.0 : 0.0;
-  if (type.kind == ElementType::Kind::whole) return static_cast<double>(bits);
+  if (type.kind == NumberType::Kind::truth) return bits != 0 ? 1.0 : 0.0;
+  if (type.kind == NumberType::Kind::whole) return static_cast<double>(bits);
   const auto shift = static_cast<unsigned>(64 - 8 * type.bytes);  // brings the sign to its place, and back
   return static_cast<double>(static_cast<std::int64_t>(bits << shift) >> shift);
 }
 
-}  // namespace
-
 void InputName::fail(const std::string& what) const { throw Error(text + ": " + what); }
 
-std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const ElementType& type,
+std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const NumberType& type,
                                     const InputName& input) {
-  if (type.kind == ElementType::Kind::whole && type.bytes == 1) return elements;
-  if (type.kind == ElementType::Kind::truth) {
+  if (type.kind == NumberType::Kind::whole && type.bytes == 1) return elements;
+  if (type.kind == NumberType::Kind::truth) {
     for (std::uint8_t& element : elements) element = element != 0 ? 255 : 0;
     return elements;
   }
   const auto width = static_cast<std::size_t>(type.bytes);
   const std::size_t count = elements.size() / width;
-  bool from_0_to_1 = type.kind == ElementType::Kind::real;
+  bool from_0_to_1 = type.kind == NumberType::Kind::real;
   for (std::size_t i = 0; i < count && from_0_to_1; ++i) {
     const double value = element_at(elements.data() + i * width, type);
     from_0_to_1 = value >= 0.0 && value <= 1.0;
@@ -58,7 +54,7 @@ std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const El
   return pixels;
 }
 
-std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const ElementType& type,
+std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const NumberType& type,
                                     std::int64_t columns, std::int64_t classes, const InputName& input) {
   const auto step = static_cast<std::size_t>(type.bytes * columns);
   std::vector<std::uint8_t> labels(elements.size() / step);

@@ -9,7 +9,7 @@
 namespace convoy {
 
 /// How a number lies in a file.
-struct ElementType {
+struct NumberType {
   enum class Kind : std::uint8_t { whole, signed_whole, real, truth };
   Kind kind = Kind::whole;
   std::int64_t bytes = 1;  // 1, 2, 4 or 8; of real ones 4 or 8
@@ -24,13 +24,16 @@ struct InputName {
   [[noreturn]] void fail(const std::string& what) const;
 };
 
+/// The element at `bytes`. A double holds every pixel and label, and tells what is none.
+double element_at(const std::uint8_t* bytes, const NumberType& type);
+
 /// Elements as pixels. They must be whole numbers from 0 to 255; real ones may instead all be from 0 to 1,
 /// and are then multiplied by 255 and rounded. True is 255.
-std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const ElementType& type,
+std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const NumberType& type,
                                     const InputName& input);
 
 /// The elements of the first of `columns` columns, as labels below `classes`.
-std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const ElementType& type,
+std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const NumberType& type,
                                     std::int64_t columns, std::int64_t classes, const InputName& input);
 
 }  // namespace convoy

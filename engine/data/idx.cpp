@@ -15,32 +15,11 @@ namespace convoy {
 namespace {
 
 struct Header {
-  ElementType type;
+  NumberType type;
   std::vector<std::int64_t> dimensions;  // each 1 to 2^32 - 1
 };
 
 constexpr std::size_t kMagic = 4;
-
-/// The type by the third byte of the magic number. All are big-endian.
-std::optional<ElementType> type_of(std::uint8_t byte) {
-  using Kind = ElementType::Kind;
-  switch (byte) {
-    case 0x08:
-      return ElementType{Kind::whole, 1, true};
-    case 0x09:
-      return ElementType{Kind::signed_whole, 1, true};
-    case 0x0b:
-      return ElementType{Kind::signed_whole, 2, true};
-    case 0x0c:
-      return ElementType{Kind::signed_whole, 4, true};
-    case 0x0d:
-      return ElementType{Kind::real, 4, true};
-    case 0x0e:
-      return ElementType{Kind::real, 8, true};
-    default:
-      return std::nullopt;
-  }
-}
 
 /// Says what the file is, as far as its first bytes tell.
 [[noreturn]] void fail_as_no_idx(ByteReader& reader, std::span<const std::uint8_t, kMagic> magic) {
@@ -59,7 +38,7 @@ Header read_header(ByteReader& reader, int least_rank, int most_rank) {
   if (got == 0) reader.fail("is empty");
   if (got < magic.size()) reader.fail(fmt::format("truncated: {} bytes are no IDX header", got));
   if (magic[0] != 0 || magic[1] != 0) fail_as_no_idx(reader, magic);
-  const std::optional<ElementType> type = type_of(magic[2]);
+  const std::optional<NumberType> type = idx_type(magic[2]);
   if (!type) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
   Header header{.type = *type, .dimensions = {}};
   const int rank = magic[3];
@@ -91,6 +70,26 @@ std::vector<std::uint8_t> read_elements(ByteReader& reader, const Header& header
 }
 
 }  // namespace
+
+std::optional<NumberType> idx_type(std::uint8_t byte) {
+  using Kind = NumberType::Kind;
+  switch (byte) {
+    case 0x08:
+      return NumberType{Kind::whole, 1, true};
+    case 0x09:
+      return NumberType{Kind::signed_whole, 1, true};
+    case 0x0b:
+      return NumberType{Kind::signed_whole, 2, true};
+    case 0x0c:
+      return NumberType{Kind::signed_whole, 4, true};
+    case 0x0d:
+      return NumberType{Kind::real, 4, true};
+    case 0x0e:
+      return NumberType{Kind::real, 8, true};
+    default:
+      return std::nullopt;
+  }
+}
 
 Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem::path& labels,
                       std::int64_t classes) {

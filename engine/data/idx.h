@@ -4,10 +4,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "convoy/dataset.h"
+#include "engine/data/elements.h"
 
 namespace convoy {
+
+/// The elements' type by the third byte of the magic number, if there is such a one. All are big-endian.
+std::optional<NumberType> idx_type(std::uint8_t byte);
 
 /// Reads a pair of IDX files: images [count, H, W] or [count, C, H, W], and labels [count], or [count, N] as
 /// QMNIST has them, of which the first column is the class. The elements may have any type of IDX (8, 16 and

@@ -123,13 +123,13 @@ class HeaderParser {
 };
 
 /// The type behind "<f4".
-std::optional<ElementType> type_of(const std::string& descr) {
-  using Kind = ElementType::Kind;
+std::optional<NumberType> type_of(const std::string& descr) {
+  using Kind = NumberType::Kind;
   if (descr.size() != 3 || std::string_view("<>|=").find(descr[0]) == std::string_view::npos)
     return std::nullopt;
   const std::int64_t bytes = descr[2] - '0';
   const bool known = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-  ElementType type{.kind = Kind::whole, .bytes = bytes, .big_endian = descr[0] == '>'};
+  NumberType type{.kind = Kind::whole, .bytes = bytes, .big_endian = descr[0] == '>'};
   if (descr[1] == 'i') type.kind = Kind::signed_whole;
   if (descr[1] == 'f') type.kind = Kind::real;
   if (descr[1] == 'b') type.kind = Kind::truth;
@@ -177,7 +177,7 @@ NpyArray read_npy(const NpySource& source) {
   const std::string text = header_text(source);
   const std::optional<Header> header = HeaderParser(text).parse();
   if (!header) source.name.fail("NumPy's header is malformed; save the array again");
-  const std::optional<ElementType> type = type_of(header->type);
+  const std::optional<NumberType> type = type_of(header->type);
   if (!type) source.name.fail(refusal_of(header->type));
   if (*header->fortran && header->shape->size() > 1) {
     source.name.fail("the array is in Fortran's order; save numpy.ascontiguousarray of it");

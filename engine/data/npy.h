@@ -13,7 +13,7 @@ namespace convoy {
 /// An array in C's order, the last axis fastest.
 struct NpyArray {
   std::vector<std::int64_t> shape;  // each at least 1
-  ElementType type;
+  NumberType type;
   std::vector<std::uint8_t> elements;
 };
 
