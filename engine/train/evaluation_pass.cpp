@@ -50,6 +50,26 @@ class BorrowedMetrics {
   bool given_back_ = false;
 };
 
+Evaluation evaluation_of(const MetricsReading& reading) {
+  const auto samples = static_cast<double>(reading.samples);
+  return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
+}
+
+// Rank 0 gets the logits of all, in the data set's order; the others get none.
+std::vector<double> gather_shares(Communicator& group, std::vector<double> share, std::int64_t count,
+                                  std::int64_t classes) {
+  if (group.size() == 1) return share;
+  const std::int64_t most = (count + group.size() - 1) / group.size();  // gather takes equal sizes
+  share.resize(static_cast<std::size_t>(most * classes));
+  const std::vector<double> padded = group.gather(share);
+  std::vector<double> all;
+  for (GroupPlace place = group.place(); group.leads() && place.rank < place.size; ++place.rank) {
+    const auto begin = padded.begin() + place.rank * most * classes;
+    all.insert(all.end(), begin, begin + even_share(count, place).rows * classes);
+  }
+  return all;
+}
+
 class EvaluationPass final : public Evaluator {
  public:
   EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> resident,
@@ -71,8 +91,17 @@ class EvaluationPass final : public Evaluator {
     run(share_steps_, share_.first, [](SizedStep& sized) { sized.step->run(sized.times); });
     const MetricsReading reading = sum_over(backend_.group(), metrics_.read());
     borrowed.give_back();
-    const auto samples = static_cast<double>(reading.samples);
-    return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
+    return evaluation_of(reading);
+  }
+
+  DetailedEvaluation evaluate_in_detail() override {
+    const AveragedWeights shown(evaluated_.state);
+    evaluated_.state.parameters.share_statistics();
+    MetricsReading reading;
+    std::vector<double> logits = logits_of(share_steps_, share_.first, &reading);
+    Communicator& group = backend_.group();
+    return {evaluation_of(sum_over(group, reading)),
+            gather_shares(group, std::move(logits), count_, classes_)};
   }
 
   std::vector<double> predict() override {
@@ -94,7 +123,9 @@ class EvaluationPass final : public Evaluator {
   const BatchShare& share() const { return share_; }
 
  private:
-  std::vector<double> logits_of(std::vector<SizedStep>& steps, std::int64_t first) {
+  // `counted`, where it is not null, gets the metrics of these rows.
+  std::vector<double> logits_of(std::vector<SizedStep>& steps, std::int64_t first,
+                                MetricsReading* counted = nullptr) {
     BorrowedMetrics borrowed(metrics_);
     std::vector<double> logits;
     logits.reserve(static_cast<std::size_t>(count_ * classes_));
@@ -105,6 +136,7 @@ class EvaluationPass final : public Evaluator {
         logits.insert(logits.end(), output.begin(), output.end());
       }
     });
+    if (counted != nullptr) *counted = metrics_.read();
     borrowed.give_back();
     return logits;
   }
@@ -185,8 +217,27 @@ class AveragedViews final : public Evaluator {
     return mean_of([](EvaluationPass& pass) { return pass.predict(); });
   }
 
-  Evaluation evaluate() override {
-    const std::vector<double> logits = mean_of([](EvaluationPass& pass) { return pass.predict_share(); });
+  Evaluation evaluate() override { return evaluation_of(sum_over(group_, count(share_logits()))); }
+
+  DetailedEvaluation evaluate_in_detail() override {
+    std::vector<double> logits = share_logits();
+    const Evaluation total = evaluation_of(sum_over(group_, count(logits)));
+    return {total, gather_shares(group_, std::move(logits), std::ssize(labels_),
+                                 static_cast<std::int64_t>(classes_))};
+  }
+
+ private:
+  struct WeightedPass {
+    std::unique_ptr<EvaluationPass> pass;
+    double weight;
+  };
+
+  std::vector<double> share_logits() {
+    return mean_of([](EvaluationPass& pass) { return pass.predict_share(); });
+  }
+
+  // Of this process's rows.
+  MetricsReading count(const std::vector<double>& logits) const {
     const BatchShare& share = passes_.front().pass->share();
     MetricsReading reading;
     for (std::int64_t n = 0; n < share.rows; ++n) {
@@ -200,16 +251,8 @@ class AveragedViews final : public Evaluator {
       reading.correct += best == label ? 1 : 0;
     }
     reading.samples = share.rows;
-    reading = sum_over(group_, reading);
-    const auto samples = static_cast<double>(reading.samples);
-    return {reading.loss_sum / samples, static_cast<double>(reading.correct) / samples, reading.samples};
+    return reading;
   }
-
- private:
-  struct WeightedPass {
-    std::unique_ptr<EvaluationPass> pass;
-    double weight;
-  };
 
   template <typename LogitsOf>
   std::vector<double> mean_of(LogitsOf logits_of) {

@@ -108,9 +108,10 @@ void Fit::observe_step(const TrainObserver& observer, const bool& stop) {
   if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
     throw_if_not_finite();
     if (observer.step) {
-      const double loss = read_metrics(state_).last_loss;
+      const MetricsReading reading = read_metrics(state_);
       measure_speed();
-      observer.step({progress(), loss});
+      observer.step({progress(), reading.last_loss,
+                     static_cast<double>(reading.correct) / static_cast<double>(reading.samples)});
     }
   }
   const bool within = position_.step < steps_;  // it is the epoch's end that is evaluated and saved

@@ -56,6 +56,7 @@ class Trainer::Impl {
     const AveragedWeights shown(state_);
     return state_.parameters.state(state_.counter->read());
   }
+  StateDict gradients() { return state_.parameters.gradients(); }
   MetricsReading metrics() { return read_metrics(state_); }
   std::function<TrainingSnapshot()> begin_snapshot() {
     if (!snapshots_) snapshots_ = std::make_unique<SnapshotTaker>(state_);
@@ -237,10 +238,17 @@ Evaluation Trainer::evaluate(const Dataset& dataset, const TestTimeAugmentation&
   return evaluator(dataset, augmentation)->evaluate();
 }
 
+DetailedEvaluation Trainer::evaluate_in_detail(const Dataset& dataset,
+                                               const TestTimeAugmentation& augmentation) {
+  return evaluator(dataset, augmentation)->evaluate_in_detail();
+}
+
 std::vector<double> Trainer::predict(const Dataset& dataset, const TestTimeAugmentation& augmentation) {
   return evaluator(dataset, augmentation)->predict();
 }
 
 StateDict Trainer::state() const { return impl_->state(); }
+
+StateDict Trainer::gradients() const { return impl_->gradients(); }
 
 }  // namespace convoy

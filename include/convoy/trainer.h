@@ -91,7 +91,8 @@ struct Progress {
 
 /// The loss of one step.
 struct StepReport : Progress {
-  double loss = 0.0;  ///< mean over the step's batch
+  double loss = 0.0;      ///< mean over the step's batch
+  double accuracy = 0.0;  ///< of the epoch so far, each sample with the weights of its step; 0 to 1
 };
 
 /// The results of one epoch on the training data.
@@ -183,12 +184,21 @@ class Trainer {
   /// Mean loss and accuracy over the data set. Throws as evaluator().
   Evaluation evaluate(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
+  /// The same, with the logits of every sample. Throws as evaluator().
+  DetailedEvaluation evaluate_in_detail(const Dataset& dataset,
+                                        const TestTimeAugmentation& augmentation = {});
+
   /// Logits [count, classes], row-major, in the data set's order. Throws as evaluator().
   std::vector<double> predict(const Dataset& dataset, const TestTimeAugmentation& augmentation = {});
 
   /// The model's current state dict, in a group rank 0's; with TrainOptions::ema_decay the averaged one, once
   /// a step was done. Waits for the device.
   StateDict state() const;
+
+  /// The gradients of the last training step under their parameters' names, as the optimizer took them: those
+  /// of the mean loss over the batch, in a group over that of all. Zeros before the first step. Waits for the
+  /// device.
+  StateDict gradients() const;
 
  private:
   class Impl;

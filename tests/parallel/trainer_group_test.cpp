@@ -146,6 +146,14 @@ TEST_P(GroupTest, EveryRankPredictsAll) {
       const auto backend = make_backend(GetParam(), {.group = group}).backend;
       Trainer trainer(*backend, model, initial_state(model, 1), options(size));
       const auto ours = trainer.predict(data);
+      for (const TestTimeAugmentation& views : {TestTimeAugmentation{}, TestTimeAugmentation{.flip = true}}) {
+        const DetailedEvaluation detailed = trainer.evaluate_in_detail(data, views);
+        EXPECT_EQ(detailed.total.loss, trainer.evaluate(data, views).loss);
+        const auto all = trainer.predict(data, views);
+        EXPECT_EQ(detailed.logits.size(), group->rank() == 0 ? all.size() : 0);
+        for (std::size_t i = 0; i < detailed.logits.size(); ++i)
+          EXPECT_NEAR(detailed.logits[i], all[i], 4 * 12 * 0x1p-24);  // batches of other sizes
+      }
       const Evaluation averaged = trainer.evaluate(data, {.flip = true, .shift = true});
       const std::lock_guard lock(mutex);
       EXPECT_EQ(averaged.samples, kSamples);

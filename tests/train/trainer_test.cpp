@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "convoy/builtin.h"
 #include "convoy/device.h"
 #include "convoy/error.h"
@@ -175,6 +177,59 @@ TEST_P(TrainerTest, PredictsInTheOrderOfTheDataSet) {
   // Both sum the same at most 400 products (16 channels x 25 taps) a value, perhaps in another order.
   const double tolerance = 4 * backend_->epsilon() * 20;
   for (std::size_t i = 0; i < logits.size(); ++i) EXPECT_NEAR(logits[i], expected[i], tolerance) << i;
+}
+
+TEST_P(TrainerTest, EvaluatesInDetailInOnePass) {
+  const Dataset data = halves(33);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 8, .epochs = 2});
+  for (const TestTimeAugmentation& views : {TestTimeAugmentation{}, TestTimeAugmentation{.flip = true}}) {
+    const DetailedEvaluation detailed = trainer.evaluate_in_detail(data, views);
+    const Evaluation expected = trainer.evaluate(data, views);
+    EXPECT_EQ(detailed.total.loss, expected.loss);
+    EXPECT_EQ(detailed.total.accuracy, expected.accuracy);
+    EXPECT_EQ(detailed.total.samples, 33);
+    EXPECT_EQ(detailed.logits, trainer.predict(data, views));
+  }
+  // The training goes on as if nothing had been asked.
+  Trainer undisturbed(*backend_, model, initial_state(model, 1), {.batch_size = 8, .epochs = 2});
+  undisturbed.fit(data);
+  trainer.fit(data, {.epoch = [&](const EpochReport&) { trainer.evaluate_in_detail(data); }});
+  EXPECT_EQ(trainer.state(), undisturbed.state());
+}
+
+TEST_P(TrainerTest, GradientsAreThoseOfTheLastStep) {
+  const Dataset data = halves(10);
+  const Model model = convnet();
+  const StateDict state = initial_state(model, 1);
+  constexpr float kRate = 0.5f;
+  Trainer trainer(*backend_, model, state,
+                  {.batch_size = 10, .epochs = 1, .optimizer = SgdOptions{.learning_rate = kRate}});
+  trainer.fit(data);
+  const StateDict gradients = trainer.gradients(), after = trainer.state();
+  ASSERT_EQ(gradients.size(), 10u);
+  for (const auto& [name, gradient] : gradients) {
+    const std::vector<double>& before = find(state, name)->values;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const double moved = before[i] - kRate * gradient.values[i];
+      // A weight near 1 is rounded once.
+      EXPECT_NEAR(find(after, name)->values[i], moved, 2 * backend_->epsilon() * (1 + std::abs(moved)))
+          << name;
+    }
+  }
+}
+
+TEST_P(TrainerTest, AStepTellsTheAccuracyOfTheEpochSoFar) {
+  const Dataset data = halves(30);
+  const Model model = convnet();
+  Trainer trainer(*backend_, model, initial_state(model, 1), {.batch_size = 10, .epochs = 1, .log_every = 1});
+  std::vector<double> steps;
+  double epoch = 0.0;
+  trainer.fit(data, {.step = [&](const StepReport& report) { steps.push_back(report.accuracy); },
+                     .epoch = [&](const EpochReport& report) { epoch = report.accuracy; }});
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_EQ(steps[2], epoch);
+  EXPECT_NEAR(steps[0] * 10, std::round(steps[0] * 10), 1e-9);
 }
 
 TEST_P(TrainerTest, AnObserverCanStopIt) {
