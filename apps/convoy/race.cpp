@@ -14,6 +14,7 @@
 #include "apps/convoy/failure.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/json_values.h"
 #include "apps/convoy/race_report.h"
 #include "apps/convoy/seed_flags.h"
 #include "convoy/error.h"
@@ -96,12 +97,6 @@ void check_end(int code, std::uint64_t seed, const fs::path& errors) {
   throw Error(fmt::format("the process of seed {} ended with {}: {}", seed, code, complaint));
 }
 
-/// What there is of a number.
-double number_in(const Json& event, const char* key) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
 class Race {
  public:
   Race(const RaceFlags& flags, std::vector<std::string> of_train)
@@ -152,14 +147,15 @@ class Race {
     const std::string kind = event.value("event", "");
     if (kind == "test" || kind == "eval") {
       if (run.reached) return;
-      run.accuracy = number_in(event, "accuracy");
+      run.accuracy = number_in(event, "accuracy").value_or(0.0);
       run.start_seconds = seconds;
-      run.training_seconds = number_in(event, "training_seconds");
+      run.training_seconds = number_in(event, "training_seconds").value_or(0.0);
       run.reached = reaches(run.accuracy, flags_.to);
     } else if (kind == "done") {
-      run.images = static_cast<std::int64_t>(number_in(event, "images"));
+      run.images = static_cast<std::int64_t>(number_in(event, "images").value_or(0.0));
       // The test at the end does not tell it.
-      if (run.training_seconds == 0.0) run.training_seconds = number_in(event, "training_seconds");
+      if (run.training_seconds == 0.0)
+        run.training_seconds = number_in(event, "training_seconds").value_or(0.0);
     }
   }
 

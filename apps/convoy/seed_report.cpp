@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "apps/convoy/json_values.h"
 #include "apps/convoy/statistics.h"
 
 namespace convoy {
@@ -17,15 +18,7 @@ struct Figure {
 constexpr Figure kAccuracy{"accuracy", 100.0}, kLoss{"loss", 1.0}, kTraining{"training_seconds", 1.0};
 
 double value_of(const Json& results, const Figure& figure) {
-  const auto found = results.find(figure.key);
-  const bool number = found != results.end() && found->is_number();  // a NaN is null in a file
-  return figure.factor * (number ? found->get<double>() : std::nan(""));
-}
-
-/// What somebody's editor has left may be anything.
-std::string text_in(const Json& results, const char* key) {
-  const auto found = results.find(key);
-  return found != results.end() && found->is_string() ? found->get<std::string>() : "";
+  return figure.factor * number_in(results, figure.key).value_or(std::nan(""));  // a NaN is null in a file
 }
 
 std::vector<double> values_of(const std::vector<SeedOutcome>& outcomes, const Figure& figure) {
@@ -96,7 +89,7 @@ std::unique_ptr<TrainReport> SeedScreen::report_of(std::uint64_t seed) {
 void SeedScreen::begin(const Json& record) {
   if (begun_) return;
   begun_ = true;
-  make_text_report()->run(record);
+  make_text_report(nullptr)->run(record);
   put(fmt::format("seeds   {}\n", words_));
   std::fflush(stdout);
 }

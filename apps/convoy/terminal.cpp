@@ -108,6 +108,31 @@ std::string progress_line(double fraction, const std::string& note, std::size_t 
   return fmt::format("[{}{}] {}", std::string(filled, '#'), std::string(width - filled, '.'), text);
 }
 
+std::string fitting_notes(const std::vector<std::string>& notes, const std::vector<std::size_t>& importance,
+                          std::size_t columns) {
+  const std::string between = ", ";
+  std::vector<bool> shown(notes.size(), false);
+  std::size_t used = 0;
+  for (const std::size_t i : importance) {
+    const std::size_t more = (used > 0 ? between.size() : 0) + notes[i].size();
+    if (notes[i].empty() || used + more > columns) continue;
+    shown[i] = true;
+    used += more;
+  }
+  std::string text;
+  for (std::size_t i = 0; i < notes.size(); ++i) {
+    if (shown[i]) text += (text.empty() ? "" : between) + notes[i];
+  }
+  return text;
+}
+
+void ProgressBar::draw(double fraction, const std::vector<std::string>& notes,
+                       const std::vector<std::size_t>& importance) {
+  if (!fancy_output()) return;
+  const std::size_t columns = terminal_columns(), around = kPercent + 3;  // "100 %  ", and a column is free
+  draw(fraction, fitting_notes(notes, importance, columns > around ? columns - around : 0));
+}
+
 void ProgressBar::draw(double fraction, const std::string& note) {
   if (!fancy_output()) return;
   put("\r\x1b[K" + progress_line(fraction, note, terminal_columns()));

@@ -62,12 +62,20 @@ class Table {
 /// The bar gets narrower before the note is cut.
 std::string progress_line(double fraction, const std::string& note, std::size_t columns);
 
+/// The notes of a progress line, joined by ", " and each whole, in so many columns. If they do not fit, those
+/// that stand behind in the order of `importance` (their indices, the most important first) are left out.
+std::string fitting_notes(const std::vector<std::string>& notes, const std::vector<std::size_t>& importance,
+                          std::size_t columns);
+
 /// A progress bar that redraws its line. Does nothing unless `fancy_output()`.
 class ProgressBar {
  public:
   ~ProgressBar() { clear(); }
   /// `fraction` from 0 to 1; `note` stands behind the bar.
   void draw(double fraction, const std::string& note);
+  /// With several notes, of which a narrow terminal shows the most important, see fitting_notes.
+  void draw(double fraction, const std::vector<std::string>& notes,
+            const std::vector<std::size_t>& importance);
   /// Erases the bar, so that an ordinary line can be printed.
   void clear();
 

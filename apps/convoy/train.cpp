@@ -97,7 +97,9 @@ int train_in(CLI::App& command, TrainFlags& flags, const std::shared_ptr<Communi
   const KeptFlags kept = kept_flags(command, flags, data);
   const Training training{flags, kept, data, device, resumed, program_start};
   if (group.leads()) {
-    run_training(training, folder, flags.json ? make_json_report() : make_text_report());
+    run_training(training, folder, flags.json ? make_json_report() : make_text_report([&device] {
+                   return static_cast<std::uint64_t>(device.backend->memory().allocated);
+                 }));
   } else {
     follow_training(training);
   }

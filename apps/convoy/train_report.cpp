@@ -21,6 +21,8 @@ double shortest(double rate) { return std::stod(fmt::format("{}", static_cast<fl
 
 class TextReport : public TrainReport {
  public:
+  explicit TextReport(std::function<std::uint64_t()> device_bytes) : device_bytes_(std::move(device_bytes)) {}
+
   void run(const Json& record) override {
     const auto text = [&](const char* key) { return record[key].get<std::string>(); };
     put(fmt::format("data    {}, {} training and {} test images ({})\n", text("dataset"),
@@ -67,13 +69,23 @@ class TextReport : public TrainReport {
     // Before the first step, which is launched alone; above 0 where a training goes on.
     if (begin_ < 0.0) begin_ = fraction - 1.0 / (steps * static_cast<double>(progress.epochs));
     const double ran = fraction - begin_;
-    const std::string speed = progress.images_per_second > 0.0  // not measured before the first loss
-                                  ? fmt::format("{:.0f} images/s, ", progress.images_per_second)
-                                  : "";
-    bar_.draw(fraction, fmt::format("{}{} left", speed, duration(progress.seconds * (1.0 - fraction) / ran)));
+    const auto known = [](const std::string& text, bool is_known) { return is_known ? text : ""; };
+    const std::uint64_t memory = device_bytes_ ? device_bytes_() : 0;
+    const bool measured = progress.images_per_second > 0.0;  // not before the first loss
+    // The rate is the schedule's of this step, and in a launch of many steps of its last.
+    bar_.draw(fraction,
+              {known(fmt::format("loss {:.3f}", without_sign(loss_)), measured),
+               known(fmt::format("acc {:.1f} %", 100.0 * accuracy_), measured),
+               fmt::format("lr {:.3g}", progress.learning_rate),
+               known(fmt::format("{:.0f} images/s", progress.images_per_second), measured),
+               known(fmt::format("{:.0f} MiB", static_cast<double>(memory) / (1 << 20)), memory > 0),
+               duration(progress.seconds * (1.0 - fraction) / ran) + " left"},
+              {5, 0, 1, 3, 2, 4});
   }
 
   void step(const StepReport& report) override {
+    loss_ = report.loss;
+    accuracy_ = report.accuracy;
     line(fmt::format("Epoch [{}/{}], Step [{}/{}], Loss: {:.4f}", report.epoch, report.epochs, report.step,
                      report.steps, without_sign(report.loss)));
   }
@@ -119,7 +131,9 @@ class TextReport : public TrainReport {
     std::fflush(stdout);
   }
 
+  std::function<std::uint64_t()> device_bytes_;
   ProgressBar bar_;
+  double loss_ = 0.0, accuracy_ = 0.0;  // of the last line of loss, and of the epoch up to there
   double begin_ = -1.0;
   std::chrono::steady_clock::time_point next_draw_{};
 };
@@ -150,6 +164,7 @@ class JsonReport : public TrainReport {
   void step(const StepReport& report) override {
     Json object = where(report);
     object["loss"] = report.loss;
+    object["accuracy"] = report.accuracy;
     object["learning_rate"] = shortest(report.learning_rate);
     event("step", add_speed(object, report.images_per_second, report.seconds));
   }
@@ -257,15 +272,22 @@ class BothReports : public TrainReport {
 
 }  // namespace
 
-std::unique_ptr<TrainReport> make_text_report() { return std::make_unique<TextReport>(); }
+std::unique_ptr<TrainReport> make_text_report(std::function<std::uint64_t()> device_bytes) {
+  return std::make_unique<TextReport>(std::move(device_bytes));
+}
 std::unique_ptr<TrainReport> make_json_report() { return make_json_report(emit); }
 std::unique_ptr<TrainReport> make_json_report(std::function<void(const Json&)> emit) {
   return std::make_unique<JsonReport>(std::move(emit));
 }
 
+std::unique_ptr<TrainReport> make_both_reports(std::unique_ptr<TrainReport> first,
+                                               std::unique_ptr<TrainReport> second) {
+  return std::make_unique<BothReports>(std::move(first), std::move(second));
+}
+
 std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log) {
-  return std::make_unique<BothReports>(std::move(report),
-                                       make_json_report([&log](const Json& event) { log.write(event); }));
+  return make_both_reports(std::move(report),
+                           make_json_report([&log](const Json& event) { log.write(event); }));
 }
 
 }  // namespace convoy

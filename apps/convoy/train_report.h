@@ -47,10 +47,15 @@ class TrainReport {
   virtual void done(const Json& results) = 0;
 };
 
-std::unique_ptr<TrainReport> make_text_report();
+/// `device_bytes` tells what the device has allocated, for the progress bar; 0: it has no memory of its own.
+std::unique_ptr<TrainReport> make_text_report(std::function<std::uint64_t()> device_bytes);
 std::unique_ptr<TrainReport> make_json_report();
 /// Gives each event to `emit`.
 std::unique_ptr<TrainReport> make_json_report(std::function<void(const Json&)> emit);
+
+/// Tells both.
+std::unique_ptr<TrainReport> make_both_reports(std::unique_ptr<TrainReport> first,
+                                               std::unique_ptr<TrainReport> second);
 
 /// Tells `report`, and writes the events of make_json_report to the log, which must outlive it.
 std::unique_ptr<TrainReport> make_logged_report(std::unique_ptr<TrainReport> report, RunLog& log);

@@ -32,6 +32,8 @@ TEST_F(TerminalTest, ShowsABarWithSpeedAndTimeLeft) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("\r\x1b[K["));
   EXPECT_THAT(outcome.out, testing::ContainsRegex("images/s, [0-9:]+ left"));
+  EXPECT_THAT(outcome.out,
+              testing::ContainsRegex("% +loss [0-9.]+, acc [0-9.]+ %, lr 0.001, [0-9]+ images/s"));
   EXPECT_THAT(outcome.out, HasSubstr("Epoch [1/5], Step [1/5], Loss: "));
 }
 

@@ -100,6 +100,17 @@ TEST(ProgressLine, NarrowsTheBarBeforeItCutsTheNote) {
   EXPECT_EQ(progress_line(7.0, "note", 21), "[######] 100 %  note");
 }
 
+TEST(ProgressLine, LeavesOutWholeNotesTheLeastImportantFirst) {
+  const std::vector<std::string> notes = {"loss 0.1", "", "9 images/s", "0:12 left"};
+  const std::vector<std::size_t> importance = {3, 0, 1, 2};
+  EXPECT_EQ(fitting_notes(notes, importance, 80), "loss 0.1, 9 images/s, 0:12 left");
+  EXPECT_EQ(fitting_notes(notes, importance, 31), "loss 0.1, 9 images/s, 0:12 left");
+  EXPECT_EQ(fitting_notes(notes, importance, 30), "loss 0.1, 0:12 left");
+  EXPECT_EQ(fitting_notes(notes, importance, 18), "0:12 left");
+  EXPECT_EQ(fitting_notes(notes, importance, 8), "loss 0.1");
+  EXPECT_EQ(fitting_notes(notes, importance, 0), "");
+}
+
 // A bar that is 0.15 darker than the stripe of shadow it lies in, where the paper's grain is 0.1.
 TEST(CutOut, FindsNothingInWhatIsHardlyDarkerThanItsShadow) {
   Ink ink{.strength = Picture(1, 40, 40), .noise = 0.1f, .dark = true};

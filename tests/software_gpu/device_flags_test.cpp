@@ -73,6 +73,17 @@ TEST_F(DeviceFlagsTest, PlansAreKeptUnlessToldOtherwise) {
   EXPECT_EQ(outcome.err, "") << "nothing is said without --verbose";
 }
 
+TEST_F(DeviceFlagsTest, TheProgressLineTellsTheGpusMemory) {
+  const Outcome outcome = run_on_terminal(
+      {"train", "--device", "cuda", "--dataset", "idx", "--data", "digits", "--model", "model.json",
+       "--epochs", "1", "--batch-size", "4", "--limit-train", "8", "--log-every", "1", "--out", "out"},
+      {folder_.path(), {{"TERM", "xterm"}}}, 120);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              ContainsRegex("loss [0-9.]+, acc [0-9.]+ %, lr 0.001, [0-9]+ images/s, [0-9]+ MiB, "
+                            "[0-9:]+ left"));
+}
+
 TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
   const Outcome tf32 = train_short({"--verbose", "--precision", "tf32"});
   EXPECT_THAT(tf32.err, HasSubstr("tensor cores"));
