@@ -25,7 +25,10 @@ case "$purpose" in
   coverage) needed+=(gcovr) ;;
   format) needed+=(clang-format) ;;
   fuzz) needed+=(clang) ;;  # and its compiler-rt, see below
-  interop) needed+=(python3 python3-venv) ;;
+  interop)
+    needed+=(python3 python3-venv)
+    wanted+=(chromium)  # for the test that opens a run's report; Ubuntu's is a snap, which may not be there
+    ;;
 esac
 
 missing_of() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "engine/core/arg_max.h"
@@ -15,6 +16,22 @@ std::vector<double> softmax(std::span<const double> logits) {
   const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
   for (double& probability : probabilities) probability /= sum;
   return probabilities;
+}
+
+std::vector<Mistake> surest_mistakes(std::span<const double> logits, std::span<const std::uint8_t> labels,
+                                     std::size_t classes) {
+  std::vector<Mistake> mistakes;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto row = logits.subspan(i * classes, classes);
+    const std::size_t best = arg_max(row);
+    if (best == labels[i]) continue;
+    const std::vector<double> probabilities = softmax(row);
+    mistakes.push_back({i, labels[i], best, probabilities[best], probabilities[labels[i]]});
+  }
+  // Above all probabilities is the NaN of logits that are not finite.
+  const auto place = [](const Mistake& m) { return std::isnan(m.probability) ? 2.0 : m.probability; };
+  std::ranges::stable_sort(mistakes, std::greater{}, place);
+  return mistakes;
 }
 
 Classification::Classification(std::span<const double> logits, std::span<const std::uint8_t> labels,

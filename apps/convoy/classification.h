@@ -11,6 +11,19 @@ namespace convoy {
 /// Softmax of one row of logits, in double.
 std::vector<double> softmax(std::span<const double> logits);
 
+/// A sample that was taken for another class.
+struct Mistake {
+  std::size_t sample, truth, predicted;
+  double probability;           // of the predicted class; NaN where logits are not finite
+  double probability_of_truth;  // of the right one, likewise
+};
+
+/// All mistakes among the samples, first those with the largest probability of the wrong class, or without
+/// any since their logits are not finite. `logits` is [labels.size(), classes], row-major, and every label
+/// below `classes`.
+std::vector<Mistake> surest_mistakes(std::span<const double> logits, std::span<const std::uint8_t> labels,
+                                     std::size_t classes);
+
 class Classification {
  public:
   /// `logits` is [labels.size(), classes], row-major. Every label is below `classes`. The predicted class is

@@ -23,5 +23,6 @@ Command add_race(CLI::App& program);
 Command add_recipes(CLI::App& program);
 Command add_export(CLI::App& program);
 Command add_inspect(CLI::App& program);
+Command add_compare(CLI::App& program);
 
 }  // namespace convoy

@@ -22,9 +22,9 @@ constexpr auto kOfTheCall = std::to_array<std::string_view>(
     {"--help", "--resume", "--allow-changes", "--overwrite", "--out", "--json", "--verbose", "--summary",
      "--profile", "--seeds", "--seeds-at-once", "--config", "--recipe", "--print-config"});
 // They change what is told and kept, or where the same data lie: a checksum shows whether they are the same.
-constexpr auto kOfNoBit =
-    std::to_array<std::string_view>({"--log-every", "--save-every", "--keep", "--check-finite", "--data",
-                                     "--plan-cache", "--no-plan-cache", "--data-memory"});
+constexpr auto kOfNoBit = std::to_array<std::string_view>(
+    {"--log-every", "--save-every", "--keep", "--check-finite", "--data", "--plan-cache", "--no-plan-cache",
+     "--data-memory", "--no-report", "--tensorboard"});
 // What the saved state belongs to.
 constexpr auto kOfTheState = std::to_array<std::string_view>({"--model"});
 // They belong to one optimizer, and are not taken over by another.

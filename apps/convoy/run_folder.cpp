@@ -39,8 +39,9 @@ bool is_trial_again(const Json& earlier, const Json& record) {
 }
 
 // All that a training writes.
-constexpr auto kFiles = std::to_array<const char*>({"model.ckpt", "best.ckpt", "model.json", "run.json",
-                                                    "config.toml", "log.jsonl", kProfileFile, kStatesFolder});
+constexpr auto kFiles =
+    std::to_array<const char*>({"model.ckpt", "best.ckpt", "model.json", "run.json", "config.toml",
+                                "log.jsonl", kProfileFile, kStatesFolder, kReportFile, kEventsFolder});
 
 // Those that are not begun anew by the same command. model.json comes before run.json, and says nothing
 // alone.
@@ -104,6 +105,11 @@ fs::path run_of(const fs::path& checkpoint) {
 }
 
 }  // namespace
+
+std::string run_name(const fs::path& folder) {
+  const fs::path whole = fs::absolute(folder).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;

@@ -17,6 +17,12 @@ namespace convoy {
 
 /// The name of a profile's file in the folder. Its format is Chrome's Trace Event Format.
 constexpr const char* kProfileFile = "profile.json";
+/// That of the page about the run, and that of the folder with TensorBoard's events.
+constexpr const char* kReportFile = "report.html";
+constexpr const char* kEventsFolder = "tensorboard";
+
+/// What a run is called: its folder's own name, "x" of "runs/x/".
+std::string run_name(const std::filesystem::path& folder);
 
 /// A folder that can be written to, and that no other process writes to. The destructor removes the folders
 /// that were created and are still empty.

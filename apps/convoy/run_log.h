@@ -18,6 +18,9 @@ class RunLog {
 
   void write(const Json& event);
 
+  /// Whether it was opened: the folder is the training's.
+  bool is_open() const { return !path_.empty(); }
+
   /// What the file holds by now.
   std::uint64_t bytes() const { return bytes_; }
 

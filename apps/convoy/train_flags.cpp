@@ -112,6 +112,11 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--limit-test", flags.limit_test, "Use only the first N test images; 0: all")
       ->check(at_least(0))
       ->capture_default_str();
+  command.add_flag("--no-report", flags.no_report, "Leave out report.html, the page about the run");
+  command.add_flag(
+      "--tensorboard", flags.tensorboard,
+      "Also write the folder's tensorboard/: scalars, histograms of weights and gradients behind "
+      "each epoch, images, the graph and the options");
   CLI::Option* summary =
       command.add_flag("--summary", flags.summary, "Print the model's layers, shapes and FLOPs, and stop");
   add_json_flag(command, flags.json);

@@ -41,6 +41,8 @@ struct TrainFlags {
   bool overwrite = false;
   bool json = false;
   bool summary = false;
+  bool no_report = false;
+  bool tensorboard = false;
 };
 
 /// All flags of the command. `flags` must outlive it.

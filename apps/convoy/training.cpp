@@ -6,13 +6,16 @@
 
 #include "apps/convoy/config_file.h"
 #include "apps/convoy/early_end.h"
+#include "apps/convoy/final_test.h"
 #include "apps/convoy/group_run.h"
 #include "apps/convoy/guarded_fit.h"
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/plan_table.h"
 #include "apps/convoy/recorded_flags.h"
+#include "apps/convoy/report/write_report.h"
 #include "apps/convoy/run_log.h"
 #include "apps/convoy/setup.h"
+#include "apps/convoy/tensorboard/tensorboard_report.h"
 #include "apps/convoy/train_record.h"
 #include "apps/convoy/validation.h"
 #include "convoy/builtin.h"
@@ -32,14 +35,6 @@ StateDict first_state(const TrainFlags& flags, const Model& model, const std::op
   if (resumed && resumed->state) return resumed->state->training.snapshot.model;
   if (flags.init.empty()) return initial_state(model, flags.options.seed);
   return match_state(model, load_checkpoint(flags.init, say_note), flags.init.string(), say_note);
-}
-
-TimedEvaluation evaluate(Trainer& trainer, const Dataset& dataset) {
-  const auto start = std::chrono::steady_clock::now();
-  TimedEvaluation evaluation;
-  evaluation.result = trainer.evaluate(dataset);
-  evaluation.seconds = seconds_since(start);
-  return evaluation;
 }
 
 /// Tells `report` of what happens once; `start` is the program's.
@@ -66,8 +61,24 @@ struct Run : Training {
   RunLog& log;
 };
 
+/// Who is told of it: the screen, the log and, if it was asked for, TensorBoard.
+struct Reports {
+  std::unique_ptr<TrainReport> all;
+  TensorBoardReport* tensorboard = nullptr;  // one of them
+};
+
+Reports make_reports(const Run& run, const Trainer& trainer, std::unique_ptr<TrainReport> screen) {
+  Reports reports{make_logged_report(std::move(screen), run.log)};
+  if (!run.flags.tensorboard) return reports;
+  auto tensorboard = std::make_unique<TensorBoardReport>(run.folder.path(), run.model, trainer);
+  reports.tensorboard = tensorboard.get();
+  reports.all = make_both_reports(std::move(reports.all), std::move(tensorboard));
+  return reports;
+}
+
 /// What has become of it.
 struct Trained {
+  StateDict state;
   EpochReport last;
   std::string ended_by;
   double training_seconds;
@@ -79,6 +90,8 @@ void begin(const Run& run) {
   if (run.resumed) {
     if (run.resumed->state) put_newer_states_aside(run.folder.path(), run.resumed->state->file);
     run.folder.write_record(run.record);
+    std::error_code none;  // the page tells of an earlier end, and of results that are not the run's any more
+    std::filesystem::remove(run.folder.path() / kReportFile, none);
   } else {
     run.folder.begin(run.model, run.record);
   }
@@ -112,7 +125,7 @@ Trained train_and_write(const Run& run, Trainer& trainer, TrainReport& report) {
                                          flags.optimizer.learning_rate);
   Communicator& group = run.device.backend->group();
   begin(run);
-  const StateDict state =
+  StateDict state =
       guarded_fit({trainer, run.data.pair.train, report, keeper, validation ? &*validation : nullptr, early,
                    last, run.folder.path(), advice, group, run.launched},
                   std::move(observer));
@@ -123,7 +136,7 @@ Trained train_and_write(const Run& run, Trainer& trainer, TrainReport& report) {
                                   InterruptGuard::in_words(), checkpoint_of(run.folder.path()).string()),
                       signal_of_group());
   }
-  return {last, early.ended_by(), early.clock().training(), early.clock().evaluation()};
+  return {std::move(state), last, early.ended_by(), early.clock().training(), early.clock().evaluation()};
 }
 
 /// What a resumed training was begun with, or what the flags ask for.
@@ -173,6 +186,33 @@ Json results_of(const Evaluation& evaluation, const Trained& trained, double sec
           {"checkpoint", checkpoint_of(folder).string()}};
 }
 
+/// Trains, tests, and writes what came of it; returns the results as run.json has them.
+Json train_and_test(const Run& run, Trainer& trainer, const Reports& reports) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Trained trained = train_and_write(run, trainer, *reports.all);
+  const Dataset& images = run.data.pair.test;
+  const Tested tested = test_trained(trainer, images, shows_samples(run.flags));
+  reports.all->evaluated(tested.evaluation);
+
+  Json record = run.record;
+  const std::filesystem::path& folder = run.folder.path();
+  record["results"] = results_of(tested.evaluation.result, trained, seconds_since(begin), run, folder);
+  run.folder.write_record(record);
+  run.folder.finish();
+  const auto names = class_names(run.data.location.dataset, class_count(run.model));
+  if (reports.tensorboard) reports.tensorboard->pictures(trained.state, images, tested.logits, names);
+  if (!run.flags.no_report) {
+    write_report({.folder = folder,
+                  .record = record,
+                  .state = &trained.state,
+                  .test = &images,
+                  .logits = &tested.logits,
+                  .class_names = names});
+  }
+  reports.all->done(record["results"]);
+  return record["results"];
+}
+
 }  // namespace
 
 std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset) {
@@ -205,7 +245,7 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
                   std::unique_ptr<TrainReport> screen) {
   const auto& [flags, kept, data, device, resumed, start, launched] = training;
   const Model model = model_of(flags, data, resumed);
-  Json record = record_of(training);
+  const Json record = record_of(training);
   if (resumed) {
     check_resumed(*resumed, record, flags.allow_changes);
   } else {
@@ -217,19 +257,19 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
   const TrainingPosition from = go_on(trainer, resumed, flags.options, device.backend->group());
 
   RunLog log;
-  const auto report = make_logged_report(std::move(screen), log);
-  report->run(record);
-  if (resumed) report->resumed(resumed->state ? resumed->state->file : "", from);
-  const auto begin = std::chrono::steady_clock::now();
-  const Trained trained = train_and_write({training, model, record, *folder, log}, trainer, *report);
-  const TimedEvaluation evaluation = evaluate(trainer, data.pair.test);
-  report->evaluated(evaluation);
-
-  record["results"] = results_of(evaluation.result, trained, seconds_since(begin), training, folder->path());
-  folder->write_record(record);
-  folder->finish();
-  report->done(record["results"]);
-  return record["results"];
+  const Run run{training, model, record, *folder, log};
+  const Reports reports = make_reports(run, trainer, std::move(screen));
+  reports.all->run(record);
+  if (resumed) reports.all->resumed(resumed->state ? resumed->state->file : "", from);
+  try {
+    return train_and_test(run, trainer, reports);
+  } catch (const std::exception& error) {
+    if (log.is_open() && !flags.no_report) {
+      const InterruptGuard guard;  // a batch system that asks again leaves no half-written page
+      write_report({.folder = folder->path(), .record = record, .failure = error.what()});
+    }
+    throw;
+  }
 }
 
 void follow_training(const Training& training) {
@@ -245,7 +285,7 @@ void follow_training(const Training& training) {
   const InterruptGuard guard;
   follow_fit(trainer, data.pair.train, validation ? &*validation : nullptr, early, group);
   if (any_interrupted(group)) throw Interrupted("interrupted after the training", signal_of_group());
-  trainer.evaluate(data.pair.test);
+  test_trained(trainer, data.pair.test, shows_samples(flags));
 }
 
 }  // namespace convoy

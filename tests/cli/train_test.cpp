@@ -118,8 +118,9 @@ TEST_F(TrainTest, WritesTheRunFolderAndNothingElse) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(files_under(folder_ / "runs"),
               ElementsAre("convnet-idx-7", "convnet-idx-7/config.toml", "convnet-idx-7/log.jsonl",
-                          "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json", "convnet-idx-7/run.json",
-                          "convnet-idx-7/states", "convnet-idx-7/states/step-00000005.ckpt"));
+                          "convnet-idx-7/model.ckpt", "convnet-idx-7/model.json", "convnet-idx-7/report.html",
+                          "convnet-idx-7/run.json", "convnet-idx-7/states",
+                          "convnet-idx-7/states/step-00000005.ckpt"));
   const auto record = nlohmann::json::parse(read_file(folder_ / "runs/convnet-idx-7/run.json"));
   EXPECT_EQ(record["dataset"], "idx");
   EXPECT_EQ(record["seed"], 7);

@@ -297,6 +297,22 @@ def write_json() -> None:
     # nlohmann's copies recurse: without a limit to nesting the stack overflows.
     write("run_record", "nested-mean", b'{"dataset": "d", "preparation": {"mean": ' + b"[" * 3000 + b"]" * 3000 + b"}}")
 
+    place = {"epoch": 1, "epochs": 2, "step": 2, "steps": 4}
+    events = [
+        {"event": "run", "dataset": "mnist"},
+        {"event": "step", **place, "loss": 2.25, "accuracy": 0.25, "learning_rate": 0.001},
+        {"event": "profile", "ms_per_step_median": 3.5, "layers": [{"name": "fc", "type": "Linear", "forward_ms": 1.5, "backward_ms": 2.0}]},
+        {"event": "epoch", **place, "loss": 1.5, "accuracy": 0.5, "learning_rate": 0.001},
+        {"event": "validation", **place, "loss": 1.5, "accuracy": 0.5},
+        {"event": "test", **place, "loss": 1.5, "accuracy": 0.5},
+        {"event": "eval", "loss": 0.5, "accuracy": 0.75},
+    ]
+    log = "".join(json.dumps(event) + "\n" for event in events).encode()
+    write("run_log", "run", log)
+    write("run_log", "cut-off", log[:-20])
+    write("run_log", "no-places", b'{"event":"step","epoch":1e308,"step":0,"steps":0,"loss":null}\n{"event":"epoch","epoch":[]}\n')
+    write("run_log", "no-layers", b'{"event":"profile","layers":{"a":1}}\n{"event":"profile","layers":[1,{"forward_ms":-1}]}\n')
+
 
 if __name__ == "__main__":
     write_idx()

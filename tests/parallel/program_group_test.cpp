@@ -130,8 +130,14 @@ TEST_F(ProgramGroupTest, ARepeatGivesTheSameBits) {
     words.push_back(word);
   ASSERT_EQ(mpirun(3, words).code, 0);
   const std::string first = read_file(folder_ / "run/model.ckpt");
+  const auto events = [&] { return std::filesystem::exists(folder_ / "run/tensorboard"); };
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/report.html"));
+  EXPECT_FALSE(events());
+  words.insert(words.end(), {"--no-report", "--tensorboard"});  // they are rank 0's, and change no bit
   ASSERT_EQ(mpirun(3, words).code, 0);
   EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), first);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/report.html"));
+  EXPECT_TRUE(events());
 }
 
 TEST_F(ProgramGroupTest, ARankThatIsKilledEndsAll) {

@@ -1,0 +1,28 @@
+#include "apps/convoy/report/write_report.h"
+
+#include <fmt/format.h>
+
+#include "apps/convoy/report/report.h"
+#include "apps/convoy/run_folder.h"
+#include "engine/core/atomic_file.h"
+
+namespace convoy {
+
+void write_report(const EndedRun& run) {
+  const std::filesystem::path file = run.folder / kReportFile;
+  try {
+    const LoggedRun log = read_log(run.folder / "log.jsonl");
+    write_atomically(file, report_page({.name = run_name(run.folder),
+                                        .record = run.record,
+                                        .log = log,
+                                        .failure = run.failure,
+                                        .state = run.state,
+                                        .test = run.test,
+                                        .logits = run.logits,
+                                        .class_names = run.class_names}));
+  } catch (const std::exception& error) {
+    say_note(fmt::format("{} is not written: {}", file.string(), error.what()));
+  }
+}
+
+}  // namespace convoy
