@@ -50,9 +50,8 @@ struct OrderPlace {
     return static_cast<std::uint32_t>(position + row) % static_cast<std::uint32_t>(length);
   }
 
-  /// Where among the samples a row's lies.
   __device__ std::uint32_t place(const BatchSource& source, std::int32_t row) const {
-    return source.in_order ? entry(row) : source.order[entry(row)];
+    return source.order[entry(row)];
   }
 };
 
@@ -100,7 +99,7 @@ struct VariedImage {
     if (!asked.step) return;
     move = augmentation_at(asked.random, step, drawn_by, asked.options);
     if (asked.options.flip == Flip::alternating)
-      move.flip = alternating_flip(asked.random, source.order[order.entry(row)], order.epoch);
+      move.flip = alternating_flip(asked.random, source.numbers[order.entry(row)], order.epoch);
     if (asked.options.cutout == 0 && !asked.table) return;
     draw_variation(asked.random, step, drawn_by, asked.options, asked.table, source.height, source.width,
                    variation);

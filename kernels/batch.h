@@ -20,14 +20,14 @@ struct BatchCursor {
   unsigned arrived;       // blocks of the running launch; 0 between launches
 };
 
-/// A data set on the device: all its samples, or those of the order, in its order.
+/// A data set on the device, or the part of it that is visited next.
 struct BatchSource {
-  const std::uint8_t* pixels = nullptr;  // [count, channels, height, width]
-  const std::uint8_t* labels = nullptr;  // [count]
-  const ChannelScale* scales = nullptr;  // [channels]
-  const std::uint32_t* order = nullptr;  // [the cursor's length]: the samples' numbers
+  const std::uint8_t* pixels = nullptr;    // [places, channels, height, width]
+  const std::uint8_t* labels = nullptr;    // [places]
+  const ChannelScale* scales = nullptr;    // [channels]
+  const std::uint32_t* order = nullptr;    // [the cursor's length]: the places of the samples
+  const std::uint32_t* numbers = nullptr;  // likewise: their numbers in the data set
   BatchCursor* cursor = nullptr;
-  bool in_order = false;  // the samples lie as the order has them, else by their numbers
   std::int32_t channels = 0;
   std::int32_t height = 0;
   std::int32_t width = 0;

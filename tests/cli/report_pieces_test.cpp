@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "apps/convoy/classification.h"
-#include "apps/convoy/picture_file.h"
 #include "apps/convoy/plain_text.h"
 #include "apps/convoy/report/comparison.h"
 #include "apps/convoy/report/html.h"
@@ -14,6 +13,7 @@
 #include "apps/convoy/report/pictures.h"
 #include "apps/convoy/report/report.h"
 #include "apps/convoy/report/svg_chart.h"
+#include "engine/data/pictures/picture_file.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy {

@@ -42,6 +42,7 @@ class Source {
             .labels = labels_.data(),
             .scales = scales_.data(),
             .order = order_.data(),
+            .numbers = order_.data(),
             .cursor = cursor,
             .channels = image_.channels,
             .height = image_.height,

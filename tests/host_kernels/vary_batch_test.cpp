@@ -43,6 +43,7 @@ Elements run(const Image& image, const AugmentationOptions& options, const Affin
                               .labels = labels.data(),
                               .scales = scales.data(),
                               .order = order.data(),
+                              .numbers = order.data(),
                               .cursor = &cursor,
                               .channels = image.channels,
                               .height = image.height,

@@ -63,6 +63,7 @@ kernels::BatchSource CudaDataset::source() const {
   kernels::BatchSource source = samples_on_device();
   source.scales = scales_.as<ChannelScale>();
   source.order = order_.as<std::uint32_t>();
+  if (!source.numbers) source.numbers = source.order;
   source.cursor = cursor_.as<kernels::BatchCursor>();
   source.channels = static_cast<std::int32_t>(image_[0]);
   source.height = static_cast<std::int32_t>(image_[1]);

@@ -27,7 +27,7 @@ class CudaDataset : public DeviceDataset {
   const std::string& name() const { return name_; }
 
  private:
-  /// Pixels, labels, and how the order leads to them.
+  /// Pixels, labels, and the numbers of the samples in the order where those are not its places.
   virtual kernels::BatchSource samples_on_device() const = 0;
 
   Context& context_;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <numeric>
 #include <vector>
 
 #include "convoy/error.h"
@@ -40,7 +41,7 @@ struct BlockSize {
 
   std::size_t pixels() const { return samples * image; }
   std::size_t labels() const { return samples; }
-  std::size_t order() const { return samples * sizeof(std::uint32_t); }
+  std::size_t numbers() const { return samples * sizeof(std::uint32_t); }
 };
 
 /// A block on the host, page-locked, so that it is copied while the host does other things.
@@ -49,16 +50,16 @@ class PinnedBlock {
   explicit PinnedBlock(const BlockSize& size)
       : pixels_(make_pinned(size.pixels())),
         labels_(make_pinned(size.labels())),
-        order_(make_pinned(size.order())) {}
+        numbers_(make_pinned(size.numbers())) {}
 
   std::uint8_t* pixels() const { return static_cast<std::uint8_t*>(pixels_.get()); }
   std::uint8_t* labels() const { return static_cast<std::uint8_t*>(labels_.get()); }
-  std::uint32_t* order() const { return static_cast<std::uint32_t*>(order_.get()); }
+  std::uint32_t* numbers() const { return static_cast<std::uint32_t*>(numbers_.get()); }
 
  private:
   PinnedMemory pixels_;
   PinnedMemory labels_;
-  PinnedMemory order_;
+  PinnedMemory numbers_;
 };
 
 /// The order in blocks, of which the even ones lie in the first half of the device's memory and the odd ones
@@ -76,8 +77,12 @@ class StreamedDataset final : public CudaDataset {
         size_(size),
         pixels_(2 * size.pixels()),
         labels_(2 * size.labels()),
+        numbers_(2 * size.numbers()),
         pinned_{PinnedBlock(size), PinnedBlock(size)} {
     CONVOY_CUDA(cudaGetDevice(&device_));
+    std::vector<std::uint32_t> places(2 * size.samples);  // an entry of the order is the place of its sample
+    std::iota(places.begin(), places.end(), 0u);
+    copy_to_device(order(), places.data(), places.size() * sizeof(std::uint32_t), context.stream());
   }
 
   ~StreamedDataset() override {
@@ -125,7 +130,9 @@ class StreamedDataset final : public CudaDataset {
   };
 
   kernels::BatchSource samples_on_device() const override {
-    return {.pixels = pixels_.as<std::uint8_t>(), .labels = labels_.as<std::uint8_t>(), .in_order = true};
+    return {.pixels = pixels_.as<std::uint8_t>(),
+            .labels = labels_.as<std::uint8_t>(),
+            .numbers = numbers_.as<std::uint32_t>()};
   }
 
   std::int64_t samples() const { return static_cast<std::int64_t>(size_.samples); }
@@ -152,7 +159,7 @@ class StreamedDataset final : public CudaDataset {
     const PinnedBlock& from = pinned_[which];
     copy(pixels_.as<std::uint8_t>() + which * size_.pixels(), from.pixels(), size_.pixels());
     copy(labels_.as<std::uint8_t>() + which * size_.labels(), from.labels(), size_.labels());
-    copy(order() + which * size_.samples, from.order(), size_.order());
+    copy(numbers_.as<std::uint32_t>() + which * size_.samples, from.numbers(), size_.numbers());
     CONVOY_CUDA(cudaEventRecord(half(block).copied.get(), copies_.get()));
     ++copied_;
     if (copied_ * samples() < std::ssize(order_)) start_gathering(copied_);
@@ -177,7 +184,7 @@ class StreamedDataset final : public CudaDataset {
       const std::uint32_t sample = order_[(begin + i) % order_.size()];
       std::memcpy(to.pixels() + i * size_.image, dataset_.pixels.data() + sample * size_.image, size_.image);
       to.labels()[i] = dataset_.labels[sample];
-      to.order()[i] = sample;
+      to.numbers()[i] = sample;
     }
   }
 
@@ -185,6 +192,7 @@ class StreamedDataset final : public CudaDataset {
   BlockSize size_;
   Buffer pixels_;
   Buffer labels_;
+  Buffer numbers_;
   std::array<PinnedBlock, 2> pinned_;
   std::array<Half, 2> halves_;
   Stream copies_ = make_own_stream();
