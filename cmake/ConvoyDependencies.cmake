@@ -23,6 +23,13 @@ if(CONVOY_MPI)
   set(CONVOY_HAS_MPI ${MPI_C_FOUND})
 endif()
 
+find_package(OnnxProto QUIET)
+set(CONVOY_HAS_ONNX ${OnnxProto_FOUND})
+set(CONVOY_ONNX_LIBRARY)
+if(CONVOY_HAS_ONNX)
+  set(CONVOY_ONNX_LIBRARY OnnxProto::OnnxProto)
+endif()
+
 find_package(OneDNN QUIET)
 find_package(Highway 1.0.3 QUIET)
 find_package(OpenMP QUIET COMPONENTS CXX)

@@ -44,5 +44,5 @@ configure_package_config_file(cmake/convoyConfig.cmake.in ${PROJECT_BINARY_DIR}/
   INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/convoyConfig.cmake ${PROJECT_BINARY_DIR}/convoyConfigVersion.cmake
-              cmake/FindOneDNN.cmake cmake/FindHighway.cmake
+              cmake/FindOneDNN.cmake cmake/FindHighway.cmake cmake/FindOnnxProto.cmake
   DESTINATION ${config_dir} COMPONENT library)

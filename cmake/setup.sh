@@ -8,9 +8,9 @@ set -euo pipefail
 
 needed=(ca-certificates g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libcurl4-openssl-dev
         libssl-dev libzip-dev zlib1g-dev libarchive-dev libstb-dev)
-# Their absence costs a feature, not the build: the fast CPU backend, training in several processes, the data set that
-# stands in for MNIST, CUDA.
-wanted=(libdnnl-dev libhwy-dev libopenmpi-dev dataset-fashion-mnist python3)
+# Their absence costs a feature, not the build: the fast CPU backend, training in several processes, ONNX, the data set
+# that stands in for MNIST, CUDA.
+wanted=(libdnnl-dev libhwy-dev libopenmpi-dev libonnx-dev libprotobuf-dev dataset-fashion-mnist python3)
 purpose=${1:-}
 case "$purpose" in
   test | coverage)

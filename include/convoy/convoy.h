@@ -21,6 +21,7 @@
 #include "convoy/model.h"
 #include "convoy/model_file.h"
 #include "convoy/muon.h"
+#include "convoy/onnx.h"
 #include "convoy/optimizer_options.h"
 #include "convoy/preparation.h"
 #include "convoy/process_group.h"

@@ -26,6 +26,10 @@ common=(-max_len=8192 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=512 -print
 failed=0
 printf '%-14s %12s %8s %8s %8s\n' target executions edges seconds crashes
 for target in $targets; do
+  if [[ ! -x $build/tests/fuzz/fuzz_$target ]]; then  # its library was not found
+    printf '%-14s not built\n' "$target"
+    continue
+  fi
   options=("${common[@]}" "-artifact_prefix=$crashes/$target-")
   [[ ! -f tests/fuzz/$target.dict ]] || options+=("-dict=tests/fuzz/$target.dict")
   if [[ -n $runs ]]; then

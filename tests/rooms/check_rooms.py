@@ -27,7 +27,7 @@ PUBLIC = {
     "engine/parallel": ["process_group"],
     "engine/backend": ["device"],
     "engine/train": ["batch_trainer", "evaluation", "inference", "profile", "trainer"],
-    "engine/io": ["checkpoint", "safetensors"],
+    "engine/io": ["checkpoint", "onnx", "safetensors"],
     "include/convoy/convoy": ["convoy"],
 }
 INCLUDE = re.compile(r'^\s*#include ["<]([^">]+)[">]', re.MULTILINE)

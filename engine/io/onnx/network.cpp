@@ -1,0 +1,174 @@
+#include "engine/io/onnx/network.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "convoy/error.h"
+#include "convoy/state.h"
+#include "engine/io/onnx/group_norm.h"
+#include "engine/io/onnx/node.h"
+#include "engine/io/quote.h"
+#include "engine/model/layer_rules.h"
+
+namespace convoy {
+namespace {
+
+using ::onnx::NodeProto;
+
+constexpr int kMaxDepth = 8;  // of residuals in residuals, as in every model
+
+/// The output of a layer that is not a residual.
+Shape shape_behind(const ReadLayer& read, const Shape& input) {
+  const LayerSite site{read.name, type_name(read.layer), input};
+  return std::visit(
+      [&](const auto& layer) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(layer)>, Residual>) {
+          return input;
+        } else {
+          return output_shape(site, layer);
+        }
+      },
+      read.layer);
+}
+
+/// Moves what was read into a model's layers, and its tensors into `tensors`.
+std::vector<NamedLayer> layers_of(std::vector<ReadLayer>& read, const std::string& prefix,
+                                  std::map<std::string, HostTensor>& tensors) {
+  std::vector<NamedLayer> layers;
+  for (ReadLayer& layer : read) {
+    const std::string name = prefix + layer.name + ".";
+    for (auto& [tensor, values] : layer.tensors) tensors.insert_or_assign(name + tensor, std::move(values));
+    if (auto* const residual = std::get_if<Residual>(&layer.layer)) {
+      residual->body = layers_of(layer.body, name, tensors);
+      residual->shortcut = layers_of(layer.shortcut, name, tensors);
+    }
+    layers.push_back({std::move(layer.name), std::move(layer.layer)});
+  }
+  return layers;
+}
+
+bool adds_constant(const OnnxGraph& graph, const NodeProto& node) {
+  return std::ranges::any_of(node.input(), [&](const std::string& name) { return graph.is_constant(name); });
+}
+
+}  // namespace
+
+OnnxModel OnnxNetwork::read(const std::string& name) {
+  const Shape& image = graph_.image();
+  note(graph_.input(), {1, image[0], image[1], image[2]});
+  Chain chain;
+  Edge edge{graph_.input()};
+  if (advance(chain, edge, 0)) {
+    Chain rest = follow(edge, 0);
+    if (rest.join != nullptr) fail(*rest.join, "it adds two values that do not come from the same one");
+    std::ranges::move(rest.layers, std::back_inserter(chain.layers));
+  }
+  std::map<std::string, HostTensor> tensors;
+  OnnxModel read{{.name = name, .input = image, .layers = layers_of(chain.layers, "", tensors)}, {}};
+  for (const TensorSpec& spec : tensor_specs(read.model)) {
+    const auto found = tensors.find(spec.name);
+    if (found != tensors.end()) read.state.emplace_back(spec.name, std::move(found->second));
+  }
+  check_state(read.model, read.state, "the file");
+  class_count(read.model);  // throws unless it puts out [N, classes]
+  return read;
+}
+
+void OnnxNetwork::note(const std::string& value, const Shape& shape) {
+  shape_of_.insert_or_assign(value, shape);
+  shapes_.note(value, shape);
+}
+
+const NodeProto* OnnxNetwork::next_of(const std::string& value) const {
+  const auto& consumers = graph_.consumers(value);
+  if (consumers.size() == 1) return consumers.front();
+  if (consumers.empty()) throw Error(fmt::format("no node takes {}, and it is not the output", quote(value)));
+  fail(*consumers.back(),
+       fmt::format("it is one of {} nodes that take {}; the two branches of a residual can be read",
+                   consumers.size(), quote(value)));
+}
+
+OnnxNetwork::Chain OnnxNetwork::follow(Edge edge, int depth) {
+  Chain chain;
+  do {
+    if (edge.node->op_type() == "Add" && !adds_constant(graph_, *edge.node)) {
+      chain.value = edge.value;
+      chain.join = edge.node;
+      return chain;
+    }
+    edge.value = take(chain, edge);
+  } while (advance(chain, edge, depth));
+  return chain;
+}
+
+bool OnnxNetwork::advance(Chain& chain, Edge& edge, int depth) {
+  while (edge.value != graph_.output() && graph_.consumers(edge.value).size() == 2) {
+    edge.value = branch(chain, edge.value, depth);
+  }
+  chain.value = edge.value;
+  if (edge.value == graph_.output()) return false;
+  edge.node = next_of(edge.value);
+  return true;
+}
+
+std::string OnnxNetwork::take(Chain& chain, const Edge& edge) {
+  const NodeProto& node = *edge.node;
+  const NodeSite site{graph_, shapes_, node, shape_of_.at(edge.value)};
+  if (node.op_type() == "Add") {
+    add_bias(site, chain.layers.empty() ? nullptr : &chain.layers.back());
+    note(node.output(0), site.input);
+    return node.output(0);
+  }
+  if (node.input(0) != edge.value) {
+    fail(node, fmt::format("it takes {} as another input than its first", quote(edge.value)));
+  }
+  std::string output = node.output(0);
+  if (auto group_norm = read_group_norm(site)) {
+    output = group_norm->output;
+    group_norm->layer.name = names_.of(group_norm->layer, node);
+    chain.layers.push_back(std::move(group_norm->layer));
+    note(output, site.input);
+  } else if (auto layer = read_layer(site)) {
+    layer->name = names_.of(*layer, node);
+    note(output, shape_behind(*layer, site.input));
+    chain.layers.push_back(std::move(*layer));
+  } else {
+    note(output, site.input);
+  }
+  return output;
+}
+
+std::string OnnxNetwork::branch(Chain& chain, const std::string& value, int depth) {
+  const auto& consumers = graph_.consumers(value);
+  if (depth == kMaxDepth) {
+    fail(*consumers[0], fmt::format("residuals are nested more than {} deep", kMaxDepth));
+  }
+  Chain first = follow({value, consumers[0]}, depth + 1);
+  Chain second = follow({value, consumers[1]}, depth + 1);
+  if (first.join == nullptr || first.join != second.join || first.value == second.value ||
+      first.join->input_size() != 2) {
+    fail(*consumers[1],
+         fmt::format("{} is taken by two nodes, but an Add does not end both branches", quote(value)));
+  }
+  const NodeProto& join = *first.join;
+  // What is added first is the body, as PyTorch's networks have it, unless it is the value itself.
+  const bool swap = first.value != join.input(0);
+  ReadLayer residual{
+      .layer = Residual{}, .body = std::move(first.layers), .shortcut = std::move(second.layers)};
+  if (swap) std::swap(residual.body, residual.shortcut);
+  if (residual.body.empty()) std::swap(residual.body, residual.shortcut);
+  if (residual.body.empty()) fail(join, "it adds a value to itself");
+  if (shape_of_.at(first.value) != shape_of_.at(second.value)) {
+    fail(join, fmt::format("it adds {} to {}; only two of the same shape can be read",
+                           shape_of_.at(first.value).str(), shape_of_.at(second.value).str()));
+  }
+  names_.give(residual, join);
+  note(join.output(0), shape_of_.at(first.value));
+  chain.layers.push_back(std::move(residual));
+  return join.output(0);
+}
+
+}  // namespace convoy

@@ -1,0 +1,23 @@
+// Tensors as ONNX files hold them.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <functional>
+#include <string>
+
+#include "convoy/host_tensor.h"
+
+namespace convoy {
+
+/// The bytes that a tensor has in a file beside the ONNX file, of which there must be `bytes`. Throws Error.
+using ExternalBytes = std::function<std::string(const ::onnx::TensorProto& tensor, std::size_t bytes)>;
+
+/// The tensor, float16, bfloat16 and float64 as float32 with their values kept, integers as they are. Throws
+/// Error for other types, and unless there are as many elements as the dimensions say.
+HostTensor tensor_of(const ::onnx::TensorProto& tensor, const ExternalBytes& external);
+
+/// A float32 tensor as a message.
+::onnx::TensorProto message_of(const std::string& name, const HostTensor& tensor);
+
+}  // namespace convoy
