@@ -45,10 +45,15 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return all;
 }
 
-pid_t start(const Child& child, int output) {
+std::string this_program() {
   std::error_code failed;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", failed).string();
   if (failed) throw Error(fmt::format("/proc/self/exe cannot be read: {}", failed.message()));
+  return program;
+}
+
+pid_t start(const Child& child, int output) {
+  const std::string program = child.program.empty() ? this_program() : child.program;
   std::vector<std::string> words = {program};
   words.insert(words.end(), child.arguments.begin(), child.arguments.end());
   std::vector<std::string> variables = environment_with(child.variables);
@@ -59,7 +64,7 @@ pid_t start(const Child& child, int output) {
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, child.errors.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t process = 0;
-  const int error = posix_spawn(&process, program.c_str(), &actions, nullptr, argv.data(), envp.data());
+  const int error = posix_spawnp(&process, program.c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   check(error, program.c_str());
   return process;

@@ -1,4 +1,4 @@
-// Another process of this program, whose events are read while it runs.
+// Another process, of this program or another, whose events are read while it runs.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,7 @@
 namespace convoy {
 
 struct Child {
+  std::string program = {};                // looked for as a shell does; empty for this program
   std::vector<std::string> arguments;      // without the program's name
   std::vector<std::string> variables;      // "NAME=VALUE", in place of this process's of that name
   std::filesystem::path errors;            // the file for its standard error

@@ -24,5 +24,6 @@ Command add_recipes(CLI::App& program);
 Command add_export(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_compare(CLI::App& program);
+Command add_import(CLI::App& program);
 
 }  // namespace convoy

@@ -8,6 +8,7 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/exported_model.h"
+#include "apps/convoy/onnx_export.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
@@ -22,30 +23,51 @@ namespace fs = std::filesystem;
 
 struct ExportFlags {
   CheckpointFlags trained;
+  OnnxExportFlags onnx;
   bool json = false;
 };
 
-void write_safetensors(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
-  save_safetensors(trained.state, file, metadata_of(trained));
+/// What there is to say of a file that was written.
+struct Remark {
+  std::string line;               // empty: nothing
+  Json members = Json::object();  // of the event
+};
+
+/// Says so if the file does not tell how the training images were made, because that is not known.
+void note_unknown_preparation(const TrainedModel& trained, const fs::path& file) {
   if (trained.preparation_is_recorded) return;
   say_note(fmt::format("{}: how the training images were made is not known, so the file does not tell it",
                        file.string()));
 }
 
-void write_pytorch(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
+Remark write_safetensors(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
+  save_safetensors(trained.state, file, metadata_of(trained));
+  note_unknown_preparation(trained, file);
+  return {};
+}
+
+Remark write_pytorch(const TrainedModel& trained, const ExportFlags& /*flags*/, const fs::path& file) {
   save_checkpoint(trained.state, file);
+  return {};
+}
+
+Remark write_onnx(const TrainedModel& trained, const ExportFlags& flags, const fs::path& file) {
+  const Verification found = export_onnx(trained, flags.onnx, file);
+  note_unknown_preparation(trained, file);
+  return {found.line, {{"verified", found.done}, {"verification", found.line}}};
 }
 
 /// A format that can be written. A flag that changes how, is a member of ExportFlags.
 struct Format {
   const char* flag;
   const char* help;
-  void (*write)(const TrainedModel& trained, const ExportFlags& flags, const fs::path& file);
+  Remark (*write)(const TrainedModel& trained, const ExportFlags& flags, const fs::path& file);
 };
 constexpr auto kFormats = std::to_array<Format>({
     {"--safetensors", "Write safetensors, with the model and how its images were made as metadata",
      write_safetensors},
     {"--pytorch", "Write what torch.save(model.state_dict()) would", write_pytorch},
+    {"--onnx", "Write an ONNX graph of opset 17, which takes normalised images [N, C, H, W]", write_onnx},
 });
 
 /// The files to write, one a format; empty for a format that was not asked for.
@@ -91,18 +113,17 @@ int run_export(const ExportFlags& flags, const Targets& targets) {
   const TrainedModel trained = load_trained(flags.trained);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (targets[i].empty()) continue;
-    kFormats[i].write(trained, flags, targets[i]);
+    const Remark remark = kFormats[i].write(trained, flags, targets[i]);
     const auto bytes = fs::file_size(targets[i]);
     if (flags.json) {
-      emit({{"event", "export"},
-            {"format", kFormats[i].flag + 2},
-            {"file", targets[i].string()},
-            {"bytes", bytes},
-            {"model", trained.model.name},
-            {"tensors", trained.state.size()}});
+      Json event = {{"event", "export"}, {"format", kFormats[i].flag + 2}, {"file", targets[i].string()},
+                    {"bytes", bytes},    {"model", trained.model.name},    {"tensors", trained.state.size()}};
+      event.update(remark.members);
+      emit(event);
     } else {
       put(fmt::format("{}: {} bytes, {} tensors of model {}\n", targets[i].string(), bytes,
                       trained.state.size(), trained.model.name));
+      if (!remark.line.empty()) put(remark.line + "\n");
     }
   }
   return 0;
@@ -127,10 +148,21 @@ Command add_export(CLI::App& program) {
         ->option_text("FILE")
         ->check(not_empty());
   }
+  auto* const onnx = command.get_option("--onnx");
+  command
+      .add_flag("--fold", flags->onnx.fold,
+                "Put batch norms into the convolutions in front of them, in the ONNX file")
+      ->needs(onnx);
+  command
+      .add_flag_callback(
+          "--no-verify", [flags] { flags->onnx.verify = false; },
+          "Do not have onnxruntime compute the ONNX file, where Python has it, and compare the logits")
+      ->needs(onnx);
   add_json_flag(command, flags->json);
   set_footer(command,
              "  convoy export --checkpoint runs/convnet-mnist-1/model.ckpt --safetensors model.safetensors\n"
-             "  convoy export --checkpoint model.safetensors --pytorch model.pt\n");
+             "  convoy export --checkpoint model.safetensors --pytorch model.pt\n"
+             "  convoy export --checkpoint runs/convnet-mnist-1/model.ckpt --onnx model.onnx --fold\n");
   return {&command, [flags, targets] { return run_export(*flags, *targets); }};
 }
 

@@ -30,7 +30,8 @@ int run(int argc, char** argv) {
   const std::array commands = {add_train(program),  add_eval(program),      add_predict(program),
                                add_fetch(program),  add_gradcheck(program), add_doctor(program),
                                add_bench(program),  add_race(program),      add_recipes(program),
-                               add_export(program), add_inspect(program),   add_compare(program)};
+                               add_export(program), add_inspect(program),   add_compare(program),
+                               add_import(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -16,6 +16,7 @@
 #include "apps/convoy/interrupt.h"
 #include "apps/convoy/json_values.h"
 #include "apps/convoy/race_report.h"
+#include "apps/convoy/scratch_folder.h"
 #include "apps/convoy/seed_flags.h"
 #include "convoy/error.h"
 #include "engine/core/file.h"
@@ -30,27 +31,6 @@ struct RaceFlags {
   std::vector<std::uint64_t> seeds = {1, 2, 3, 4, 5};
   fs::path out;
   bool json = false;
-};
-
-/// A new folder, which is removed in the end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "convoy-race-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error(fmt::format("{} cannot be made", name));
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 // They are the race's own, or leave nothing to measure.

@@ -1,0 +1,159 @@
+// export --onnx and import --onnx, as their users run them.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "convoy/builtin.h"
+#include "convoy/checkpoint.h"
+#include "convoy/model_file.h"
+#include "convoy/state.h"
+#include "tests/cli/program.h"
+#include "tests/cli/test_data.h"
+#include "tests/paths.h"
+
+namespace convoy::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class OnnxCommandTest : public testing::Test {
+ protected:
+  OnnxCommandTest() {
+    here_.environment["CONVOY_PYTHON"] = python("{\"missing\": \"No module named onnxruntime\"}");
+    const Model model = builtin_model("lenet5", {1, 28, 28}, 10);
+    fs::create_directory(folder_ / "run");
+    write_file(folder_ / "run/model.json", to_json(model));
+    save_checkpoint(initial_state(model, 1), folder_ / "run/model.ckpt");
+  }
+
+  /// A program in the place of Python that says this.
+  std::string python(const std::string& says) {
+    const fs::path file = folder_ / "python";
+    write_file(file, "#!/bin/sh\necho '" + says + "'\n");
+    fs::permissions(file, fs::perms::owner_all);
+    return file.string();
+  }
+
+  Outcome exported(std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"export", "--checkpoint", "run/model.ckpt", "--onnx", "m.onnx"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words, here_);
+  }
+
+  Outcome imported(std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"import", "--onnx", "m.onnx", "--out", "again"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words, here_);
+  }
+
+  TemporaryFolder folder_;
+  Surroundings here_ = {folder_.path()};
+};
+
+TEST_F(OnnxCommandTest, SaysThatItCouldNotVerifyAndWhatToDo) {
+  const Outcome outcome = exported();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("m.onnx: "));
+  EXPECT_THAT(outcome.out, HasSubstr("not verified: " + here_.environment["CONVOY_PYTHON"] +
+                                     ": No module named onnxruntime; to verify, install onnxruntime there"));
+  here_.environment["CONVOY_PYTHON"] = "no-such-python";
+  EXPECT_THAT(exported().out,
+              HasSubstr("not verified: no-such-python: No such file or directory; install Python 3"));
+  EXPECT_THAT(exported({"--no-verify"}).out, HasSubstr("not verified: --no-verify was given"));
+}
+
+TEST_F(OnnxCommandTest, SaysWhatOnnxruntimeFound) {
+  here_.environment["CONVOY_PYTHON"] = python(R"({"version": "1.2.3", "difference": 1e-6})");
+  const Outcome outcome = exported({"--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto event = json_lines(outcome.out).at(0);
+  EXPECT_EQ(event["format"], "onnx");
+  EXPECT_EQ(event["verified"], true);
+  EXPECT_THAT(event["verification"].get<std::string>(),
+              HasSubstr("onnxruntime 1.2.3 computes the same logits"));
+  EXPECT_EQ(event["bytes"], fs::file_size(folder_ / "m.onnx"));
+}
+
+TEST_F(OnnxCommandTest, WritesNothingIfOnnxruntimeFindsOtherLogits) {
+  here_.environment["CONVOY_PYTHON"] = python(R"({"version": "1.2.3", "difference": 0.5})");
+  Outcome outcome = exported();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("onnxruntime computes other logits: they differ by 0.5"));
+  here_.environment["CONVOY_PYTHON"] = python(R"({"error": "no such operator"})");
+  outcome = exported();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("onnxruntime cannot compute it: no such operator"));
+  EXPECT_FALSE(fs::exists(folder_ / "m.onnx"));
+}
+
+TEST_F(OnnxCommandTest, ImportsWhatItExportedAndTrainsOn) {
+  write_idx_data(folder_ / "digits");
+  fs::remove_all(folder_ / "run");
+  const Outcome trained = run({"train", "--dataset", "idx", "--data", "digits", "--epochs", "1", "--mean",
+                               "0.4", "--std", "0.3", "--out", "run"},
+                              here_);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  ASSERT_EQ(exported().code, 0);
+  const Outcome outcome = imported();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("layer1.0"));
+  EXPECT_THAT(outcome.out, HasSubstr("again/model.json, again/model.ckpt"));
+  const auto evaluated = [&](const std::string& checkpoint) {
+    const Outcome eval =
+        run({"eval", "--checkpoint", checkpoint, "--dataset", "idx", "--data", "digits", "--json"}, here_);
+    EXPECT_EQ(eval.code, 0) << eval.err;
+    return json_lines(eval.out).at(0);
+  };
+  const auto before = evaluated("run/model.ckpt"), after = evaluated("again/model.ckpt");
+  EXPECT_EQ(after["confusion"], before["confusion"]);
+  EXPECT_EQ(after["loss"], before["loss"]);
+  EXPECT_EQ(load_model(folder_ / "again/model.json").preparation->normalization.mean,
+            std::vector<float>{0.4f});
+  const Outcome on = run({"train", "--model", "again/model.json", "--init", "again/model.ckpt", "--dataset",
+                          "idx", "--data", "digits", "--epochs", "1", "--out", "on"},
+                         here_);
+  EXPECT_EQ(on.code, 0) << on.err;
+  EXPECT_TRUE(fs::exists(folder_ / "on/model.ckpt"));
+}
+
+TEST_F(OnnxCommandTest, ImportReplacesAModelOnlyIfTold) {
+  ASSERT_EQ(exported().code, 0);
+  ASSERT_EQ(imported().code, 0);
+  const Outcome again = imported();
+  EXPECT_EQ(again.code, 2);
+  EXPECT_THAT(
+      again.err,
+      HasSubstr("again/model.json is there already; name another folder with --out, or add --overwrite"));
+  const Outcome told = imported({"--overwrite", "--json"});
+  EXPECT_EQ(told.code, 0) << told.err;
+  const auto event = json_lines(told.out).at(0);
+  EXPECT_EQ(event["event"], "import");
+  EXPECT_EQ(event["parameters"], 61706);
+  EXPECT_EQ(event["classes"], 10);
+}
+
+TEST_F(OnnxCommandTest, BadInputIsOneLineAndLeavesNothing) {
+  write_file(folder_ / "m.onnx", "nothing of the kind");
+  const Outcome outcome = imported();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "convoy: error: cannot import m.onnx: it is not an ONNX file, or is cut off\n");
+  EXPECT_FALSE(fs::exists(folder_ / "again"));
+  EXPECT_EQ(run({"import", "--out", "again"}, here_).code, 2);
+  EXPECT_EQ(run({"export", "--checkpoint", "run/model.ckpt", "--pytorch", "m.pt", "--fold"}, here_).code, 2);
+}
+
+TEST_F(OnnxCommandTest, AFullDiskLeavesNothing) {
+  ASSERT_EQ(exported().code, 0);
+  fs::remove(folder_ / "m.onnx");
+  const Outcome outcome =
+      run({"-c", "ulimit -f 100; exec \"$0\" export --checkpoint run/model.ckpt --onnx m.onnx --no-verify",
+           path_of("CONVOY_PROGRAM", "../../convoy").string()},
+          {folder_.path(), here_.environment, "/bin/sh"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "convoy: error: cannot write m.onnx: File too large\n");
+  EXPECT_FALSE(fs::exists(folder_ / "m.onnx"));
+}
+
+}  // namespace
+}  // namespace convoy::test
