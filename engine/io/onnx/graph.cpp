@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "convoy/error.h"
+#include "engine/io/onnx/arrange.h"
 #include "engine/io/onnx/node.h"
 #include "engine/io/quote.h"
 #include "engine/model/layer_rules.h"
@@ -117,6 +118,7 @@ void OnnxGraph::take_ends(const ::onnx::GraphProto& graph) {
 }
 
 void OnnxGraph::take_node(const NodeProto& node) {
+  if (node.output_size() == 0 || node.output(0).empty()) fail(node, "its first output has no name");
   bool of_constants = true, of_shapes = true;
   for (const std::string& input : node.input()) {
     if (input.empty()) continue;  // an optional one that is not given
@@ -135,12 +137,26 @@ void OnnxGraph::take_node(const NodeProto& node) {
       of_shapes_.insert(output);
     }
   }
-  if (node.output_size() == 0) fail(node, "it has no output");
-  if (node.op_type() == "Constant") constants_[node.output(0)] = constant_of(node, lists_);
-  if (node.op_type() == "Identity" && node.input_size() == 1 && of_constants) {
-    constants_[node.output(0)] = constants_.at(node.input(0));
-  }
+  if (of_constants) take_constant(node);
   nodes_.push_back(&node);
+}
+
+void OnnxGraph::take_constant(const NodeProto& node) {
+  const std::string& type = node.op_type();
+  const std::string& output = node.output(0);
+  if (type == "Constant") constants_[output] = constant_of(node, lists_);
+  const auto given = node.input_size() > 0 ? constants_.find(node.input(0)) : constants_.end();
+  if (given == constants_.end()) return;
+  const auto before = arranged_.find(given->first);
+  if (type == "Identity" && before != arranged_.end()) arranged_[output] = before->second;
+  if (type == "Transpose" || type == "Reshape") {
+    const auto is_arranged = [&](const std::string& input) { return arranged_.contains(input); };
+    if (std::ranges::any_of(node.input(), is_arranged)) return;  // two in a row are not read
+    arranged_[output] = &node;
+  } else if (type != "Identity") {
+    return;
+  }
+  constants_[output] = given->second;
 }
 
 void OnnxGraph::keep_live() {
@@ -158,7 +174,8 @@ void OnnxGraph::keep_live() {
   for (const NodeProto* node : nodes_) {
     if (of_shapes_.contains(node->output(0))) continue;
     for (const std::string& input : node->input()) {
-      if (!constants_.contains(input) && !of_shapes_.contains(input)) consumers_[input].push_back(node);
+      const bool activation = !input.empty() && !constants_.contains(input) && !of_shapes_.contains(input);
+      if (activation) consumers_[input].push_back(node);
     }
   }
 }
@@ -176,16 +193,36 @@ const NodeProto* OnnxGraph::producer(const std::string& value) const {
 
 HostTensor OnnxGraph::constant(const NodeProto& node, int input) {
   constexpr int kMostUses = 64;
-  constexpr std::size_t kSmall = 64;
+  constexpr std::size_t kSmall = 64, kMostCopied = std::size_t{1} << 24;  // elements
   const std::string name = input < node.input_size() ? node.input(input) : "";
   if (name.empty()) fail(node, fmt::format("it has no input {}", input));
   const auto found = constants_.find(name);
   if (found == constants_.end()) {
     fail(node, fmt::format("its input {} is computed, but only a constant can be read there", quote(name)));
   }
+  if (const auto arranged = arranged_.find(name); arranged != arranged_.end()) {
+    const NodeProto& by = *arranged->second;
+    if (by.op_type() == "Transpose") return transposed(by, constant(by, 0));
+    return reshaped(by, constant(by, 0), constant(by, 1));
+  }
   HostTensor tensor = tensor_of(*found->second, external_);
-  if (tensor.values.size() > kSmall && ++uses_[found->second] > kMostUses) {
+  if (tensor.values.size() <= kSmall) return tensor;
+  const int uses = ++uses_[found->second];
+  if (uses > kMostUses) {
     fail(node, fmt::format("its input {} is used more than {} times", quote(name), kMostUses));
+  }
+  copied_ += uses > 1 ? tensor.values.size() : 0;
+  if (copied_ > kMostCopied) {
+    fail(node, fmt::format("with its input {}, weights that are used again have more than {} elements",
+                           quote(name), kMostCopied));
+  }
+  return tensor;
+}
+
+HostTensor OnnxGraph::weight(const NodeProto& node, int input) {
+  HostTensor tensor = constant(node, input);
+  if (tensor.dtype != DType::float32) {
+    fail(node, fmt::format("its input {} is of whole numbers", quote(node.input(input))));
   }
   return tensor;
 }

@@ -33,7 +33,7 @@ bool all_are(const HostTensor& tensor, std::int64_t count, double value) {
 /// The constant that `node` multiplies by or adds, as a list of a number for each channel.
 HostTensor by_channel(const NodeSite& site, const NodeProto& node) {
   if (node.input_size() != 2) fail(node, "it does not have two inputs");
-  HostTensor tensor = site.graph.constant(node, site.graph.is_constant(node.input(0)) ? 0 : 1);
+  HostTensor tensor = site.graph.weight(node, site.graph.is_constant(node.input(0)) ? 0 : 1);
   const std::int64_t channels = site.input[1];
   const auto dimensions = tensor.shape.dimensions();
   const bool fits = tensor.shape.count() == channels && dimensions.size() >= 3 &&
@@ -65,8 +65,8 @@ std::optional<ReadNodes> read_group_norm(const NodeSite& site) {
   const NodeProto* const norm = only_consumer(graph, site.node.output(0), "InstanceNormalization");
   if (norm == nullptr) return std::nullopt;
   const NodeProto* const back = only_consumer(graph, norm->output(0), "Reshape");
-  if (back == nullptr || !all_are(graph.constant(*norm, 1), *groups, 1.0) ||
-      !all_are(graph.constant(*norm, 2), *groups, 0.0)) {
+  if (back == nullptr || !all_are(graph.weight(*norm, 1), *groups, 1.0) ||
+      !all_are(graph.weight(*norm, 2), *groups, 0.0)) {
     fail(*norm, "only an InstanceNormalization that is part of a group norm can be read");
   }
   expect_image(site, *back);

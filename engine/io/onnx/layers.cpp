@@ -66,25 +66,47 @@ Read global_average_pool(const NodeSite& site) {
   return ReadLayer{.layer = GlobalAvgPool2d{}};
 }
 
-/// A mean over height and width that keeps them as dimensions of 1.
-Read reduce_mean(const NodeSite& site) {
-  site.expect_inputs(1, 2);
-  site.expect_rank(4);
-  Attributes attributes(site.node);
+/// The axes that a node is about, those of [N, C, H, W], in their order.
+std::vector<std::int64_t> axes_of(const NodeSite& site, Attributes& attributes) {
   std::vector<std::int64_t> axes = attributes.integers("axes").value_or(std::vector<std::int64_t>{});
   if (site.has_input(1)) {
     for (const auto axis : site.shapes.input(site.node, 1)) axes.push_back(axis.value_or(0));
   }
   for (std::int64_t& axis : axes) axis += axis < 0 ? 4 : 0;
   std::ranges::sort(axes);
-  if (axes != std::vector<std::int64_t>{2, 3}) {
+  return axes;
+}
+
+const std::vector<std::int64_t> kPlane = {2, 3};
+
+/// A mean over height and width.
+Read reduce_mean(const NodeSite& site) {
+  site.expect_inputs(1, 2);
+  site.expect_rank(4);
+  Attributes attributes(site.node);
+  const auto axes = axes_of(site, attributes);
+  if (axes != kPlane) {
     fail(site.node,
          fmt::format("it is over the axes [{}]; a mean over [2, 3] can be read", fmt::join(axes, ", ")));
   }
-  attributes.expect("keepdims", 1);
+  const bool keeps = attributes.integer("keepdims", 1) != 0;
   attributes.expect("noop_with_empty_axes", 0);
   attributes.expect_no_more();
-  return ReadLayer{.layer = GlobalAvgPool2d{}};
+  return ReadLayer{.layer = GlobalAvgPool2d{}, .flattens = !keeps};
+}
+
+/// Takes away height and width, as behind a GlobalAveragePool.
+Read squeeze(const NodeSite& site) {
+  site.expect_inputs(1, 2);
+  site.expect_rank(4);
+  Attributes attributes(site.node);
+  const auto axes = axes_of(site, attributes);
+  attributes.expect_no_more();
+  if (axes != kPlane || site.input[2] != 1 || site.input[3] != 1) {
+    fail(site.node, fmt::format("it takes the axes [{}] from {}; [2, 3] can be taken where they are 1",
+                                fmt::join(axes, ", "), site.input.str()));
+  }
+  return ReadLayer{.layer = Flatten{}};
 }
 
 /// Of [N, F] a Flatten changes nothing.
@@ -136,7 +158,7 @@ Read dropout(const NodeSite& site) {
   attributes.ignore("is_test");
   attributes.expect_no_more();
   if (site.has_input(1)) {
-    const HostTensor given = site.graph.constant(site.node, 1);
+    const HostTensor given = site.graph.weight(site.node, 1);
     if (given.values.size() != 1) fail(site.node, "its ratio is not one number");
     ratio = shortest(static_cast<float>(given.values[0]));
   }
@@ -158,7 +180,7 @@ struct Operator {
   std::string_view type;
   Read (*read)(const NodeSite&);
 };
-constexpr std::array<Operator, 13> kOperators = {{
+constexpr std::array<Operator, 14> kOperators = {{
     {"Conv", read_conv},
     {"BatchNormalization", read_batch_norm},
     {"Relu", relu},
@@ -168,6 +190,7 @@ constexpr std::array<Operator, 13> kOperators = {{
     {"ReduceMean", reduce_mean},
     {"Flatten", flatten},
     {"Reshape", reshape},
+    {"Squeeze", squeeze},
     {"Gemm", read_gemm},
     {"MatMul", read_mat_mul},
     {"Dropout", dropout},

@@ -23,6 +23,7 @@ struct ReadLayer {
   std::string weight;               // what the file calls its weight; empty if it has none
   std::vector<ReadLayer> body;      // of a Residual
   std::vector<ReadLayer> shortcut;  // of a Residual
+  bool flattens = false;            // whether a Flatten is behind it, which the file has no node for
 };
 
 /// Where a node stands: the graph, what is known of shapes, and the shape of the activation that it takes,

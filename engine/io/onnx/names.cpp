@@ -82,7 +82,12 @@ void LayerNames::give(ReadLayer& residual, const ::onnx::NodeProto& join) {
   if (!take(name)) name = numbered(residual.layer);
   residual.name = name;
   for (ReadLayer* layer : within) {
-    if (layer->name.starts_with(name + ".")) layer->name.erase(0, name.size() + 1);
+    if (layer->name.starts_with(name + ".")) {
+      layer->name.erase(0, name.size() + 1);
+      continue;
+    }
+    // Its whole name gets that of the residual in front, and another layer may have such a one.
+    while (!taken_.insert(name + "." + layer->name).second) layer->name = numbered(layer->layer);
   }
 }
 

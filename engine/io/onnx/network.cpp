@@ -126,19 +126,24 @@ std::string OnnxNetwork::take(Chain& chain, const Edge& edge) {
     fail(node, fmt::format("it takes {} as another input than its first", quote(edge.value)));
   }
   std::string output = node.output(0);
+  Shape shape = site.input;
   if (auto group_norm = read_group_norm(site)) {
     output = group_norm->output;
-    group_norm->layer.name = names_.of(group_norm->layer, node);
-    chain.layers.push_back(std::move(group_norm->layer));
-    note(output, site.input);
+    shape = append(chain, std::move(group_norm->layer), site);
   } else if (auto layer = read_layer(site)) {
-    layer->name = names_.of(*layer, node);
-    note(output, shape_behind(*layer, site.input));
-    chain.layers.push_back(std::move(*layer));
-  } else {
-    note(output, site.input);
+    shape = append(chain, std::move(*layer), site);
   }
+  note(output, shape);
   return output;
+}
+
+Shape OnnxNetwork::append(Chain& chain, ReadLayer layer, const NodeSite& site) {
+  layer.name = names_.of(layer, site.node);
+  Shape shape = shape_behind(layer, site.input);
+  const bool flattens = layer.flattens;
+  chain.layers.push_back(std::move(layer));
+  if (!flattens) return shape;
+  return append(chain, ReadLayer{.layer = Flatten{}}, {site.graph, site.shapes, site.node, shape});
 }
 
 std::string OnnxNetwork::branch(Chain& chain, const std::string& value, int depth) {

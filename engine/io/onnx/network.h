@@ -40,6 +40,8 @@ class OnnxNetwork {
   bool advance(Chain& chain, Edge& edge, int depth);
   /// Adds the node's layer to the chain, and returns the value that it gives.
   std::string take(Chain& chain, const Edge& edge);
+  /// Names a layer and adds it to the chain; returns the shape that it gives. The site is of its node.
+  Shape append(Chain& chain, ReadLayer layer, const NodeSite& site);
   /// The residual that begins at a value with two consumers; returns the value that it gives.
   std::string branch(Chain& chain, const std::string& value, int depth);
   const ::onnx::NodeProto* next_of(const std::string& value) const;

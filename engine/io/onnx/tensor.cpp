@@ -7,7 +7,6 @@
 
 #include "convoy/error.h"
 #include "engine/io/quote.h"
-#include "engine/io/tensor_record.h"
 #include "engine/model/layer_rules.h"
 
 namespace convoy {
@@ -17,27 +16,12 @@ using ::onnx::TensorProto;
 
 constexpr int kMaxRank = 8;
 
-ElementType element_type(const TensorProto& tensor) {
-  switch (tensor.data_type()) {
-    case TensorProto::FLOAT:
-      return ElementType::float32;
-    case TensorProto::FLOAT16:
-      return ElementType::float16;
-    case TensorProto::BFLOAT16:
-      return ElementType::bfloat16;
-    case TensorProto::DOUBLE:
-      return ElementType::float64;
-    case TensorProto::INT32:
-      return ElementType::int32;
-    case TensorProto::INT64:
-      return ElementType::int64;
-    default:
-      break;
-  }
-  const std::string name =
-      TensorProto::DataType_IsValid(tensor.data_type())
-          ? TensorProto::DataType_Name(static_cast<TensorProto::DataType>(tensor.data_type()))
-          : std::to_string(tensor.data_type());
+ElementType type_of(const TensorProto& tensor) {
+  const int type = tensor.data_type();
+  if (const auto element = element_type(type)) return *element;
+  const std::string name = TensorProto::DataType_IsValid(type)
+                               ? TensorProto::DataType_Name(static_cast<TensorProto::DataType>(type))
+                               : std::to_string(type);
   throw Error(fmt::format("its type is {}; weights are read as FLOAT, FLOAT16, BFLOAT16 or DOUBLE", name));
 }
 
@@ -93,9 +77,28 @@ std::int64_t element_count(const Shape& shape) {
 
 }  // namespace
 
+std::optional<ElementType> element_type(int data_type) {
+  switch (data_type) {
+    case TensorProto::FLOAT:
+      return ElementType::float32;
+    case TensorProto::FLOAT16:
+      return ElementType::float16;
+    case TensorProto::BFLOAT16:
+      return ElementType::bfloat16;
+    case TensorProto::DOUBLE:
+      return ElementType::float64;
+    case TensorProto::INT32:
+      return ElementType::int32;
+    case TensorProto::INT64:
+      return ElementType::int64;
+    default:
+      return std::nullopt;
+  }
+}
+
 HostTensor tensor_of(const TensorProto& tensor, const ExternalBytes& external) {
   try {
-    const ElementType type = element_type(tensor);
+    const ElementType type = type_of(tensor);
     const std::int64_t count = element_count(shape_of(tensor));
     if (tensor.has_segment()) throw Error("it is a segment of another");
     const std::size_t expected = static_cast<std::size_t>(count) * element_bytes(type);

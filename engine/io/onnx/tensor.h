@@ -4,14 +4,19 @@
 #include <onnx/onnx_pb.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "convoy/host_tensor.h"
+#include "engine/io/tensor_record.h"
 
 namespace convoy {
 
 /// The bytes that a tensor has in a file beside the ONNX file, of which there must be `bytes`. Throws Error.
 using ExternalBytes = std::function<std::string(const ::onnx::TensorProto& tensor, std::size_t bytes)>;
+
+/// The type of elements that a message's number for it stands for; nothing for one that is not read.
+std::optional<ElementType> element_type(int data_type);
 
 /// The tensor, float16, bfloat16 and float64 as float32 with their values kept, integers as they are. Throws
 /// Error for other types, and unless there are as many elements as the dimensions say.

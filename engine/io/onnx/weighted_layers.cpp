@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "engine/io/onnx/arrange.h"
 #include "engine/io/onnx/node.h"
 #include "engine/io/onnx/window.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 /// A constant of one dimension; [1, n] is taken as [n].
 HostTensor vector_of(const NodeSite& site, int index) {
-  HostTensor tensor = site.graph.constant(site.node, index);
+  HostTensor tensor = site.graph.weight(site.node, index);
   if (tensor.shape.rank() == 2 && tensor.shape[0] == 1) tensor.shape = Shape{tensor.shape[1]};
   if (tensor.shape.rank() != 1) {
     fail(site.node, fmt::format("its input {} is {}, not a list", index, tensor.shape.str()));
@@ -21,21 +22,17 @@ HostTensor vector_of(const NodeSite& site, int index) {
 }
 
 HostTensor matrix_of(const NodeSite& site, int index) {
-  HostTensor tensor = site.graph.constant(site.node, index);
+  HostTensor tensor = site.graph.weight(site.node, index);
   if (tensor.shape.rank() != 2) {
     fail(site.node, fmt::format("its input {} is {}, not a matrix", index, tensor.shape.str()));
   }
   return tensor;
 }
 
-HostTensor transposed(const HostTensor& matrix) {
-  const auto rows = static_cast<std::size_t>(matrix.shape[0]),
-             columns = static_cast<std::size_t>(matrix.shape[1]);
-  HostTensor result = zeros({matrix.shape[1], matrix.shape[0]}, matrix.dtype);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < columns; ++c) result.values[c * rows + r] = matrix.values[r * columns + c];
-  }
-  return result;
+/// Multiplies a float32 tensor. The product is rounded once.
+void scale(HostTensor& tensor, float factor) {
+  if (factor == 1.0f) return;
+  for (double& value : tensor.values) value = static_cast<float>(value * factor);
 }
 
 std::optional<ReadLayer> linear(const NodeSite& site, HostTensor weight) {
@@ -52,7 +49,7 @@ std::optional<ReadLayer> linear(const NodeSite& site, HostTensor weight) {
 std::optional<ReadLayer> read_conv(const NodeSite& site) {
   site.expect_inputs(2, 3);
   site.expect_rank(4);
-  HostTensor weight = site.graph.constant(site.node, 1);
+  HostTensor weight = site.graph.weight(site.node, 1);
   if (weight.shape.rank() != 4) {
     fail(site.node,
          fmt::format("its weight is {}; only convolutions of images can be read", weight.shape.str()));
@@ -106,15 +103,17 @@ std::optional<ReadLayer> read_gemm(const NodeSite& site) {
   site.expect_inputs(2, 3);
   site.expect_rank(2);
   Attributes attributes(site.node);
-  if (attributes.real("alpha", 1.0) != 1.0 || attributes.real("beta", 1.0) != 1.0) {
-    fail(site.node, "its attribute alpha or beta is not 1; such products cannot be read");
-  }
+  const auto alpha = static_cast<float>(attributes.real("alpha", 1.0));
+  const auto beta = static_cast<float>(attributes.real("beta", 1.0));
   attributes.expect("transA", 0);
   const bool by_output = attributes.integer("transB", 0) != 0;
   attributes.ignore("broadcast");  // of old files
   attributes.expect_no_more();
   HostTensor weight = matrix_of(site, 1);
-  return linear(site, by_output ? std::move(weight) : transposed(weight));
+  scale(weight, alpha);
+  auto read = linear(site, by_output ? std::move(weight) : transposed(weight));
+  if (site.has_input(2)) scale(read->tensors.back().second, beta);
+  return read;
 }
 
 std::optional<ReadLayer> read_mat_mul(const NodeSite& site) {
@@ -135,7 +134,7 @@ void add_bias(const NodeSite& site, ReadLayer* layer) {
   if ((linear == nullptr || linear->bias) && (conv == nullptr || conv->bias)) {
     fail(site.node, "it adds a constant that is not the bias of a MatMul, Gemm or Conv in front of it");
   }
-  HostTensor bias = site.graph.constant(site.node, site.graph.is_constant(site.node.input(0)) ? 0 : 1);
+  HostTensor bias = site.graph.weight(site.node, site.graph.is_constant(site.node.input(0)) ? 0 : 1);
   const std::int64_t channels = site.input[1];
   const std::size_t inner = site.input.rank() - 2;  // height and width, behind the channels
   const std::size_t rank = bias.shape.rank();
