@@ -78,12 +78,7 @@ Inspection inspect(const fs::path& file) {
                             file.string()));
   }
   if (start.starts_with('{')) return inspect_json(file);
-  if (is_onnx(start)) {
-    Inspection onnx{.kind = "an ONNX model, as far as its first bytes say"};
-    onnx.facts["bytes"] = fs::file_size(file);
-    onnx.facts["ir_version"] = static_cast<int>(start[1]);
-    return onnx;
-  }
+  if (is_onnx(start)) return inspect_onnx(file);
   if (file.extension() == ".toml" && is_text(start)) return inspect_config(file);
   refuse(file, start);
 }
@@ -153,6 +148,7 @@ Command add_inspect(CLI::App& program) {
   set_footer(command,
              "  convoy inspect runs/convnet-mnist-1\n"
              "  convoy inspect model.safetensors pytorch.pt\n"
+             "  convoy inspect resnet.onnx\n"
              "  convoy inspect --json runs/convnet-mnist-1/model.ckpt\n");
   return {&command, [flags] { return run_inspect(*flags); }};
 }

@@ -207,8 +207,7 @@ void add_metadata(const SafetensorsMetadata& metadata, Inspection& inspection) {
 
 }  // namespace
 
-Inspection inspect_tensors(const fs::path& file) {
-  const FileContents contents = contents_of(file);
+Inspection inspect_contents(const FileContents& contents, const fs::path& file) {
   Inspection inspection{.kind = contents.kind};
   Json& facts = inspection.facts;
   facts["bytes"] = fs::file_size(file);
@@ -219,9 +218,6 @@ Inspection inspect_tensors(const fs::path& file) {
     if (!state.place.empty()) facts["state_dict"] = state.place;
     facts["tensors"] = state.tensors.size();
     facts["parameters"] = parameters_of(state.tensors);
-    if (const std::string model = model_of(file, state.tensors, inspection); !model.empty()) {
-      facts["model"] = model;
-    }
     inspection.table = table_of(state, shared);
     add_other_groups(contents, inspection);
   } else {
@@ -252,6 +248,16 @@ Inspection inspect_tensors(const fs::path& file) {
   inspection.details["values"] = std::move(values);
   inspection.details["metadata"] = contents.metadata;
   inspection.details["contents"] = std::move(tensors);
+  return inspection;
+}
+
+Inspection inspect_tensors(const fs::path& file) {
+  const FileContents contents = contents_of(file);
+  Inspection inspection = inspect_contents(contents, file);
+  if (contents.state < contents.groups.size()) {
+    const std::string model = model_of(file, contents.groups[contents.state].tensors, inspection);
+    if (!model.empty()) inspection.facts["model"] = model;
+  }
   return inspection;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/convoy/terminal.h"
+#include "engine/io/contents.h"
 
 namespace convoy {
 
@@ -18,6 +19,12 @@ struct Inspection {
   Json details = Json::object();                           // more members, of the event alone
   std::string failure;                                     // what of the file cannot be read; empty: nothing
 };
+
+/// What there is to say of contents alone: the model that they fit is left to the caller.
+Inspection inspect_contents(const FileContents& contents, const std::filesystem::path& file);
+
+/// An ONNX file, and whether `import` reads it. Throws Error if it is none.
+Inspection inspect_onnx(const std::filesystem::path& file);
 
 /// A checkpoint, a training's state or a safetensors file. Throws Error if it cannot be read.
 Inspection inspect_tensors(const std::filesystem::path& file);

@@ -133,6 +133,47 @@ TEST_F(OnnxCommandTest, ImportReplacesAModelOnlyIfTold) {
   EXPECT_EQ(event["classes"], 10);
 }
 
+TEST_F(OnnxCommandTest, InspectTellsWhatIsInAFile) {
+  ASSERT_EQ(exported().code, 0);
+  const Outcome outcome = run({"inspect", "m.onnx"}, here_);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* words :
+       {"m.onnx: an ONNX model", "12 layers for images [1, 28, 28] and 10 classes, which convoy import reads",
+        "input \"input\"         float32 [batch, 1, 28, 28]",
+        "12: 4 Relu, 3 Gemm, 2 Conv, 2 MaxPool, 1 Flatten", "conv1.weight", "[6, 1, 5, 5]"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(words));
+  }
+  const auto told = json_lines(run({"inspect", "--json", "m.onnx"}, here_).out).at(0);
+  EXPECT_EQ(told["parameters"], 61706);
+  EXPECT_EQ(told["tensors"], 10);
+  EXPECT_EQ(told["bytes"], fs::file_size(folder_ / "m.onnx"));
+  EXPECT_EQ(told["values"]["opset"], "17");
+  EXPECT_EQ(told["values"]["output \"logits\""], "float32 [batch, 10]");
+  EXPECT_EQ(told["contents"][0]["name"], "conv1.weight");
+  EXPECT_EQ(told["contents"][0]["shape"], (nlohmann::json{6, 1, 5, 5}));
+}
+
+TEST_F(OnnxCommandTest, InspectTellsOfNetworksThatAreNotRead) {
+  fs::copy(IO_GOLDEN_FOLDER "/onnx/dynamo-batch1-convnet.onnx", folder_ / "m.onnx");
+  const Outcome missing = run({"inspect", "m.onnx"}, here_);
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_EQ(
+      missing.err,
+      "convoy: error: m.onnx: tensor \"layer1.0.weight\": its elements are "
+      "in \"dynamo-batch1-convnet.onnx.data\", which cannot be opened in the folder of the ONNX file\n");
+  EXPECT_THAT(missing.out, HasSubstr("not_imported"));
+  fs::copy(IO_GOLDEN_FOLDER "/onnx/dynamo-batch1-convnet.onnx.data",
+           folder_ / "dynamo-batch1-convnet.onnx.data");
+  const Outcome outcome = run({"inspect", "m.onnx"}, here_);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("elements in      \"dynamo-batch1-convnet.onnx.data\""));
+  const std::string whole = read_file(folder_ / "m.onnx");
+  write_file(folder_ / "m.onnx", whole.substr(0, whole.size() / 2));
+  const Outcome cut = run({"inspect", "m.onnx"}, here_);
+  EXPECT_EQ(cut.code, 1);
+  EXPECT_EQ(cut.err, "convoy: error: cannot read m.onnx: it is not an ONNX file, or is cut off\n");
+}
+
 TEST_F(OnnxCommandTest, BadInputIsOneLineAndLeavesNothing) {
   write_file(folder_ / "m.onnx", "nothing of the kind");
   const Outcome outcome = imported();

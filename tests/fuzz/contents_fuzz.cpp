@@ -19,16 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!fuzz::accepts(size, kBound, parse)) return 0;
   fuzz::require(contents.state <= contents.groups.size(), "the state dict is one of the groups, or none");
   for (const TensorGroup& group : contents.groups) {
-    for (const StoredTensor& tensor : group.tensors) {
-      const ElementSummary& elements = tensor.elements;
-      fuzz::require(tensor.problem.empty() == (tensor.reading == Reading::read),
-                    "a tensor has a problem, or is read");
-      fuzz::require(tensor.reading != Reading::read ||
-                        elements.finite + elements.nan + elements.infinite == tensor.shape.count(),
-                    "every element of a tensor is counted");
-      fuzz::require(elements.finite == 0 || elements.min <= elements.max,
-                    "the minimum is not above the maximum");
-    }
+    for (const StoredTensor& tensor : group.tensors) fuzz::require_counted(tensor);
   }
   return 0;
 }

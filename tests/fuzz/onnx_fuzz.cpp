@@ -1,7 +1,8 @@
-// An ONNX file: protobuf's message, and the network that its graph is.
+// An ONNX file: protobuf's message, all that it holds, and the network that its graph is.
 #include "convoy/onnx.h"
 
 #include "convoy/state.h"
+#include "engine/io/onnx/contents.h"
 #include "tests/fuzz/folder.h"
 #include "tests/fuzz/state_checks.h"
 
@@ -23,6 +24,11 @@ OnnxModel saved_and_read(const Model& model, const StateDict& state) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::MemoryFile file(fuzz::Input(data, size).rest());
+  FileContents contents;
+  if (!fuzz::accepts(size, kBound, [&] { contents = onnx_contents_of(file.path()); })) return 0;
+  for (const TensorGroup& group : contents.groups) {
+    for (const StoredTensor& tensor : group.tensors) fuzz::require_counted(tensor);
+  }
   OnnxModel read;
   if (!fuzz::accepts(size, kBound, [&] { read = load_onnx(file.path()); })) return 0;
   fuzz::require_sound(read.state);

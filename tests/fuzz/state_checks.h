@@ -1,9 +1,10 @@
-// What must hold of a state dict that was read from a file.
+// What must hold of a state dict, or of all tensors, that were read from a file.
 #pragma once
 
 #include <bit>
 
 #include "convoy/host_tensor.h"
+#include "engine/io/contents.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace convoy::fuzz {
@@ -17,6 +18,15 @@ inline void require_sound(const StateDict& state) {
     require(std::ssize(tensor.values) == tensor.shape.count(),
             "a tensor has as many values as its shape says");
   }
+}
+
+inline void require_counted(const StoredTensor& tensor) {
+  const ElementSummary& elements = tensor.elements;
+  require(tensor.problem.empty() == (tensor.reading == Reading::read), "a tensor has a problem, or is read");
+  require(tensor.reading != Reading::read ||
+              elements.finite + elements.nan + elements.infinite == tensor.shape.count(),
+          "every element of a tensor is counted");
+  require(elements.finite == 0 || elements.min <= elements.max, "the minimum is not above the maximum");
 }
 
 /// Equal to the bit; a NaN equals itself.

@@ -22,7 +22,7 @@ ElementType type_of(const TensorProto& tensor) {
   const std::string name = TensorProto::DataType_IsValid(type)
                                ? TensorProto::DataType_Name(static_cast<TensorProto::DataType>(type))
                                : std::to_string(type);
-  throw Error(fmt::format("its type is {}; weights are read as FLOAT, FLOAT16, BFLOAT16 or DOUBLE", name));
+  throw NotRead(fmt::format("its type is {}; weights are read as FLOAT, FLOAT16, BFLOAT16 or DOUBLE", name));
 }
 
 /// Elements of one of the message's lists as the bytes that raw_data would have.
@@ -57,24 +57,6 @@ std::string bytes_of(const TensorProto& tensor, ElementType type, std::size_t ex
   return {};
 }
 
-Shape shape_of(const TensorProto& tensor) {
-  if (tensor.dims_size() > kMaxRank) throw Error(fmt::format("it has {} dimensions", tensor.dims_size()));
-  return Shape(std::vector<std::int64_t>(tensor.dims().begin(), tensor.dims().end()));
-}
-
-/// Throws Error for dimensions that cannot be.
-std::int64_t element_count(const Shape& shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape.dimensions()) {
-    const bool possible = size >= 0 && size <= kMaxElements;
-    count *= possible ? size : 0;  // two numbers below 2^31
-    if (!possible || count > kMaxElements) {
-      throw Error(fmt::format("its dimensions {} cannot be", shape.str()));
-    }
-  }
-  return count;
-}
-
 }  // namespace
 
 std::optional<ElementType> element_type(int data_type) {
@@ -96,25 +78,47 @@ std::optional<ElementType> element_type(int data_type) {
   }
 }
 
+Shape shape_of(const TensorProto& tensor) {
+  if (tensor.dims_size() > kMaxRank) throw Error(fmt::format("it has {} dimensions", tensor.dims_size()));
+  Shape shape(std::vector<std::int64_t>(tensor.dims().begin(), tensor.dims().end()));
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape.dimensions()) {
+    const bool possible = size >= 0 && size <= kMaxElements;
+    count *= possible ? size : 0;  // two numbers below 2^31
+    if (!possible || count > kMaxElements) {
+      throw Error(fmt::format("its dimensions {} cannot be", shape.str()));
+    }
+  }
+  return shape;
+}
+
+HostTensor elements_of(const TensorProto& tensor, const ExternalBytes& external) {
+  const Shape shape = shape_of(tensor);
+  const ElementType type = type_of(tensor);
+  const std::int64_t count = shape.count();
+  if (tensor.has_segment()) throw Error("it is a segment of another");
+  const std::size_t expected = static_cast<std::size_t>(count) * element_bytes(type);
+  const std::string bytes = bytes_of(tensor, type, expected, external);
+  if (bytes.size() != expected) {
+    throw Error(fmt::format("it has {} bytes of elements, but its dimensions {} take {}", bytes.size(),
+                            shape.str(), expected));
+  }
+  TensorRecord record;
+  record.storage.type = type;
+  record.storage.count = count;
+  record.shape = shape;
+  record.strides.resize(shape.rank());
+  std::int64_t stride = count > 0 ? 1 : 0;
+  for (std::size_t axis = shape.rank(); axis-- > 0;) {
+    record.strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return read_tensor(record, bytes);
+}
+
 HostTensor tensor_of(const TensorProto& tensor, const ExternalBytes& external) {
   try {
-    const ElementType type = type_of(tensor);
-    const std::int64_t count = element_count(shape_of(tensor));
-    if (tensor.has_segment()) throw Error("it is a segment of another");
-    const std::size_t expected = static_cast<std::size_t>(count) * element_bytes(type);
-    const std::string bytes = bytes_of(tensor, type, expected, external);
-    if (bytes.size() != expected) {
-      throw Error(fmt::format("it has {} bytes of elements, but its dimensions {} take {}", bytes.size(),
-                              shape_of(tensor).str(), expected));
-    }
-    TensorRecord record{{type, tensor.name(), count}, 0, shape_of(tensor), {}};
-    record.strides.resize(record.shape.rank());
-    std::int64_t stride = count > 0 ? 1 : 0;
-    for (std::size_t axis = record.shape.rank(); axis-- > 0;) {
-      record.strides[axis] = stride;
-      stride *= record.shape[axis];
-    }
-    return read_tensor(record, bytes);
+    return elements_of(tensor, external);
   } catch (const Error& error) {
     throw Error(fmt::format("tensor {}: {}", quote(tensor.name()), error.what()));
   }
