@@ -22,10 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first entry of sys.path would make it import what lies in the working folder.
+// An empty entry of sys.path would make it import what lies in the working folder.
 constexpr const char* kScript = R"(
-import json, sys
+import sys
 sys.path = [folder for folder in sys.path if folder]
+import json
 def tell(**said):
     print(json.dumps(said))
     sys.exit()
@@ -103,7 +104,8 @@ Verification judge(const Json& said, const std::string& python, const std::vecto
                 python, said["missing"].get<std::string>())};
   }
   if (said.contains("error"))
-    throw Error(fmt::format("onnxruntime cannot compute it: {}", said["error"].get<std::string>()));
+    throw Error(fmt::format("onnxruntime cannot compute it: {}; --no-verify would write it all the same",
+                            said["error"].get<std::string>()));
   if (!said.contains("difference")) return {false, fmt::format("not verified: {} says nothing", python)};
   double largest = 1.0;
   for (const double logit : logits) largest = std::max(largest, std::abs(logit));

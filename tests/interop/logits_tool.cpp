@@ -1,4 +1,5 @@
 // Makes models with weights that are not initial ones, and says what a model puts out.
+//   logits_tool names                                        of the built-in models
 //   logits_tool make MODEL CHANNELS SIZE FOLDER              MODEL is a built-in one, or every-layer
 //   logits_tool logits FOLDER IMAGES LOGITS                  bytes [N, C, H, W] in, float64 [N, classes] out
 // The folder has model.json and model.ckpt.
@@ -56,6 +57,9 @@ int main(int argc, char** argv) {
       make(words[1], words[2], words[3], words[4]);
     } else if (words.size() == 4 && words[0] == "logits") {
       logits(words[1], words[2], words[3]);
+    } else if (words.size() == 1 && words[0] == "names") {
+      for (const std::string_view name : builtin_model_names())
+        std::printf("%s\n", std::string(name).c_str());
     } else {
       std::fputs("usage: see the first lines of logits_tool.cpp\n", stderr);
       return 2;
