@@ -33,7 +33,7 @@ coverage:
 
 build: setup
 	cmake --preset $(PRESET) -DCONVOY_TESTS=OFF $(CONFIGURE)
-	cmake --build --preset $(PRESET) --target convoy_program convoy_mnist_example convoy_batches_example
+	cmake --build --preset $(PRESET) --target convoy_program examples
 
 setup:
 	@cmake/setup.sh

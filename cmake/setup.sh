@@ -18,6 +18,8 @@ case "$purpose" in
     wanted+=(python3-numpy python3-torch)  # for the tests that exchange files with PyTorch
     wanted+=(libboost-context-dev)         # for those that run CUDA kernels on the host
     wanted+=(doxygen)                      # for the test that the public headers are documented
+    wanted+=(zsh fish)                     # for those of the shells' completions
+    wanted+=(groff-base man-db mandoc)     # for that of the man pages
     wanted+=(dpkg-dev file)                # for the test of the .deb
     wanted+=(openmpi-bin)                  # for those that train in several processes
     wanted+=(shellcheck)                   # for the test of gpu_check's scripts

@@ -25,5 +25,7 @@ Command add_export(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_compare(CLI::App& program);
 Command add_import(CLI::App& program);
+Command add_completion(CLI::App& program);
+Command add_manual(CLI::App& program);
 
 }  // namespace convoy

@@ -142,6 +142,7 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
   command
       .add_option("--device", flags.device,
                   "auto (CUDA if there is a usable GPU, else CPU), cuda, cpu or reference")
+      ->check(CLI::IsMember({"auto", "cuda", "cpu", "reference"}))
       ->capture_default_str();
   add_precision_flag(command, flags);
   add_fuse_flag(command, flags);

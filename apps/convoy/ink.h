@@ -15,7 +15,7 @@ struct Ink {
   bool dark = false;   // whether the ink is darker than the paper
 };
 
-/// Finds the ink of a picture with the channels of read_picture. Parts that are transparent count as white,
+/// Finds the ink of a picture with the channels of decode_picture. Parts that are transparent count as white,
 /// or as black if nothing is to be seen on white. Brightness is luma, unless one colour shows far more.
 /// `dark` says what the ink is; without it the border tells, or what lies further off a smooth ground. The
 /// light is corrected by the ground about every pixel: a morphological closing with a window wider than

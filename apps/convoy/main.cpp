@@ -21,17 +21,18 @@ namespace {
 
 int run(int argc, char** argv) {
   CLI::App program("Convoy trains ConvNets.", "convoy");
-  program.set_version_flag("--version", CONVOY_VERSION);
+  program.set_version_flag("--version", "convoy " CONVOY_VERSION "\n" CONVOY_COMPILER ", " CONVOY_BUILT_WITH,
+                           "Print the version, the compiler and the libraries of this build");
   program.require_subcommand(1);
   // If a flag is given twice, the last one counts. So the flags of a script can be overridden.
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   program.footer("Examples:\n  convoy train\n  convoy eval --checkpoint runs/convnet-mnist-1/model.ckpt\n\n" +
                  std::string(kExitCodes));
-  const std::array commands = {add_train(program),  add_eval(program),      add_predict(program),
-                               add_fetch(program),  add_gradcheck(program), add_doctor(program),
-                               add_bench(program),  add_race(program),      add_recipes(program),
-                               add_export(program), add_inspect(program),   add_compare(program),
-                               add_import(program)};
+  const auto commands = std::to_array<Command>(
+      {add_train(program), add_eval(program), add_predict(program), add_fetch(program),
+       add_gradcheck(program), add_doctor(program), add_bench(program), add_race(program),
+       add_recipes(program), add_export(program), add_import(program), add_inspect(program),
+       add_compare(program), add_completion(program), add_manual(program)});
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

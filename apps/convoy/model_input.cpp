@@ -110,12 +110,12 @@ Prepared prepare(const Picture& rgba, const Shape& image, const Preparation& pre
 
 }  // namespace
 
-ModelInput model_input(const std::filesystem::path& file, const Shape& image, const Preparation& preparation,
+ModelInput model_input(const PictureBytes& file, const Shape& image, const Preparation& preparation,
                        const PictureOptions& options) {
   if (image[0] != 1 && image[0] != 3) {
     throw Error(fmt::format("the model takes images {}: pictures have 1 or 3 channels", image.str()));
   }
-  const Picture rgba = read_picture(file);
+  const Picture rgba = decode_picture(file);
   // Of a network that sees transposed images the picture is made upright, and then transposed.
   const Shape upright = options.transpose ? Shape({image[0], image[2], image[1]}) : image;
   ModelInput input;
@@ -132,7 +132,7 @@ ModelInput model_input(const std::filesystem::path& file, const Shape& image, co
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", file.string(), error.what()));
+    throw Error(fmt::format("{}: {}", file.name, error.what()));
   }
   return input;
 }

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "convoy/preparation.h"
 #include "convoy/shape.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 
@@ -27,13 +27,13 @@ struct ModelInput {
   std::string note;                  // what may be wrong about that; mostly empty
 };
 
-/// Reads a picture and prepares it as a model's training images were. `image` is the shape of those. A
+/// Decodes a picture and prepares it as a model's training images were. `image` is the shape of those. A
 /// picture of that size is taken as it is, unless `options` name a framing or an inversion; for the data set
 /// "mnist" it is inverted if its border is light. Throws Error that names the file
-/// if it cannot be read, if nothing can be seen on what should be framed as MNIST, or if it should not be
+/// if it cannot be decoded, if nothing can be seen on what should be framed as MNIST, or if it should not be
 /// scaled but has another size. Throws Error unless the model's images have 1 or 3 channels, UsageError for
 /// MNIST's framing of images in colour.
-ModelInput model_input(const std::filesystem::path& file, const Shape& image, const Preparation& preparation,
+ModelInput model_input(const PictureBytes& file, const Shape& image, const Preparation& preparation,
                        const PictureOptions& options);
 
 }  // namespace convoy

@@ -4,12 +4,17 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <memory>
+#include <optional>
 
 #include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/classification.h"
 #include "apps/convoy/commands.h"
 #include "apps/convoy/model_input.h"
+#include "apps/convoy/picture_list.h"
+#include "apps/convoy/prediction.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
@@ -20,18 +25,25 @@
 namespace convoy {
 namespace {
 
+// Pictures that the model sees at a time.
+constexpr std::size_t kBatch = 100;
+
 struct PredictFlags {
   CheckpointFlags trained;
-  std::vector<std::filesystem::path> pictures;
+  PictureSources pictures;
   std::string framing = "auto";
   std::string invert = "auto";
   std::filesystem::path save_input;
   TestTimeAugmentation views;
   DeviceFlags device;
   bool json = false;
+  std::filesystem::path csv;  // "-" is standard output; empty: none
+  bool show = false;
+
+  bool csv_to_output() const { return csv == "-"; }
 };
 
-/// The pictures that could be read, as a data set whose labels are all 0.
+/// Some pictures that could be read, as a data set whose labels are all 0.
 struct Pictures {
   std::vector<std::string> files;
   std::vector<std::string> how;  // each was prepared
@@ -67,86 +79,167 @@ void save_png(const std::filesystem::path& file, const std::vector<std::uint8_t>
   write_atomically(file, png);
 }
 
-/// Reads the pictures. Reports each one that cannot be read, and goes on.
-Pictures read_pictures(const PredictFlags& flags, const TrainedModel& trained) {
-  const PictureOptions options = options_of(flags, trained.preparation);
-  Pictures pictures;
-  Dataset& dataset = pictures.dataset;
-  dataset.name = "pictures";
-  dataset.image = trained.model.input;
-  dataset.classes = class_count(trained.model);
-  dataset.normalization = trained.preparation.normalization;
-  for (const auto& file : flags.pictures) {
+PictureBytes read_bytes(const std::string& file) {
+  return file == kStandardInput ? read_picture_from_standard_input() : read_picture_bytes(file);
+}
+
+/// Predicts pictures, a batch at a time, so that memory does not grow with their number.
+class Predictor {
+ public:
+  Predictor(const PredictFlags& flags, const TrainedModel& trained, Backend& backend)
+      : flags_(flags),
+        trained_(trained),
+        backend_(backend),
+        options_(options_of(flags, trained.preparation)),
+        classes_(class_names(trained)) {
+    start_batch();
+  }
+
+  /// Writes what the model says of each picture, in their order, to standard output and to `table`, if there
+  /// is one. A picture that cannot be read is reported and left out. Returns whether there was none of these.
+  bool run(const std::vector<std::string>& files, std::ostream* table) {
+    if (table != nullptr) *table << csv_header(classes_);
+    if (flags_.csv_to_output()) put(csv_header(classes_));
+    bool all = true;
+    for (const std::string& file : files) {
+      all = read(file) && all;
+      if (pictures_.files.size() == kBatch) predict(table);
+      if (std::ferror(stdout) != 0) throw Error("standard output cannot be written");
+    }
+    predict(table);
+    return all;
+  }
+
+ private:
+  void start_batch() {
+    pictures_ = {};
+    Dataset& dataset = pictures_.dataset;
+    dataset.name = "pictures";
+    dataset.image = trained_.model.input;
+    dataset.classes = class_count(trained_.model);
+    dataset.normalization = trained_.preparation.normalization;
+  }
+
+  bool read(const std::string& file) {
     try {
-      const ModelInput input = model_input(file, trained.model.input, trained.preparation, options);
-      if (!flags.save_input.empty()) save_png(flags.save_input, input.pixels, trained.model.input);
-      if (flags.device.verbose && !input.left_out.empty()) {
-        say(fmt::format("{}: left out: {}", file.string(), input.left_out));
+      const ModelInput input =
+          model_input(read_bytes(file), trained_.model.input, trained_.preparation, options_);
+      if (!flags_.save_input.empty()) save_png(flags_.save_input, input.pixels, trained_.model.input);
+      if (flags_.device.verbose && !input.left_out.empty()) {
+        say(fmt::format("{}: left out: {}", file, input.left_out));
       }
-      if (flags.device.verbose && !input.note.empty()) say(fmt::format("{}: {}", file.string(), input.note));
-      dataset.pixels.insert(dataset.pixels.end(), input.pixels.begin(), input.pixels.end());
-      dataset.labels.push_back(0);
-      pictures.files.push_back(file.string());
-      pictures.how.push_back(input.how);
+      if (flags_.device.verbose && !input.note.empty()) say(fmt::format("{}: {}", file, input.note));
+      auto& pixels = pictures_.dataset.pixels;
+      pixels.insert(pixels.end(), input.pixels.begin(), input.pixels.end());
+      pictures_.dataset.labels.push_back(0);
+      pictures_.files.push_back(file);
+      pictures_.how.push_back(input.how);
+      return true;
     } catch (const UsageError&) {
       throw;
     } catch (const Error& error) {
       say_error(error.what());
+      return false;
     }
   }
-  return pictures;
-}
 
-struct Prediction {
-  const std::string& file;
-  const std::string& how;
-  std::span<const double> logits;
+  void predict(std::ostream* table) {
+    const Dataset& dataset = pictures_.dataset;
+    if (dataset.labels.empty()) return;
+    if (!inference_) inference_.emplace(backend_, trained_.model, trained_.state, dataset.count());
+    const std::vector<double> logits = inference_->predict(dataset, flags_.views);
+    const auto classes = static_cast<std::size_t>(dataset.classes);
+    const auto size = static_cast<std::size_t>(dataset.image.count());
+    for (std::size_t i = 0; i < pictures_.files.size(); ++i) {
+      const auto row = std::span(logits).subspan(i * classes, classes);
+      const Prediction prediction = {pictures_.files[i], pictures_.how[i],
+                                     std::span(dataset.pixels).subspan(i * size, size), row, softmax(row)};
+      if (table != nullptr) *table << csv_line(prediction, classes_);
+      print(prediction);
+    }
+    start_batch();
+  }
+
+  void print(const Prediction& prediction) const {
+    if (flags_.csv_to_output()) {
+      put(csv_line(prediction, classes_));
+    } else if (flags_.json) {
+      emit(json_of(prediction, classes_));
+    } else if (flags_.show) {
+      put(drawing_of(prediction, classes_, trained_.model.input));
+    } else {
+      put(text_of(prediction, classes_));
+    }
+  }
+
+  const PredictFlags& flags_;
+  const TrainedModel& trained_;
+  Backend& backend_;
+  PictureOptions options_;
+  std::vector<std::string> classes_;
+  Pictures pictures_;
+  std::optional<Inference> inference_;  // made for the first batch, which is as large as any
 };
 
-void print(const Prediction& prediction, const std::vector<std::string>& names, bool json) {
-  const auto& [file, how, logits] = prediction;
-  const std::vector<double> probabilities = softmax(logits);
-  const auto best = static_cast<std::size_t>(std::max_element(probabilities.begin(), probabilities.end()) -
-                                             probabilities.begin());
-  if (json) {
-    Json classes = Json::object();
-    for (std::size_t c = 0; c < names.size(); ++c) classes[names[c]] = probabilities[c];
-    emit({{"event", "prediction"},
-          {"file", file},
-          {"class", names[best]},
-          {"prepared", how},
-          {"probabilities", classes},
-          {"logits", logits}});
-    return;
+void check_usage(const PredictFlags& flags, const PictureList& list) {
+  if (!flags.save_input.empty() && list.files.size() > 1) {
+    throw UsageError(fmt::format("--save-input takes one picture at a time, not {}", list.files.size()));
   }
-  std::string line;
-  for (std::size_t c = 0; c < names.size(); ++c) {
-    const std::string entry = fmt::format("{} {:.1f} %", names[c], 100.0 * probabilities[c]);
-    line += (c == 0 ? "" : "  ") + (c == best ? bold(entry) : entry);
+  if (flags.csv_to_output() && (flags.json || flags.show)) {
+    throw UsageError(
+        fmt::format("--csv - and {} would both write to standard output; --csv FILE writes a file",
+                    flags.json ? "--json" : "--show"));
   }
-  fmt::print("{}: {} ({})\n  {}\n", file, bold(names[best]), how, line);
 }
 
 int run_predict(const PredictFlags& flags) {
-  if (!flags.save_input.empty() && flags.pictures.size() > 1) {
-    throw UsageError(fmt::format("--save-input takes one picture at a time, not {}", flags.pictures.size()));
-  }
+  const PictureList list = list_pictures(flags.pictures);
+  check_usage(flags, list);
+  if (list.files.empty()) return 1;
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  const Pictures read = read_pictures(flags, trained);
-  const Dataset& pictures = read.dataset;
-  if (read.files.empty()) return 1;
-  Inference inference(*device.backend, trained.model, trained.state,
-                      std::min<std::int64_t>(100, pictures.count()));
-  const std::vector<double> logits = inference.predict(pictures, flags.views);
-  report_plans(flags.device, *device.backend);
-
-  const auto classes = static_cast<std::size_t>(pictures.classes);
-  const auto names = class_names(trained);
-  for (std::size_t i = 0; i < read.files.size(); ++i) {
-    print({read.files[i], read.how[i], std::span(logits).subspan(i * classes, classes)}, names, flags.json);
+  Predictor predictor(flags, trained, *device.backend);
+  bool all = false;
+  if (flags.csv.empty() || flags.csv_to_output()) {
+    all = predictor.run(list.files, nullptr);
+  } else {
+    write_atomically(flags.csv, [&](const std::filesystem::path& temporary) {
+      std::ofstream table(temporary, std::ios::binary);
+      all = predictor.run(list.files, &table);
+      if (!table.flush()) throw Error(fmt::format("cannot write {}: is the disk full?", flags.csv.string()));
+    });
   }
-  return read.files.size() == flags.pictures.size() ? 0 : 1;
+  report_plans(flags.device, *device.backend);
+  return all && list.whole ? 0 : 1;
+}
+
+void add_picture_flags(CLI::App& command, PictureSources& pictures) {
+  command
+      .add_option("images", pictures.named,
+                  "Pictures of any size and colour (PNG, JPEG, BMP, ...), folders with such, or - for a "
+                  "picture on standard input")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->option_text("IMAGE ...");
+  command
+      .add_option("--files-from", pictures.list,
+                  "Take names of pictures and folders from a file, too, one a line; - is standard input")
+      ->option_text("FILE")
+      ->check(not_empty());
+}
+
+void add_output_flags(CLI::App& command, PredictFlags& flags) {
+  add_json_flag(command, flags.json);
+  command
+      .add_option("--csv", flags.csv,
+                  "Write a table: image, prediction, its probability, those of all classes; - writes it to "
+                  "standard output, and nothing else there")
+      ->option_text("FILE")
+      ->check(not_empty());
+  command
+      .add_flag("--show", flags.show,
+                "Draw each picture as the model sees it, and the probabilities as bars: in colour on a "
+                "terminal that has it and UTF-8, else by characters")
+      ->excludes(command.get_option("--json"));
 }
 
 }  // namespace
@@ -154,10 +247,7 @@ int run_predict(const PredictFlags& flags) {
 Command add_predict(CLI::App& program) {
   const auto flags = std::make_shared<PredictFlags>();
   CLI::App& command = *program.add_subcommand("predict", "Name what is on pictures");
-  command.add_option("images", flags->pictures, "Pictures of any size and colour (PNG, JPEG, BMP, ...)")
-      ->required()
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->option_text("IMAGE ...");
+  add_picture_flags(command, flags->pictures);
   command
       .add_option("--checkpoint", flags->trained.checkpoint,
                   "model.ckpt of Convoy or PyTorch, or safetensors")
@@ -187,11 +277,13 @@ Command add_predict(CLI::App& program) {
                   "EMNIST's files as they are");
   add_tta_flag(command, flags->views);
   add_device_flags(command, flags->device);
-  add_json_flag(command, flags->json);
+  add_output_flags(command, *flags);
   set_footer(command,
              "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt digit.png photo.jpg\n"
              "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt --verbose --save-input seen.png "
              "photo.jpg\n"
+             "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt --csv answers.csv scans/\n"
+             "  convoy predict --checkpoint runs/convnet-mnist-1/model.ckpt --show - < digit.png\n"
              "  convoy predict --checkpoint pytorch.pt --mean 0.1307 --std 0.3081 digit.png\n");
   return {&command, [flags] { return run_predict(*flags); }};
 }

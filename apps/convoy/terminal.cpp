@@ -1,7 +1,6 @@
 #include "apps/convoy/terminal.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,18 +8,14 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "apps/convoy/printable.h"
+#include "apps/convoy/terminal_size.h"
+
 namespace convoy {
 namespace {
 
 constexpr std::size_t kWidestBar = 28, kNarrowestBar = 6;
 constexpr std::size_t kPercent = 5;  // " 42 %"
-
-/// The columns of the terminal at standard output, as of now: a window may be resized.
-std::size_t terminal_columns() {
-  struct winsize size = {};
-  constexpr std::size_t kUnknown = 80;
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUnknown;
-}
 
 std::string speaker;  // "rank 1: " of a process that is one of several
 bool muted = false;   // but for errors
@@ -56,7 +51,7 @@ void emit(const Json& object) {
 }
 
 void say(const std::string& message) {
-  const std::string line = "convoy: " + message + "\n";
+  const std::string line = "convoy: " + printable(message) + "\n";
   std::fputs(line.c_str(), stderr);  // does not throw: a message that cannot be written is no failure
 }
 

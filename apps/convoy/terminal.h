@@ -32,7 +32,7 @@ void emit(const Json& object);
 /// nothing else is heard.
 void speak_as_rank(int rank);
 
-/// Writes "convoy: MESSAGE" to standard error.
+/// Writes "convoy: MESSAGE" to standard error, as printable makes it one line.
 void say(const std::string& message);
 
 /// Writes "convoy: note: MESSAGE" to standard error.

@@ -32,3 +32,4 @@
 #include "convoy/snapshot.h"
 #include "convoy/state.h"
 #include "convoy/trainer.h"
+#include "convoy/version.h"

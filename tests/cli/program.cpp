@@ -39,8 +39,8 @@ std::vector<std::string> environment_of(const Surroundings& surroundings) {
     const std::string variable = *entry;
     const std::string name = variable.substr(0, variable.find('='));
     const bool replaced = surroundings.environment.contains(name);  // of two entries the first would count
-    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM" && name != "CONVOY_CACHE" &&
-        !replaced) {
+    if (name != "CONVOY_DATA" && name != "NO_COLOR" && name != "TERM" && name != "COLORTERM" &&
+        name != "CONVOY_CACHE" && !replaced) {
       result.push_back(variable);
     }
   }
@@ -74,7 +74,7 @@ pid_t start(const std::vector<std::string>& arguments, const Surroundings& surro
   check(posix_spawn_file_actions_init(&actions), "posix_spawn_file_actions_init");
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC;
   const std::string out_file = scratch / "out", err_file = scratch / "err";
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, surroundings.input.c_str(), O_RDONLY, 0);
   if (out >= 0) {
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   } else {

@@ -17,11 +17,13 @@ struct Outcome {
   std::string err;
 };
 
-/// Where and with which variables the program runs. CONVOY_DATA, NO_COLOR and TERM are not inherited.
+/// Where and with which variables the program runs. CONVOY_DATA, NO_COLOR, TERM and COLORTERM are not
+/// inherited.
 struct Surroundings {
   std::filesystem::path folder;  // the working folder
   std::map<std::string, std::string> environment = {};
   std::string program = {};  // empty for `convoy`: what CONVOY_PROGRAM names, else the build's
+  std::filesystem::path input = "/dev/null";  // standard input
 };
 
 Outcome run(const std::vector<std::string>& arguments, const Surroundings& surroundings);

@@ -38,7 +38,9 @@ void prepare(const fuzz::MemoryFile& file, const Shape& image, Framing framing, 
   preparation.framing = framing;
   preparation.background = Background::dark;
   ModelInput input;
-  if (!fuzz::accepts(size, bound, [&] { input = model_input(file.path(), image, preparation, {}); })) return;
+  if (!fuzz::accepts(size, bound,
+                     [&] { input = model_input(read_picture_bytes(file.path()), image, preparation, {}); }))
+    return;
   fuzz::require(std::ssize(input.pixels) == image.count(), "there are as many pixels as the model takes");
 }
 

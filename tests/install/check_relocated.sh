@@ -33,6 +33,10 @@ complete() {
 }
 
 cmake --install "$build" --prefix "$work/prefix" --strip >/dev/null
+for file in man/man1/convoy.1 man/man1/convoy-train.1 bash-completion/completions/convoy zsh/site-functions/_convoy \
+  fish/vendor_completions.d/convoy.fish; do
+  [[ -s $work/prefix/share/$file ]] || fail "share/$file is not installed"
+done
 mkdir "$work/elsewhere"
 mv "$work/prefix" "$work/elsewhere/moved"
 moved=$work/elsewhere/moved

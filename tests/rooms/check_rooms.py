@@ -21,7 +21,7 @@ FLOORS = [
 # The headers of include/convoy/ belong to rooms, too.
 PUBLIC = {
     "engine/core": ["dtype", "error", "host_tensor", "metrics", "muon", "optimizer_options", "preparation", "schedule", "shape",
-        "snapshot"],
+        "snapshot", "version"],
     "engine/model": ["builtin", "fold", "layers", "model", "model_file", "state"],
     "engine/data": ["augmentation", "catalog", "dataset", "fetch"],
     "engine/parallel": ["process_group"],

@@ -4,6 +4,7 @@
 #include <stb_image.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "convoy/error.h"
 #include "engine/core/file.h"
+#include "engine/core/standard_input.h"
 #include "engine/data/pictures/exif.h"
 #include "engine/data/pictures/picture_claim.h"
 
@@ -19,16 +21,16 @@ namespace convoy {
 namespace {
 
 constexpr std::int64_t kMostPixels = 64 << 20;
+constexpr std::int64_t kMostPixelBytes = 8;  // four channels of 16 bits, which is more than any file needs
+
+// Of the formats that stb_image reads.
+constexpr auto kEndings = std::to_array<std::string_view>(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".psd", ".hdr", ".pnm", ".pgm", ".ppm"});
 
 using Bytes = std::span<const unsigned char>;
 
-std::string read_bytes(const std::filesystem::path& file) {
-  constexpr std::int64_t kMostBytes = std::numeric_limits<int>::max();
-  InputFile input(file);
-  if (input.bytes() == 0 || input.bytes() > kMostBytes) {
-    throw Error(fmt::format("{}: a picture of {} bytes cannot be read", file.string(), input.bytes()));
-  }
-  return input.read_text(kMostBytes);
+[[noreturn]] void refuse_size(const std::string& name, std::int64_t bytes) {
+  throw Error(fmt::format("{}: a picture of {} bytes cannot be read", name, bytes));
 }
 
 /// A format that stb_image does not read, by the bytes at an offset.
@@ -80,7 +82,7 @@ struct Samples {
 };
 
 template <typename Sample>
-Samples<Sample> decode(const std::filesystem::path& file, Bytes bytes) {
+Samples<Sample> decode(const std::string& name, Bytes bytes) {
   int width = 0, height = 0, found = 0;
   const auto size = static_cast<int>(bytes.size());
   Samples<Sample> samples;
@@ -90,7 +92,7 @@ Samples<Sample> decode(const std::filesystem::path& file, Bytes bytes) {
     samples.values.reset(stbi_load_from_memory(bytes.data(), size, &width, &height, &found, 0));
   }
   if (!samples.values) {
-    throw Error(fmt::format("{}: the picture is broken: {}", file.string(), stbi_failure_reason()));
+    throw Error(fmt::format("{}: the picture is broken: {}", name, stbi_failure_reason()));
   }
   samples.height = static_cast<std::size_t>(height);
   samples.width = static_cast<std::size_t>(width);
@@ -178,9 +180,21 @@ Picture on_ground(const Picture& rgba, float ground) {
 
 }  // namespace
 
-Picture read_picture(const std::filesystem::path& file) {
-  const std::string content = read_bytes(file);
-  const Bytes bytes(reinterpret_cast<const unsigned char*>(content.data()), content.size());
+PictureBytes read_picture_bytes(const std::filesystem::path& file) {
+  constexpr std::int64_t kMostBytes = std::numeric_limits<int>::max();
+  InputFile input(file);
+  if (input.bytes() == 0 || input.bytes() > kMostBytes) refuse_size(file.string(), input.bytes());
+  return {file.string(), input.read_text(kMostBytes)};
+}
+
+PictureBytes read_picture_from_standard_input() {
+  PictureBytes input = {"standard input", read_standard_input(kMostPixels * kMostPixelBytes)};
+  if (input.bytes.empty()) refuse_size(input.name, 0);
+  return input;
+}
+
+Picture decode_picture(const PictureBytes& file) {
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(file.bytes.data()), file.bytes.size());
   const auto size = static_cast<int>(bytes.size());
   int width = 0, height = 0, found = 0;
   try {
@@ -191,18 +205,26 @@ Picture read_picture(const std::filesystem::path& file) {
     }
     require_plausible(bytes, width, height);
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", file.string(), error.what()));
+    throw Error(fmt::format("{}: {}", file.name, error.what()));
   }
   const int orientation = exif_orientation(bytes);
   if (stbi_is_16_bit_from_memory(bytes.data(), size) == 0) {
-    return upright(averaged(decode<stbi_uc>(file, bytes)), orientation);
+    return upright(averaged(decode<stbi_uc>(file.name, bytes)), orientation);
   }
   if (bytes[0] == 'P') {  // stb_image takes its samples for little-endian
-    throw Error(fmt::format("{}: a PNM of 16 bits is not read; save it as PNG", file.string()));
+    throw Error(fmt::format("{}: a PNM of 16 bits is not read; save it as PNG", file.name));
   }
-  auto samples = decode<stbi_us>(file, bytes);
+  auto samples = decode<stbi_us>(file.name, bytes);
   samples.largest = meant_largest(samples);
   return upright(averaged(samples), orientation);
+}
+
+bool has_picture_name(const std::filesystem::path& file) {
+  std::string ending = file.extension().string();
+  for (char& c : ending) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return std::ranges::find(kEndings, ending) != kEndings.end();
 }
 
 float contrast(std::span<const float> values) {

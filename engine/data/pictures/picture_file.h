@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 
 #include "engine/data/pictures/picture.h"
 
@@ -12,12 +13,28 @@ namespace convoy {
 /// no image is made larger.
 constexpr std::size_t kLongestSide = 1000;
 
-/// Reads PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM of 8 bits into four channels: red, green and blue, each
+/// The bytes of a picture file, and what messages call it.
+struct PictureBytes {
+  std::string name;
+  std::string bytes;
+};
+
+/// Throws Error that names the file if it cannot be read.
+PictureBytes read_picture_bytes(const std::filesystem::path& file);
+
+/// The same of standard input, which may be a pipe. Throws Error if it cannot be read, or has more bytes than
+/// any picture of 64 megapixels.
+PictureBytes read_picture_from_standard_input();
+
+/// Decodes PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM of 8 bits into four channels: red, green and blue, each
 /// times the opacity, and the opacity. The picture is upright: its EXIF orientation is applied. 10, 12 or 14
-/// bits in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it cannot be
-/// read, is broken, claims more pixels than its bytes can hold, or more than 64 megapixels; for a known
-/// format that is not read the message names that.
-Picture read_picture(const std::filesystem::path& file);
+/// bits in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it is broken,
+/// claims more pixels than its bytes can hold, or more than 64 megapixels; for a known format that is not
+/// read the message names that.
+Picture decode_picture(const PictureBytes& file);
+
+/// Whether a file's name ends as those of the formats that are read: .png, .JPG.
+bool has_picture_name(const std::filesystem::path& file);
 
 /// The largest less the smallest value.
 float contrast(std::span<const float> values);

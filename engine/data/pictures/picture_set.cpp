@@ -33,7 +33,7 @@ struct Target {
   std::string first;  // the file of the first picture
 };
 
-Picture upright_rgb(const fs::path& file) { return opaque(read_picture(file)); }
+Picture upright_rgb(const fs::path& file) { return opaque(decode_picture(read_picture_bytes(file))); }
 
 Target target_of(const LoadOptions& options, const fs::path& first) {
   Target target{.image = {},

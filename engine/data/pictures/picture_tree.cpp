@@ -16,6 +16,7 @@
 #include "engine/core/lower_case.h"
 #include "engine/core/utf8.h"
 #include "engine/data/order.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 namespace {
@@ -26,18 +27,12 @@ namespace fs = std::filesystem;
 constexpr auto kTrain = std::to_array<std::string_view>({"train", "training", "training_set", "train_set"});
 constexpr auto kTest = std::to_array<std::string_view>({"test", "testing", "test_set"});
 constexpr auto kValidation = std::to_array<std::string_view>({"val", "valid", "validation"});
-constexpr auto kEndings = std::to_array<std::string_view>(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".psd", ".hdr", ".pgm", ".ppm", ".pnm"});
 constexpr std::size_t kMostClasses = 256;  // labels are bytes
 
 /// Also what systems leave in folders: of macOS, Jupyter and Windows.
 bool is_hidden(const fs::path& path) {
   const std::string name = lower_case(path.filename().string());
   return name.starts_with('.') || name == "__macosx" || name == "thumbs.db" || name == "desktop.ini";
-}
-
-bool is_named_as_picture(const fs::path& path) {
-  return std::ranges::find(kEndings, lower_case(path.extension().string())) != kEndings.end();
 }
 
 [[noreturn]] void fail_to_read(const fs::path& path, const std::error_code& code) {
@@ -67,7 +62,7 @@ std::vector<fs::path> classes_in(const fs::path& folder) {
   for (const fs::path& entry : entries_of(folder)) {
     if (is_folder(entry)) {
       classes.push_back(entry);
-    } else if (is_named_as_picture(entry)) {
+    } else if (has_picture_name(entry)) {
       throw Error(fmt::format("{} lies beside the folders of the classes; move it into one", entry.string()));
     }
   }
@@ -208,7 +203,7 @@ class PictureSearch {
       if (is_hidden(at->path())) continue;
       if (is_folder(at->path())) {
         if (depth < kDeepest && finds_below(at->path(), depth + 1)) return true;
-      } else if (depth > 0 && is_named_as_picture(at->path())) {
+      } else if (depth > 0 && has_picture_name(at->path())) {
         return true;
       }
     }
