@@ -72,7 +72,7 @@ TEST(ModelInput, HasTheBytesThatTrainingMakesOfThePicture) {
             load("pictures", folder / "pets", {.channels = channels, .height = 5, .width = 9, .crop = crop})
                 .train;
         const Preparation preparation{.dataset = "pictures", .framing = crop ? Framing::crop : Framing::fit};
-        const ModelInput input = model_input(corpus / name, made.image, preparation, {});
+        const ModelInput input = model_input(read_picture_bytes(corpus / name), made.image, preparation, {});
         EXPECT_EQ(std::vector(made.pixels.begin(), made.pixels.begin() + made.image.count()), input.pixels)
             << name << ", " << channels << " channels, " << input.how;
       }

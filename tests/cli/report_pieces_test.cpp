@@ -64,7 +64,7 @@ TEST(Html, APictureIsAPngOfItsPixels) {
   const TemporaryFolder folder;
   const std::vector<std::uint8_t> png = png_of({3, 1, 1, {0, 51, 255}});
   write_file(folder / "p.png", {reinterpret_cast<const char*>(png.data()), png.size()});
-  const Picture read = read_picture(folder / "p.png");
+  const Picture read = decode_picture(read_picture_bytes(folder / "p.png"));
   ASSERT_EQ(read.width, 3u);
   EXPECT_FLOAT_EQ(read.at(0, 0, 1), 0.2f);
   EXPECT_FLOAT_EQ(read.at(0, 0, 2), 1.0f);

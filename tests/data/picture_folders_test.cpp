@@ -97,7 +97,7 @@ TEST_F(PicturesTest, ASlashBehindTheFolderChangesNothing) {
 
 /// The bytes of a file of the corpus in red, green and blue.
 std::vector<std::uint8_t> rgb(const std::string& name) {
-  return bytes_of(opaque(read_picture("tests/fuzz/corpus/picture/" + name)));
+  return bytes_of(opaque(decode_picture(read_picture_bytes("tests/fuzz/corpus/picture/" + name))));
 }
 
 TEST(PictureFormats, HaveTheColoursThatWereStored) {
