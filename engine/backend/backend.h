@@ -105,7 +105,8 @@ class DeviceDataset {
                          std::int64_t epoch = 0) = 0;
   /// To be called before `steps` steps of `rows` samples are enqueued: has the samples of the first of them
   /// on the device, and returns for how many. Those must then be enqueued before the next call. All are ready
-  /// where the device has the whole data set. Throws UsageError if it has no room for one step.
+  /// where the device has the whole data set. Throws Error if the order has fewer samples left than a step
+  /// takes.
   virtual std::int64_t provide(std::int64_t rows, std::int64_t steps) {
     static_cast<void>(rows);
     return steps;

@@ -64,7 +64,9 @@ void Fit::run(DeviceDataset& resident, const TrainObserver& observer, const bool
   while (position_.epoch <= options_.epochs && !stop) {
     if (position_.step < steps_) {
       if (next_order_.empty()) next_order_ = order_of(position_.epoch);
-      resident.set_order(next_order_, position_.step * shares_.full.rows, position_.epoch);
+      const std::int64_t begin = position_.step * shares_.full.rows;
+      // All of the last batch may be other processes'.
+      if (begin < std::ssize(next_order_)) resident.set_order(next_order_, begin, position_.epoch);
       next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);

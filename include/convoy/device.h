@@ -59,7 +59,8 @@ struct DeviceOptions {
   std::int64_t steps_per_launch = 20;  ///< at most that many steps run in one CUDA graph; at least 1
   bool autotune = false;               ///< time cuDNN's plans for each layer on the GPU and keep the fastest
   /// At most that many bytes of a data set's images lie on the GPU; of more, they are streamed there block by
-  /// block while it trains, to the same bits. Empty: half of what is free when the data set is uploaded.
+  /// block while it trains, to the same bits. The host then holds them twice. Empty: half
+  /// of what is free when the data set is uploaded, and of more, 2 GiB at a time.
   std::optional<std::int64_t> data_memory;
   /// Folder in which cuDNN's plans are kept, so that the next start need not make them again. Empty: nowhere.
   std::filesystem::path plan_cache;

@@ -97,7 +97,7 @@ class Bash(Folder):
 
     def test_files_and_folders(self):
         self.assertEqual(self.complete("eval", "--checkpoint", "mod"), {"model.ckpt"})
-        self.assertEqual(self.complete("train", "--data", ""), {"runs", "data sets"})
+        self.assertEqual(self.complete("train", "--out", ""), {"runs", "data sets"})
         self.assertEqual(self.complete("train", "--resume", "r"), {"runs"})
         self.assertEqual(self.complete("predict", "--checkpoint", "model.ckpt", "ti"), {"tiny net.json"})
 

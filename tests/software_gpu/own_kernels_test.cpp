@@ -286,6 +286,24 @@ INSTANTIATE_TEST_SUITE_P(, OwnPools, testing::Values(Precision::fp32, Precision:
                            return precision.param == Precision::fp32 ? "fp32" : "bf16";
                          });
 
+// What is wrong is not taken for being fast.
+TEST(OwnPool, AveragesInBfloat16AreNeverCudnns) {
+  setenv("SOFTWARE_GPU_ENGINE_MS", "10:1,11:1", 1);
+  setenv("SOFTWARE_GPU_KERNEL_MS", "pool:700", 1);
+  const TemporaryFolder plans;
+  for (const char* start : {"cold", "warm"}) {
+    const Pooled avg =
+        pooled({.precision = Precision::bf16, .autotune = true, .plan_cache = plans / "plans"}, kImage,
+               {4, 8, 12, 16}, "avg_pool", [](Backend& backend, const Variable& input) {
+                 return backend.make_avg_pool({.kernel_size = {2, 2}}, input);
+               });
+    for (const PlanRow& row : {avg.forward, avg.backward}) {
+      EXPECT_EQ(row.realised_by, "own kernel: average pool") << start;
+      EXPECT_EQ(row.notes, "deterministic, cuDNN's is wrong in bf16");
+    }
+  }
+}
+
 TEST(OwnPool, PassesANaNOn) {
   cudnn_lacks("nvrtc");
   std::vector<double> image = kImage;

@@ -59,6 +59,8 @@ struct OwnKernel {
   /// Why it does the work without that cuDNN is asked, unless all candidates are to be timed. Only with
   /// `run`.
   std::string preferred = {};
+  /// Whether it is preferred because cuDNN's results are wrong, so that those are not even timed.
+  bool only = false;
 };
 
 /// What can do a graph's work.

@@ -10,10 +10,15 @@ namespace convoy::cuda {
 
 namespace {
 
-// Up to how many input channels cuDNN's engines are slower. Measured on an H200 for 1 and 16 of them, by
-// windows of 5x5 (profiling/reports/): the kernel took 12 and 29 us, the engines that the heuristics put
-// first 45 and 240 in fp32, 52 and 90 in tf32, 115 and 22 in bf16.
-std::int64_t few_channels(Precision precision) { return precision == Precision::bf16 ? 4 : 16; }
+// Whether cuDNN's engines are slower, as far as that was measured: on an H200 the backward of a convolution
+// of 5x5 from 1 to 16 channels went from 57 us to 15 in fp32, 52 to 15 in tf32, 127 to 17 in bf16, from 16 to
+// 32 channels from 306 to 100, 125 to 102, and not at all (profiling/reports/). Of much larger ones tensor
+// cores may do more.
+bool is_faster(const kernels::ConvShape& shape, Precision precision) {
+  constexpr std::int64_t kMostMultiplications = 500'000'000;  // of what was measured 250
+  const std::int32_t few = precision == Precision::bf16 ? 4 : 16;
+  return shape.in_channels <= few && shape.pixels() * shape.weights() <= kMostMultiplications;
+}
 
 }  // namespace
 
@@ -44,7 +49,7 @@ dnn::OwnKernel conv2d_backward_weight_kernel(const Conv2d& layer, const Shape& x
                                            .workspace = memory.workspace()},
                                           stream);
           },
-      .preferred = x[1] <= few_channels(precision) ? "faster for few channels" : "",
+      .preferred = is_faster(shape, precision) ? "faster for few channels" : "",
   };
 }
 

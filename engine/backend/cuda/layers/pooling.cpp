@@ -76,7 +76,8 @@ dnn::OwnKernel avg_pool_kernel(const kernels::PoolShape& shape, bool count_inclu
                 pool(shape, {.from = memory[from], .to = memory[to], .count_include_pad = count_include_pad},
                      stream);
               },
-          .preferred = shape.dtype == DType::bfloat16 ? "cuDNN's is wrong in bf16" : ""};
+          .preferred = shape.dtype == DType::bfloat16 ? "cuDNN's is wrong in bf16" : "",
+          .only = shape.dtype == DType::bfloat16};
 }
 
 }  // namespace

@@ -66,26 +66,30 @@ WaitWatch::~WaitWatch() {
   watches.erase(stream_);
 }
 
+void wait_until(const std::function<bool()>& is_done, cudaStream_t stream) {
+  using Clock = std::chrono::steady_clock;
+  const WaitWatch* const watching = watch_of(stream);
+  const auto begin = Clock::now();
+  auto next = begin + kBetweenChecks;
+  while (!is_done()) {
+    const auto now = Clock::now();
+    if (watching != nullptr && now > next) {
+      watching->check()(now - begin);
+      next = now + kBetweenChecks;
+    }
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
 void wait_for(cudaStream_t stream) {
   const WaitWatch* const watching = watch_of(stream);
-  if (watching != nullptr) {
-    using Clock = std::chrono::steady_clock;
-    const auto begin = Clock::now();
-    auto next = begin + kBetweenChecks;
-    for (;;) {
-      const cudaError_t status = cudaStreamQuery(stream);
-      if (status != cudaErrorNotReady) {
-        check_cuda(status, "cudaStreamQuery");
-        break;
-      }
-      const auto now = Clock::now();
-      if (now > next) {
-        watching->check()(now - begin);
-        next = now + kBetweenChecks;
-      }
-      std::this_thread::sleep_for(kBetweenLooks);
-    }
-  }
+  const auto is_done = [stream] {
+    const cudaError_t status = cudaStreamQuery(stream);
+    if (status == cudaErrorNotReady) return false;
+    check_cuda(status, "cudaStreamQuery");
+    return true;
+  };
+  if (watching != nullptr) wait_until(is_done, stream);
   CONVOY_CUDA(cudaStreamSynchronize(stream));
   if (watching != nullptr) watching->check()({});
 }

@@ -56,6 +56,10 @@ class Buffer {
 /// Returns when `stream` has done what it was given. Throws CudaError, and what a WaitWatch throws.
 void wait_for(cudaStream_t stream);
 
+/// Returns when `is_done` says so, which is asked again and again. For what waits for the stream in another
+/// thread. Throws what a WaitWatch of the stream throws.
+void wait_until(const std::function<bool()>& is_done, cudaStream_t stream);
+
 /// While it lives, `check` is called with the time that has passed while the host waits for that stream, and
 /// when it has waited. For work that may wait for somebody who does not come. A stream has one at most.
 class WaitWatch {

@@ -112,7 +112,7 @@ std::shared_ptr<BoundGraph> PlanStore::request(OperationGraph graph, std::vector
 
 PlanStore::Found PlanStore::find(const OperationGraph& graph, const OwnKernel& own) const {
   Found found;
-  if (!own.preferred.empty() && !options_.autotune) return found;
+  if (own.only || (!own.preferred.empty() && !options_.autotune)) return found;
   std::optional<Plan> cached = cache_.find(key_of(graph.signature()));
   if (cached && own.run && cached->info.own_kernel == own.name) {
     found.from_cache = true;

@@ -37,6 +37,7 @@ class BatchOperation final : public Operation {
     }
     if (counter) begun_ = {device_scalars(*counter), device_table(*counter)};
     const std::int64_t rows = images->shape()[0];
+    dataset.require_rows(rows);
     require_shape("batch: images", images->shape(), {rows, image[0], image[1], image[2]});
     require_shape("batch: labels", labels->shape(), {rows});
   }
@@ -68,10 +69,9 @@ class BatchOperation final : public Operation {
 namespace {
 
 // The bytes of device memory through which the images are streamed; nothing if they may all lie there.
-// Without a limit by the user half of what is free is left to activations, workspaces and a second data set,
-// and blocks are as large as a copy needs to be fast and a batch to fit.
+// Without a limit by the user half of what is free is left to activations, workspaces and a second data set.
 std::optional<std::int64_t> streaming_memory(const Dataset& dataset, std::optional<std::int64_t> limit) {
-  constexpr std::int64_t kTwoBlocks = std::int64_t{512} << 20;
+  constexpr std::int64_t kTwoBlocks = std::int64_t{2} << 30;  // the host page-locks as much
   if (limit) return std::ssize(dataset.pixels) <= *limit ? std::nullopt : limit;
   std::size_t free = 0, total = 0;
   CONVOY_CUDA(cudaMemGetInfo(&free, &total));

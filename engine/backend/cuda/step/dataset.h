@@ -14,6 +14,8 @@ class CudaDataset : public DeviceDataset {
   const Shape& image() const { return image_; }
   /// Where a batch is gathered from. Throws Error if there is nothing to visit yet.
   kernels::BatchSource source() const;
+  /// Throws UsageError for a batch of more samples than can be there at once.
+  virtual void require_rows(std::int64_t rows) const { static_cast<void>(rows); }
 
  protected:
   /// `entries` is how long the order on the device may be.

@@ -92,26 +92,34 @@ class StreamedDataset final : public CudaDataset {
 
   void set_order(std::span<const std::uint32_t> order, std::int64_t begin, std::int64_t epoch) override {
     check_order(order, begin, dataset_.labels.size(), name());
+    set_cursor(begin % (2 * samples()), 2 * samples(), epoch);  // waits for the steps so far
     if (gathering_.valid()) gathering_.get();
     CONVOY_CUDA(cudaStreamSynchronize(copies_.get()));
-    set_cursor(begin % (2 * samples()), 2 * samples(), epoch);  // waits for the steps so far
     order_.assign(order.begin(), order.end());
     next_ = begin;
     first_ = entered_ = copied_ = awaited_ = begin / samples();
     start_gathering(first_);
   }
 
+  void require_rows(std::int64_t rows) const override {
+    if (rows <= samples()) return;
+    throw UsageError(fmt::format(
+        "{}: a batch of {} images is asked for, and {} at a time are streamed to the GPU: take a smaller "
+        "batch, or let more of them lie there (--data-memory)",
+        name(), rows, samples()));
+  }
+
   std::int64_t provide(std::int64_t rows, std::int64_t steps) override {
-    if (rows > samples()) {
-      throw UsageError(
-          fmt::format("{}: a batch of {} images is asked for, and {} at a time are streamed to the GPU: "
-                      "take a smaller batch, or let more of them lie there (--data-memory)",
-                      name(), rows, samples()));
-    }
     if (order_.empty()) throw Error("a batch was asked for before the data set had an order");
+    const std::int64_t in_order = std::ssize(order_) - next_;
+    if (rows > in_order) {
+      throw Error(
+          fmt::format("{}: a batch of {} asked for, but {} of {} samples are left; set the order again",
+                      name(), rows, in_order, order_.size()));
+    }
     enter(next_ / samples());
-    const std::int64_t left = (entered_ + 1) * samples() - next_;
-    const std::int64_t ready = std::clamp<std::int64_t>(left / rows, 1, steps);
+    const std::int64_t in_block = (entered_ + 1) * samples() - next_;
+    const std::int64_t ready = std::min({std::max<std::int64_t>(in_block / rows, 1), in_order / rows, steps});
     const std::int64_t last = (next_ + ready * rows - 1) / samples();  // the next block for one step at most
     while (copied_ <= last) copy_next();
     for (; awaited_ <= last; ++awaited_) {
@@ -149,17 +157,20 @@ class StreamedDataset final : public CudaDataset {
     return gathering_.valid() && gathering_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
-  /// Behind enter() of the block before: the steps that read what is overwritten are known.
+  /// Behind enter() of the block before: the steps that read what is overwritten are known. There must be
+  /// such a block in the order.
   void copy_next() {
     const std::int64_t block = copied_;
-    if (!gathering_.valid()) start_gathering(block);
+    wait_until([this] { return gathering_.wait_for(std::chrono::seconds(0)) != std::future_status::timeout; },
+               context().stream());
     gathering_.get();
     if (block >= first_ + 2) CONVOY_CUDA(cudaStreamWaitEvent(copies_.get(), half(block).read.get(), 0));
     const auto which = static_cast<std::size_t>(block % 2);
     const PinnedBlock& from = pinned_[which];
-    copy(pixels_.as<std::uint8_t>() + which * size_.pixels(), from.pixels(), size_.pixels());
-    copy(labels_.as<std::uint8_t>() + which * size_.labels(), from.labels(), size_.labels());
-    copy(numbers_.as<std::uint32_t>() + which * size_.samples, from.numbers(), size_.numbers());
+    const BlockSize size{samples_of(block), size_.image};
+    copy(pixels_.as<std::uint8_t>() + which * size_.pixels(), from.pixels(), size.pixels());
+    copy(labels_.as<std::uint8_t>() + which * size_.labels(), from.labels(), size.labels());
+    copy(numbers_.as<std::uint32_t>() + which * size_.samples, from.numbers(), size.numbers());
     CONVOY_CUDA(cudaEventRecord(half(block).copied.get(), copies_.get()));
     ++copied_;
     if (copied_ * samples() < std::ssize(order_)) start_gathering(copied_);
@@ -177,11 +188,15 @@ class StreamedDataset final : public CudaDataset {
     });
   }
 
-  /// Behind its end an order goes on at its beginning.
+  /// The order's last block may be cut.
+  std::size_t samples_of(std::int64_t block) const {
+    return std::min(size_.samples, order_.size() - static_cast<std::size_t>(block) * size_.samples);
+  }
+
   void gather(std::int64_t block, const PinnedBlock& to) const {
-    const auto begin = static_cast<std::size_t>(block) * size_.samples;
-    for (std::size_t i = 0; i < size_.samples; ++i) {
-      const std::uint32_t sample = order_[(begin + i) % order_.size()];
+    const std::uint32_t* const of_block = &order_[static_cast<std::size_t>(block) * size_.samples];
+    for (std::size_t i = 0; i < samples_of(block); ++i) {
+      const std::uint32_t sample = of_block[i];
       std::memcpy(to.pixels() + i * size_.image, dataset_.pixels.data() + sample * size_.image, size_.image);
       to.labels()[i] = dataset_.labels[sample];
       to.numbers()[i] = sample;
