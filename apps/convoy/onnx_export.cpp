@@ -161,7 +161,7 @@ Verification export_onnx(const TrainedModel& trained, const OnnxExportFlags& fla
   }
   model.preparation.reset();
   if (trained.preparation_is_recorded) model.preparation = trained.preparation;
-  const auto classes = class_names(trained.dataset, class_count(model));
+  const auto classes = class_names(trained);
   Verification verification{false, "not verified: --no-verify was given"};
   save_onnx(model, flags.fold ? folded : trained.state, classes, file, [&](const fs::path& temporary) {
     if (flags.verify) verification = verify(trained, temporary);

@@ -199,7 +199,8 @@ Json train_and_test(const Run& run, Trainer& trainer, const Reports& reports) {
   record["results"] = results_of(tested.evaluation.result, trained, seconds_since(begin), run, folder);
   run.folder.write_record(record);
   run.folder.finish();
-  const auto names = class_names(run.data.location.dataset, class_count(run.model));
+  std::vector<std::string> names = class_names(run.data.location.dataset, class_count(run.model));
+  std::copy_n(images.class_names.begin(), std::min(names.size(), images.class_names.size()), names.begin());
   if (reports.tensorboard) reports.tensorboard->pictures(trained.state, images, tested.logits, names);
   if (!run.flags.no_report) {
     write_report({.folder = folder,

@@ -71,6 +71,7 @@ TEST_F(OwnDataTest, AFolderOfPicturesTrainsAndItsNamesStay) {
   EXPECT_EQ(record()["dataset"], "pictures");
   EXPECT_EQ(record()["preparation"]["classes"], nlohmann::json({"cat", "dog"}));
   EXPECT_EQ(record()["results"]["accuracy"], 1.0);
+  EXPECT_THAT(read_file(folder_ / "run/report.html"), AllOf(HasSubstr("cat"), HasSubstr("dog")));
 
   write_picture("new.png", false, 30, 7);
   const Outcome predicted = convoy({"predict", "--checkpoint", "run/model.ckpt", "new.png"});

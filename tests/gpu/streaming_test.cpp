@@ -100,7 +100,9 @@ TEST_F(Streaming, VisitsTheSamplesOfTheOrderFromAnyPlaceOn) {
         }
       }
     }
-    if (options.data_memory) EXPECT_THROW(dataset->provide(4, 1), Error);
+    if (options.data_memory) {
+      EXPECT_THROW(dataset->provide(4, 1), Error);
+    }
     return seen;
   };
   for (const std::int64_t begin : {0, 5, 19}) {
