@@ -6,8 +6,8 @@
 
 namespace convoy {
 
-/// The result of `work`, which a thread of its own begins at once. Where the system has no thread left, whoever
-/// asks for the result does the work.
+/// The result of `work`, which a thread of its own begins at once. Where the system has no thread left,
+/// whoever asks for the result does the work.
 template <typename Work>
 auto in_background(Work work) {
   try {

@@ -72,8 +72,8 @@ std::vector<double> gather_shares(Communicator& group, std::vector<double> share
 
 class EvaluationPass final : public Evaluator {
  public:
-  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> resident,
-                 std::int64_t count, const ImageView& view)
+  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> resident, std::int64_t count,
+                 const ImageView& view)
       : backend_(evaluated.state.backend),
         metrics_(*evaluated.state.metrics),
         evaluated_(evaluated),

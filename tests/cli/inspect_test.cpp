@@ -78,7 +78,8 @@ TEST_F(InspectTest, ARunAndItsFiles) {
   EXPECT_EQ(record["record"]["epochs"], 1);
   const auto folder = event_of("run");
   EXPECT_EQ(folder["kind"], "the folder of a training");
-  EXPECT_THAT(folder["files"].get<std::string>(), HasSubstr("log.jsonl, model.ckpt, model.json, report.html, run.json"));
+  EXPECT_THAT(folder["files"].get<std::string>(),
+              HasSubstr("log.jsonl, model.ckpt, model.json, report.html, run.json"));
   const auto config = event_of("run/config.toml");
   EXPECT_EQ(config["kind"], "the flags of a training");
   EXPECT_EQ(config["epochs"], "1");
