@@ -84,7 +84,10 @@ fs::path resolve(const fs::path& file) {
   if (status.type() != fs::file_type::regular) {  // a rename would replace /dev/null by a file
     throw Error(fmt::format("cannot write {}: it is not a regular file", file.string()));
   }
-  return fs::canonical(file);
+  const fs::path target = fs::canonical(file, failure);
+  if (failure == std::errc::no_such_file_or_directory) return file;  // somebody has just removed it
+  if (failure) fail(file, "look up", failure.value());
+  return target;
 }
 
 }  // namespace
