@@ -10,6 +10,7 @@
 #include "apps/convoy/tensorboard/event_file.h"
 #include "apps/convoy/tensorboard/messages.h"
 #include "convoy/builtin.h"
+#include "engine/io/little_endian.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy {
@@ -26,7 +27,7 @@ class Decoded {
       std::string& value = fields_[static_cast<int>(key >> 3)].emplace_back();
       switch (key & 7u) {
         case 0:
-          value = little_endian(varint(), 8);
+          value = to_little_endian(varint(), 8);
           break;
         case 1:
           value = take(8);

@@ -9,6 +9,7 @@
 
 #include "apps/convoy/tensorboard/messages.h"
 #include "apps/convoy/terminal.h"
+#include "engine/io/little_endian.h"
 
 namespace convoy {
 namespace {
@@ -25,7 +26,7 @@ constexpr std::array<std::uint32_t, 256> crc_table() {
 
 std::string checksum_of(std::string_view bytes) {
   const std::uint32_t crc = crc32c(bytes);
-  return little_endian((crc >> 15 | crc << 17) + 0xa282ead8u, 4);
+  return to_little_endian((crc >> 15 | crc << 17) + 0xa282ead8u, 4);
 }
 
 double seconds_now() {
@@ -42,7 +43,7 @@ std::uint32_t crc32c(std::string_view bytes) {
 }
 
 std::string tf_record(std::string_view data) {
-  const std::string length = little_endian(data.size(), 8);
+  const std::string length = to_little_endian(data.size(), 8);
   return length + checksum_of(length) + std::string(data) + checksum_of(data);
 }
 

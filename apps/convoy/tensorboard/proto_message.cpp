@@ -2,18 +2,14 @@
 
 #include <bit>
 
+#include "engine/io/little_endian.h"
+
 namespace convoy {
 namespace {
 
 enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
 
 }  // namespace
-
-std::string little_endian(std::uint64_t value, int bytes) {
-  std::string out;
-  for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i) & 0xffu));
-  return out;
-}
 
 void ProtoMessage::varint(std::uint64_t value) {
   for (; value >= 0x80u; value >>= 7) bytes_.push_back(static_cast<char>((value & 0x7fu) | 0x80u));
@@ -28,20 +24,20 @@ ProtoMessage& ProtoMessage::integer(std::uint32_t field, std::int64_t value) {
 
 ProtoMessage& ProtoMessage::real(std::uint32_t field, double value) {
   key(field, kFixed64);
-  bytes_ += little_endian(std::bit_cast<std::uint64_t>(value), 8);
+  bytes_ += to_little_endian(std::bit_cast<std::uint64_t>(value), 8);
   return *this;
 }
 
 ProtoMessage& ProtoMessage::real32(std::uint32_t field, float value) {
   key(field, kFixed32);
-  bytes_ += little_endian(std::bit_cast<std::uint32_t>(value), 4);
+  bytes_ += to_little_endian(std::bit_cast<std::uint32_t>(value), 4);
   return *this;
 }
 
 ProtoMessage& ProtoMessage::reals(std::uint32_t field, std::span<const double> values) {
   key(field, kLengthDelimited);
   varint(8 * values.size());
-  for (const double value : values) bytes_ += little_endian(std::bit_cast<std::uint64_t>(value), 8);
+  for (const double value : values) bytes_ += to_little_endian(std::bit_cast<std::uint64_t>(value), 8);
   return *this;
 }
 

@@ -30,7 +30,4 @@ class ProtoMessage {
   std::string bytes_;
 };
 
-/// `value` in so many bytes, the lowest first.
-std::string little_endian(std::uint64_t value, int bytes);
-
 }  // namespace convoy
