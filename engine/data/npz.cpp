@@ -74,7 +74,7 @@ void set_images(Dataset& dataset, NpyArray array, const LoadOptions& options, co
   } else {
     dataset.image = last ? Shape({shape[3], shape[1], shape[2]}) : Shape({shape[1], shape[2], shape[3]});
   }
-  const auto or_own = [&](std::int64_t extent, int axis) {
+  const auto or_own = [&](std::int64_t extent, std::size_t axis) {
     return extent > 0 ? extent : dataset.image[axis];
   };
   const Shape wanted = {or_own(options.channels, 0), or_own(options.height, 1), or_own(options.width, 2)};

@@ -244,6 +244,9 @@ TEST_F(PredictTest, NamesTheFormatsThatAreNotRead) {
               HasSubstr("HEIC"));
   EXPECT_THAT(refused("II*\0\x08\0\0\0"s), HasSubstr("TIFF"));
   EXPECT_THAT(refused("%PDF-1.7"s), HasSubstr("PDF"));
+  // It ends within its runs, where stb_image's decoder would read on for ever.
+  EXPECT_THAT(refused("#?RGBE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 8\n\x02\x02\x00\x08\x88\x40"s),
+              HasSubstr("the content is Radiance HDR, which is not read"));
 }
 
 TEST_F(PredictTest, FramesAndInvertsAsItIsTold) {

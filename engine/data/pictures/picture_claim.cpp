@@ -29,7 +29,6 @@ constexpr Packing kPackings[] = {
     {"GIF8", 2731},  // LZW: a code of 12 bits stands for 4096 pixels at most
     {"BM", 8},       // a bit a pixel
     {"8BPS", 64},    // PackBits: 128 bytes of a channel in 2
-    {"#?", 16},      // HDR: 127 bytes of each of four components in 2
     {"P5", 1},       // a byte a pixel
     {"P6", 1},       // three bytes a pixel
     {"", 64},        // TGA, which has no magic: 128 pixels in 2 bytes

@@ -25,7 +25,7 @@ constexpr std::int64_t kMostPixelBytes = 8;  // four channels of 16 bits, which 
 
 // Of the formats that stb_image reads.
 constexpr auto kEndings = std::to_array<std::string_view>(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".psd", ".hdr", ".pnm", ".pgm", ".ppm"});
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".psd", ".pnm", ".pgm", ".ppm"});
 
 using Bytes = std::span<const unsigned char>;
 
@@ -55,7 +55,9 @@ constexpr Foreign kForeign[] = {{8, "WEBP", "WebP"},
                                 {0, {"\0\0\0\x0cJXL ", 8}, "JPEG XL"},
                                 {0, "\xff\x0a", "JPEG XL"},
                                 {0, {"\0\0\0\x0cjP  ", 8}, "JPEG 2000"},
-                                {0, {"\0\0\1\0", 4}, "an icon (ICO)"}};
+                                {0, {"\0\0\1\0", 4}, "an icon (ICO)"},
+                                {0, "#?RADIANCE", "Radiance HDR"},
+                                {0, "#?RGBE", "Radiance HDR"}};
 
 [[noreturn]] void refuse(Bytes bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -26,7 +26,7 @@ PictureBytes read_picture_bytes(const std::filesystem::path& file);
 /// any picture of 64 megapixels.
 PictureBytes read_picture_from_standard_input();
 
-/// Decodes PNG, JPEG, BMP, GIF, TGA, PSD, HDR or PNM of 8 bits into four channels: red, green and blue, each
+/// Decodes PNG, JPEG, BMP, GIF, TGA, PSD or PNM of 8 bits into four channels: red, green and blue, each
 /// times the opacity, and the opacity. The picture is upright: its EXIF orientation is applied. 10, 12 or 14
 /// bits in the low end of 16 fill the range from 0 to 1. Throws Error that names the file if it is broken,
 /// claims more pixels than its bytes can hold, or more than 64 megapixels; for a known format that is not
