@@ -6,7 +6,7 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/flags.h"
-#include "apps/convoy/plain_text.h"
+#include "apps/convoy/printable.h"
 #include "apps/convoy/report/comparison.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
@@ -23,15 +23,15 @@ struct CompareFlags {
 
 void add_rows(Table& table, const std::vector<ComparedValue>& rows) {
   for (const ComparedValue& row : rows) {
-    std::vector<std::string> cells = {plain_text(row.name)};
-    for (const std::string& value : row.values) cells.push_back(value == "–" ? "-" : plain_text(value));
+    std::vector<std::string> cells = {printable(row.name)};
+    for (const std::string& value : row.values) cells.push_back(value == "–" ? "-" : printable(value));
     table.add(std::move(cells));
   }
 }
 
 void print_text(const std::vector<ComparedRun>& runs) {
   std::vector<std::string> titles = {""};
-  for (const ComparedRun& run : runs) titles.push_back(plain_text(run.name));
+  for (const ComparedRun& run : runs) titles.push_back(printable(run.name));
   Table table(titles);
   add_rows(table, differing_options(runs));
   table.add({});

@@ -11,6 +11,7 @@
 #include "apps/convoy/exported_model.h"
 #include "apps/convoy/inspection.h"
 #include "apps/convoy/model_fit.h"
+#include "apps/convoy/printable.h"
 #include "apps/convoy/run_folder.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
@@ -21,13 +22,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMostText = 80;      // bytes of a name, or of an entry of metadata
 constexpr std::size_t kMostLines = 200;    // of metadata
 constexpr std::size_t kMostProblems = 10;  // that are told below a table; --json has them all
 
 /// A name as it is, if it can stand in a table.
-std::string printable(const std::string& name) {
+std::string in_table(const std::string& name) {
   const bool plain = std::ranges::all_of(name, [](char c) { return c > 0x20 && c < 0x7f; });
-  return plain && !name.empty() && name.size() <= 80 ? name : quote(name);
+  return plain && !name.empty() && name.size() <= kMostText ? name : quote(name);
+}
+
+/// Text that may be long, such as a model's file.
+std::string in_line(const std::string& text) {
+  return printable(text.substr(0, kMostText)) + (text.size() > kMostText ? "..." : "");
 }
 
 const char* in_words(Reading reading) {
@@ -103,18 +110,18 @@ std::string table_of(const TensorGroup& group, const Shared& shared) {
       return elements.finite > 0 ? fmt::format("{:.4g}", value) : "-";
     };
     const auto count = [&](std::int64_t value) { return is_read ? std::to_string(value) : "-"; };
-    const std::string type = tensor.type.empty() ? "?" : printable(tensor.type);
-    table.add({printable(tensor.name), tensor.type.empty() ? "?" : tensor.shape.str(),
+    const std::string type = tensor.type.empty() ? "?" : in_table(tensor.type);
+    table.add({in_table(tensor.name), tensor.type.empty() ? "?" : tensor.shape.str(),
                is_read ? type : fmt::format("{} ({})", type, in_words(tensor.reading)), number(elements.min),
                number(elements.max), number(elements.mean), count(elements.nan), count(elements.infinite),
-               shared_with(tensor, shared, printable)});
+               shared_with(tensor, shared, in_table)});
     if (is_read) continue;
     if (told == kMostProblems) {
       ++untold;
     } else {
       ++told;
       problems +=
-          fmt::format("{}: {}: {}\n", printable(tensor.name), in_words(tensor.reading), tensor.problem);
+          fmt::format("{}: {}: {}\n", in_table(tensor.name), in_words(tensor.reading), tensor.problem);
     }
   }
   if (untold > 0) problems += fmt::format("... and {} more (--json tells all)\n", untold);
@@ -197,7 +204,7 @@ void add_metadata(const SafetensorsMetadata& metadata, Inspection& inspection) {
   std::size_t told = 0;
   for (const auto& [key, text] : metadata) {
     if (++told > kMostLines) break;
-    inspection.lines.emplace_back("metadata " + printable(key), quote(text));
+    inspection.lines.emplace_back("metadata " + in_table(key), in_line(text));
   }
   if (metadata.size() > kMostLines) {
     inspection.lines.emplace_back("...",

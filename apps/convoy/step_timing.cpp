@@ -88,17 +88,17 @@ StepTiming time_step(Backend& backend, const Model& model, const Dataset& datase
                       {.optimizer = AdamOptions{}, .seed = kSeed});
   const EpochShares shares(dataset.count(), options.batch_size, backend.group().place());
   TrainingNetwork network(state, model, shares.full);
-  const auto resident = backend.upload(dataset);
+  const auto uploaded = backend.upload(dataset);
   const auto order = shuffled_order(dataset.count(), kSeed, 1);
   const std::int64_t batches = dataset.count() / options.batch_size;
   std::int64_t done = 0;
   const auto rewind = [&](std::int64_t steps) {
-    if (done % batches == 0 || done / batches != (done + steps - 1) / batches) resident->set_order(order);
+    if (done % batches == 0 || done / batches != (done + steps - 1) / batches) uploaded->set_order(order);
     done += steps;
   };
 
   StepTiming timing;
-  const auto step = network.training_step(*resident);
+  const auto step = network.training_step(*uploaded);
   backend.prepare();
   const FinishOnExit finish(backend);
   const std::int64_t at_once = backend.steps_per_launch();

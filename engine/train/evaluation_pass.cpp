@@ -72,7 +72,7 @@ std::vector<double> gather_shares(Communicator& group, std::vector<double> share
 
 class EvaluationPass final : public Evaluator {
  public:
-  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> resident, std::int64_t count,
+  EvaluationPass(const EvaluatedModel& evaluated, std::shared_ptr<DeviceDataset> uploaded, std::int64_t count,
                  const ImageView& view)
       : backend_(evaluated.state.backend),
         metrics_(*evaluated.state.metrics),
@@ -81,7 +81,7 @@ class EvaluationPass final : public Evaluator {
         count_(count),
         share_(even_share(count_, backend_.group().place())),
         classes_(class_count(evaluated.model)),
-        resident_(std::move(resident)),
+        uploaded_(std::move(uploaded)),
         share_steps_(steps_over(share_.rows)) {}
 
   Evaluation evaluate() override {
@@ -147,7 +147,7 @@ class EvaluationPass final : public Evaluator {
     const auto add = [&](std::int64_t batch, std::int64_t times) {
       if (batch == 0 || times == 0) return;
       BatchNetwork& network = evaluated_.network_of(batch);
-      steps.push_back({network.network(), network.evaluation_step(*resident_, view_), times});
+      steps.push_back({network.network(), network.evaluation_step(*uploaded_, view_), times});
     };
     add(evaluated_.batch_size, rows / evaluated_.batch_size);
     add(rows % evaluated_.batch_size, 1);
@@ -158,7 +158,7 @@ class EvaluationPass final : public Evaluator {
   // Every batch once, in the data set's order from `first` on.
   template <typename RunStep>
   void run(std::vector<SizedStep>& steps, std::int64_t first, RunStep run_step) {
-    if (!steps.empty()) resident_->set_order(sequential_order(count_), first);
+    if (!steps.empty()) uploaded_->set_order(sequential_order(count_), first);
     const FinishOnExit finish(backend_);
     for (SizedStep& sized : steps) run_step(sized);
     backend_.synchronize();  // reports what `finish` would have to swallow
@@ -171,7 +171,7 @@ class EvaluationPass final : public Evaluator {
   std::int64_t count_;
   BatchShare share_;  // of the data set, this process's
   std::int64_t classes_;
-  std::shared_ptr<DeviceDataset> resident_;
+  std::shared_ptr<DeviceDataset> uploaded_;
   std::vector<SizedStep> share_steps_;
 };
 
@@ -205,10 +205,10 @@ class AveragedViews final : public Evaluator {
   AveragedViews(const EvaluatedModel& evaluated, const Dataset& dataset,
                 const TestTimeAugmentation& augmentation)
       : group_(evaluated.state.backend.group()), labels_(dataset.labels) {
-    const std::shared_ptr<DeviceDataset> resident = evaluated.state.backend.upload(dataset);
+    const std::shared_ptr<DeviceDataset> uploaded = evaluated.state.backend.upload(dataset);
     for (const WeightedView& view : views_of(augmentation)) {
       passes_.push_back(
-          {std::make_unique<EvaluationPass>(evaluated, resident, dataset.count(), view.view), view.weight});
+          {std::make_unique<EvaluationPass>(evaluated, uploaded, dataset.count(), view.view), view.weight});
     }
     classes_ = static_cast<std::size_t>(class_count(evaluated.model));
   }

@@ -58,7 +58,7 @@ void Fit::check_profile() const {
                   options_.batch_size));
 }
 
-void Fit::run(DeviceDataset& resident, const TrainObserver& observer, const bool& stop) {
+void Fit::run(DeviceDataset& uploaded, const TrainObserver& observer, const bool& stop) {
   start_ = Clock::now();
   if (state_.finite_check) state_.finite_check->reset();  // of an earlier training, which ended there
   while (position_.epoch <= options_.epochs && !stop) {
@@ -66,7 +66,7 @@ void Fit::run(DeviceDataset& resident, const TrainObserver& observer, const bool
       if (next_order_.empty()) next_order_ = order_of(position_.epoch);
       const std::int64_t begin = position_.step * shares_.full.rows;
       // All of the last batch may be other processes'.
-      if (begin < std::ssize(next_order_)) resident.set_order(next_order_, begin, position_.epoch);
+      if (begin < std::ssize(next_order_)) uploaded.set_order(next_order_, begin, position_.epoch);
       next_order_.clear();
     }
     const trace::Range range(ranges().epoch, position_.epoch);

@@ -28,7 +28,7 @@ class Fit {
   Fit(TrainingState& state, const TrainOptions& options, const FitSteps& steps);
 
   /// From state.position to the end of the last epoch, or to where `stop` has become true.
-  void run(DeviceDataset& resident, const TrainObserver& observer, const bool& stop);
+  void run(DeviceDataset& uploaded, const TrainObserver& observer, const bool& stop);
 
  private:
   using Clock = std::chrono::steady_clock;

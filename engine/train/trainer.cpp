@@ -91,8 +91,8 @@ class Trainer::Impl {
   }
 
   // Leaves the average, with batch norm's statistics of its weights; without one all as it is.
-  void settle(DeviceDataset& resident, std::int64_t count);
-  std::unique_ptr<Step> step_of_rest(DeviceDataset& resident, const EpochShares& shares);
+  void settle(DeviceDataset& uploaded, std::int64_t count);
+  std::unique_ptr<Step> step_of_rest(DeviceDataset& uploaded, const EpochShares& shares);
 
   Model model_;
   TrainOptions options_;
@@ -137,9 +137,9 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   state_.counter->set_rule(
       step_rule(options_.optimizer, options_.schedule,
                 {.steps_per_epoch = shares.steps(), .total_steps = state_.counted + total_steps - done}));
-  const auto resident = state_.backend.upload(dataset);
-  const auto full_step = network_of(shares.full).training_step(*resident);
-  const auto rest_step = shares.rest.of > 0 ? step_of_rest(*resident, shares) : nullptr;
+  const auto uploaded = state_.backend.upload(dataset);
+  const auto full_step = network_of(shares.full).training_step(*uploaded);
+  const auto rest_step = shares.rest.of > 0 ? step_of_rest(*uploaded, shares) : nullptr;
   state_.backend.prepare();
   if (observer.prepared) observer.prepared();
   if (stop_ && position.settled) {
@@ -155,18 +155,18 @@ void Trainer::Impl::fit(const Dataset& dataset, const TrainObserver& observer) {
   }
   state_.total_steps = total_steps;
   position.settled = false;
-  fit.run(*resident, observer, stop_);
-  settle(*resident, dataset.count());
+  fit.run(*uploaded, observer, stop_);
+  settle(*uploaded, dataset.count());
   state_.backend.synchronize();
   position.settled = true;
 }
 
 // The last batch of an epoch. A batch norm may refuse one image where it takes a whole batch.
-std::unique_ptr<Step> Trainer::Impl::step_of_rest(DeviceDataset& resident, const EpochShares& shares) {
+std::unique_ptr<Step> Trainer::Impl::step_of_rest(DeviceDataset& uploaded, const EpochShares& shares) {
   const std::int64_t rest = shares.rest.rows;
   if (rest == 0) return idle_step(state_);
   try {
-    return network_of(shares.rest).training_step(resident);
+    return network_of(shares.rest).training_step(uploaded);
   } catch (const UsageError& error) {
     throw UsageError(
         fmt::format("the last batch of an epoch has {} image{}, what {} leave over in batches of {}: {}; "
@@ -192,7 +192,7 @@ void Trainer::Impl::restore(const TrainingSnapshot& snapshot) {
   restored_ = true;
 }
 
-void Trainer::Impl::settle(DeviceDataset& resident, std::int64_t count) {
+void Trainer::Impl::settle(DeviceDataset& uploaded, std::int64_t count) {
   if (!state_.average || state_.average->count() == 0) return;  // the last step's weights have its statistics
   state_.average->store();
   const EpochShares shares = shares_of(count);
@@ -200,8 +200,8 @@ void Trainer::Impl::settle(DeviceDataset& resident, std::int64_t count) {
   if (batches == 0 || !has_batch_norm(model_)) return;
   const TrainingPosition& end = state_.position;
   const auto next_epoch = static_cast<std::uint32_t>(end.step > 0 ? end.epoch + 1 : end.epoch);
-  resident.set_order(shares.order(shuffled_order(count, options_.seed, next_epoch)));
-  const auto step = network_of(shares.full).settling_step(resident);
+  uploaded.set_order(shares.order(shuffled_order(count, options_.seed, next_epoch)));
+  const auto step = network_of(shares.full).settling_step(uploaded);
   state_.backend.prepare();
   const FinishOnExit finish(state_.backend);
   const std::int64_t trained = state_.counter->read();

@@ -281,6 +281,16 @@ TEST_F(InspectTest, HostileTextIsEscaped) {
   EXPECT_EQ(event_of("run.json")["kind"], "the record of a training");
 }
 
+TEST_F(InspectTest, MetadataIsShownAsItIsWhereItCanDoNoHarm) {
+  save_safetensors({{"w", zeros({2})}}, folder_ / "x",
+                   {{"long", std::string(100, 'y')}, {"made", R"({"by": "Größe"})"}, {"shy", "a\n\x1b[2J"}});
+  const Outcome outcome = inspect("x");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr(" " + std::string(80, 'y') + "...\n"));
+  EXPECT_THAT(outcome.out, HasSubstr(" {\"by\": \"Größe\"}\n"));
+  EXPECT_THAT(outcome.out, HasSubstr(" a\\x0a\\x1b[2J\n"));
+}
+
 // In every column of the table, whether a name is long or short.
 TEST_F(InspectTest, HostileNamesOfTensorsAreEscaped) {
   for (const std::size_t length : {1U, 300U}) {

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "apps/convoy/classification.h"
-#include "apps/convoy/plain_text.h"
 #include "apps/convoy/report/comparison.h"
 #include "apps/convoy/report/html.h"
 #include "apps/convoy/report/logged_run.h"
@@ -32,21 +31,13 @@ std::string base64_of(std::string_view text) {
   return base64({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
-TEST(PlainText, CanDoNothingToATerminal) {
-  const std::string unknown = "\xef\xbf\xbd";
-  EXPECT_EQ(plain_text("a\x1b[31mb\r"), "a" + unknown + "[31mb" + unknown);
-  EXPECT_EQ(plain_text("two\nlines\tof Größe"), "two lines of Größe");
-  EXPECT_EQ(plain_text("\xc2\x9b"), unknown + unknown) << "the control sequence introducer in one character";
-}
-
 TEST(Html, TextCannotBecomeMarkup) {
   EXPECT_EQ(escaped(R"(<b a="1">&'x)"), "&#60;b a=&#34;1&#34;&#62;&#38;&#39;x");
   EXPECT_EQ(escaped("Größe, \xe2\x82\xac, \xf0\x9f\x98\x80"), "Größe, \xe2\x82\xac, \xf0\x9f\x98\x80");
-  const std::string unknown = "\xef\xbf\xbd";
-  for (const char* bad : {"\x01", "\x7f", "\xff", "\xc0", "\xed\xa0\x80", "\xc2\x85", "\xf5"}) {
-    EXPECT_THAT(escaped(std::string("a") + bad + "z"), AllOf(HasSubstr("a" + unknown), HasSubstr("z")));
-  }
-  EXPECT_EQ(escaped("a\xe2\x82"), "a" + unknown + unknown) << "cut off";
+  EXPECT_EQ(escaped("a\x01\x7f\xffz"), R"(a\x01\x7f\xffz)");
+  EXPECT_EQ(escaped("\xc0\xed\xa0\x80\xf5"), R"(\xc0\xed\xa0\x80\xf5)") << "no UTF-8";
+  EXPECT_EQ(escaped("\xc2\x9b"), R"(\xc2\x9b)") << "the control sequence introducer in one character";
+  EXPECT_EQ(escaped("a\xe2\x82"), R"(a\xe2\x82)") << "cut off";
 }
 
 // RFC 4648, section 10.

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/convoy/plain_text.h"
+#include "apps/convoy/printable.h"
 #include "apps/convoy/report/style.h"
 #include "convoy/error.h"
 
@@ -23,7 +23,7 @@ void append(void* to, void* data, int size) {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : plain_text(text)) {
+  for (const char c : printable(text)) {
     if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
       out += fmt::format("&#{};", static_cast<int>(c));
     } else {

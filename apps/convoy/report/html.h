@@ -9,7 +9,7 @@
 
 namespace convoy {
 
-/// Text for an element, or for an attribute's value in double quotes. It is plain_text() before.
+/// Text for an element, or for an attribute's value in double quotes. It is printable() before.
 std::string escaped(std::string_view text);
 
 /// The bytes in base64, as RFC 4648 has it.
