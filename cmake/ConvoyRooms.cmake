@@ -44,6 +44,11 @@ function(convoy_room name)
   target_compile_features(convoy_${name} PUBLIC cxx_std_20)
   target_link_libraries(convoy_${name} PUBLIC ${room_LINK}
                                        PRIVATE ${room_PRIVATE_LINK} $<BUILD_INTERFACE:convoy_flags>)
+  list(LENGTH room_SOURCES files)
+  if(files GREATER 8)  # else that takes longer than it saves
+    convoy_precompile(convoy_${name} <algorithm> <cmath> <filesystem> <functional> <map> <memory> <optional> <span>
+                                     <string> <vector>)
+  endif()
   if(NOT room_NOT_INSTALLED)
     set_property(GLOBAL APPEND PROPERTY CONVOY_ROOMS convoy_${name})
   endif()
