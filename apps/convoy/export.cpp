@@ -8,6 +8,7 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/exported_model.h"
+#include "apps/convoy/interrupt.h"
 #include "apps/convoy/onnx_export.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
@@ -95,8 +96,13 @@ void check_targets(const Targets& targets, const CheckpointFlags& trained) {
   std::set<fs::path> files;
   std::error_code unknown;
   for (const fs::path& target : targets) {
+  const InterruptGuard guard;  // a file is written whole or not at all
     if (target.empty()) continue;
     refuse_to_harm(target, trained);
+    if (InterruptGuard::interrupted()) {
+      throw Interrupted(fmt::format("{}: {} is not written", InterruptGuard::in_words(), targets[i].string()),
+                        InterruptGuard::signal());
+    }
     if (!files.insert(fs::weakly_canonical(fs::absolute(target, unknown), unknown)).second) {
       throw UsageError(fmt::format("{} is named for two formats", target.string()));
     }

@@ -1,6 +1,8 @@
 // export --onnx and import --onnx, as their users run them.
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "convoy/builtin.h"
@@ -28,9 +30,11 @@ class OnnxCommandTest : public testing::Test {
   }
 
   /// A program in the place of Python that says this.
-  std::string python(const std::string& says) {
+  std::string python(const std::string& says) { return script("echo '" + says + "'\n"); }
+
+  std::string script(const std::string& lines) {
     const fs::path file = folder_ / "python";
-    write_file(file, "#!/bin/sh\necho '" + says + "'\n");
+    write_file(file, "#!/bin/sh\n" + lines);
     fs::permissions(file, fs::perms::owner_all);
     return file.string();
   }
@@ -85,6 +89,46 @@ TEST_F(OnnxCommandTest, WritesNothingIfOnnxruntimeFindsOtherLogits) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("onnxruntime cannot compute it: no such operator"));
   EXPECT_FALSE(fs::exists(folder_ / "m.onnx"));
+}
+
+// Python may print anything before, of its start or of its libraries.
+TEST_F(OnnxCommandTest, TakesTheLastLineOfJson) {
+  here_.environment["CONVOY_PYTHON"] =
+      python("Welcome!\n{\"difference\": 5}\n[1]\n{\"version\": \"1.2.3\", \"difference\": 1e-6}\nbye");
+  const Outcome outcome = exported();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("verified: onnxruntime 1.2.3 computes the same logits, within 1e-06"));
+}
+
+TEST_F(OnnxCommandTest, SaysSoIfPythonSaysSomethingElse) {
+  for (const char* says : {"hello", "", R"({"difference": "small"})", R"({"error": 5})", R"({"missing": []})",
+                           R"({"version": "1"})", R"({"difference": null})"}) {
+    const std::string program = python(says);
+    here_.environment["CONVOY_PYTHON"] = program;
+    const Outcome outcome = exported();
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out,
+                HasSubstr("\nnot verified: " + program + " does not say what onnxruntime computes"))
+        << says;
+  }
+}
+
+// The second one ignores the signal that it is ended by.
+TEST_F(OnnxCommandTest, LeavesNothingIfItIsEndedWhileOnnxruntimeComputes) {
+  fs::create_directory(folder_ / "tmp");
+  here_.environment["TMPDIR"] = (folder_ / "tmp").string();
+  for (const auto& [lines, signal] : {std::pair("kill -INT $PPID\nexec sleep 30\n", SIGINT),
+                                      std::pair("trap '' TERM\nkill -TERM $PPID\nsleep 6\n", SIGTERM)}) {
+    here_.environment["CONVOY_PYTHON"] = script(lines);
+    const auto before = files_under(folder_.path());
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome outcome = exported();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(25));
+    EXPECT_EQ(outcome.code, 128 + signal);
+    EXPECT_EQ(outcome.err, std::string("convoy: error: interrupted") +
+                               (signal == SIGINT ? "" : " by SIGTERM") + ": m.onnx is not written\n");
+    EXPECT_EQ(files_under(folder_.path()), before);
+  }
 }
 
 TEST_F(OnnxCommandTest, ImportsWhatItExportedAndTrainsOn) {
