@@ -18,9 +18,11 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/error.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/inference.h"
 #include "engine/core/atomic_file.h"
 #include "engine/model/preparation_json.h"
+#include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
 namespace {
@@ -193,9 +195,31 @@ void check_usage(const PredictFlags& flags, const PictureList& list) {
 }
 
 int run_predict(const PredictFlags& flags) {
+/// Throws UsageError if a file that is to be written is one that is read, or of a run. A table whose name was
+/// forgotten has that of the first picture.
+void check_targets(const PredictFlags& flags, const PictureList& list) {
+  const bool has_table = !flags.csv.empty() && !flags.csv_to_output();
+  if (has_table && has_picture_name(flags.csv)) {
+    throw UsageError(
+        fmt::format("--csv {}: by its ending that is a picture; name the table before the pictures, as --csv "
+                    "answers.csv",
+                    flags.csv.string()));
+  }
+  std::vector<NeededFile> read = files_read_for(flags.trained);
+  read.push_back({flags.pictures.list, "the list of the pictures"});
+  for (const std::string& file : list.files) read.push_back({file, "one of the pictures"});
+  if (has_table) refuse_to_harm(flags.csv, read);
+  if (flags.save_input.empty()) return;
+  refuse_to_harm(flags.save_input, read);
+  if (has_table && is_same_target(flags.save_input, flags.csv)) {
+    throw UsageError(fmt::format("{} is named for --csv and --save-input", flags.csv.string()));
+  }
+}
+
   const PictureList list = list_pictures(flags.pictures);
   check_usage(flags, list);
   if (list.files.empty()) return 1;
+  check_targets(flags, list);
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
   Predictor predictor(flags, trained, *device.backend);

@@ -1,5 +1,8 @@
 // export --onnx and import --onnx, as their users run them.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -175,6 +178,50 @@ TEST_F(OnnxCommandTest, ImportReplacesAModelOnlyIfTold) {
   EXPECT_EQ(event["event"], "import");
   EXPECT_EQ(event["parameters"], 61706);
   EXPECT_EQ(event["classes"], 10);
+}
+
+// The accuracy in a run.json would be told of a network that never had it.
+TEST_F(OnnxCommandTest, ImportsIntoNoTrainingsFolder) {
+  ASSERT_EQ(exported().code, 0);
+  write_file(folder_ / "run/run.json", "{}");
+  const std::string model = read_file(folder_ / "run/model.ckpt");
+  for (const std::string folder : {"run", "run/previous", "run/"}) {
+    const auto before = files_under(folder_.path());
+    const Outcome outcome = run({"import", "--onnx", "m.onnx", "--out", folder, "--overwrite"}, here_);
+    EXPECT_EQ(outcome.code, 2) << outcome.out;
+    EXPECT_EQ(lines(outcome.err).size(), 1u);
+    EXPECT_THAT(outcome.err, HasSubstr(" is for the training in " + (folder_ / "run").string()));
+    EXPECT_THAT(outcome.err, HasSubstr("; name another folder with --out"));
+    EXPECT_EQ(files_under(folder_.path()), before);
+  }
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+}
+
+TEST_F(OnnxCommandTest, DoesNotReplaceTheFileThatItImports) {
+  ASSERT_EQ(exported().code, 0);
+  fs::create_directory(folder_ / "again");
+  fs::rename(folder_ / "m.onnx", folder_ / "again/model.ckpt");
+  fs::create_symlink("again/model.ckpt", folder_ / "m.onnx");
+  const Outcome outcome = imported({"--overwrite"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "convoy: error: again/model.ckpt is the file to import; name another folder with --out\n");
+}
+
+// A training that is about to begin there holds the folder's lock.
+TEST_F(OnnxCommandTest, WaitsForNoLock) {
+  ASSERT_EQ(exported().code, 0);
+  fs::create_directory(folder_ / "again");
+  const int lock = open((folder_ / "again/.lock").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const Outcome outcome = imported();
+  close(lock);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("again: another training writes to this folder"));
+  EXPECT_EQ(files_under(folder_ / "again"), std::vector<std::string>{".lock"});
+  fs::remove(folder_ / "again/.lock");
+  ASSERT_EQ(imported().code, 0);
+  EXPECT_EQ(files_under(folder_ / "again"), (std::vector<std::string>{"model.ckpt", "model.json"}));
 }
 
 TEST_F(OnnxCommandTest, InspectTellsWhatIsInAFile) {

@@ -197,6 +197,19 @@ TEST_F(ReportTest, WhatCannotBeComparedIsNamed) {
   EXPECT_THAT(bytes("page.html"), HasSubstr("No run has a log with curves"));
 }
 
+TEST_F(ReportTest, AComparisonReplacesNothingOfARun) {
+  ASSERT_EQ(train("a", {"--epochs", "1"}).code, 0);
+  for (const char* file : {"run.json", "log.jsonl", "model.ckpt", "report.html"}) {
+    const std::string before = bytes(std::string("a/") + file);
+    const Outcome outcome = convoy({"compare", "a", "a", "--html", std::string("a/") + file});
+    EXPECT_EQ(outcome.code, kUsage);
+    EXPECT_EQ(outcome.err, "convoy: error: a/" + std::string(file) + " is for the training in " +
+                               (folder_ / "a").string() + "; name another file\n");
+    EXPECT_EQ(bytes(std::string("a/") + file), before);
+  }
+  EXPECT_EQ(convoy({"compare", "a", "a", "--html", "a/compared.html"}).code, 0);
+}
+
 TEST_F(ReportTest, AForeignRunCannotWriteToTheTerminal) {
   ASSERT_EQ(train("a", {"--epochs", "1"}).code, 0);
   std::filesystem::copy(folder_ / "a", folder_ / "b\x1b[2J");
