@@ -74,7 +74,9 @@ Command add_compare(CLI::App& program) {
   const auto flags = std::make_shared<CompareFlags>();
   CLI::App& command =
       *program.add_subcommand("compare", "Compare runs: options that differ, final figures, curves");
-  command.add_option("runs", flags->runs, "Folders that convoy train has written")
+  command
+      .add_option("runs", flags->runs,
+                  "Folders that convoy train has written; folders without a run.json are left out")
       ->option_text("RUN RUN...")
       ->required()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
