@@ -15,6 +15,7 @@
 #include "apps/convoy/flags.h"
 #include "apps/convoy/inspection.h"
 #include "engine/core/file.h"
+#include "engine/core/onnx_magic.h"
 #include "engine/data/byte_reader.h"
 #include "engine/data/file_kind.h"
 #include "engine/io/contents.h"
@@ -42,12 +43,6 @@ std::string unpacked_start(const fs::path& file) {
 
 bool is_idx(std::string_view start) {
   return start.size() >= 4 && start[0] == 0 && start[1] == 0 && start[2] >= 0x08 && start[2] <= 0x0e;
-}
-
-/// ONNX begins with the protobuf's field 1, the version of its format, and goes on with one of the next.
-bool is_onnx(std::string_view start) {
-  return start.size() >= 3 && start[0] == 0x08 && start[1] > 0 && start[1] < 32 &&
-         std::string_view("\x12\x1a\x22\x28\x32\x3a\x42").find(start[2]) != std::string_view::npos;
 }
 
 /// Whether the bytes are ASCII text, which a configuration begins with.
@@ -78,7 +73,7 @@ Inspection inspect(const fs::path& file) {
                             file.string()));
   }
   if (start.starts_with('{')) return inspect_json(file);
-  if (is_onnx(start)) return inspect_onnx(file);
+  if (begins_as_onnx(start)) return inspect_onnx(file);
   if (file.extension() == ".toml" && is_text(start)) return inspect_config(file);
   refuse(file, start);
 }

@@ -208,6 +208,26 @@ TEST_F(OnnxCommandTest, DoesNotReplaceTheFileThatItImports) {
             "convoy: error: again/model.ckpt is the file to import; name another folder with --out\n");
 }
 
+TEST_F(OnnxCommandTest, InPlaceOfACheckpointOrAModelTheCommandIsNamed) {
+  ASSERT_EQ(exported().code, 0);
+  write_idx_data(folder_ / "digits");
+  const std::string advice =
+      "m.onnx: it is an ONNX file; make a model and a checkpoint of it: convoy import --onnx FILE --out "
+      "FOLDER";
+  const std::vector<std::string> train = {"train", "--dataset", "idx", "--data", "digits"};
+  for (std::vector<std::string> more :
+       {std::vector<std::string>{"--init", "m.onnx"}, {"--model", "m.onnx"}}) {
+    more.insert(more.begin(), train.begin(), train.end());
+    EXPECT_THAT(run(more, here_).err, HasSubstr(advice)) << more[5];
+  }
+  EXPECT_THAT(run({"eval", "--checkpoint", "m.onnx", "--data", "digits"}, here_).err, HasSubstr(advice));
+  EXPECT_THAT(run({"export", "--checkpoint", "m.onnx", "--pytorch", "x.pt"}, here_).err, HasSubstr(advice));
+  write_png(folder_ / "x.png", {28, 28, 1, std::vector<std::uint8_t>(784, 7)});
+  EXPECT_THAT(run({"predict", "--checkpoint", "m.onnx", "x.png"}, here_).err, HasSubstr(advice));
+  EXPECT_THAT(run({"eval", "--checkpoint", "run/model.ckpt", "--model", "m.onnx"}, here_).err,
+              HasSubstr(advice));
+}
+
 // A training that is about to begin there holds the folder's lock.
 TEST_F(OnnxCommandTest, WaitsForNoLock) {
   ASSERT_EQ(exported().code, 0);
