@@ -187,7 +187,8 @@ void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (fma) result.roofline.peak.gflops = fma->gflops;
   result.roofline.linear = result.roofline.peak;
   if (!fma) return;
-  result.peak_of = fmt::format("FMA, {}, {} threads", fma->instructions, fma->threads);
+  result.peak_of =
+      fmt::format("FMA, {}, {} thread{}", fma->instructions, fma->threads, fma->threads == 1 ? "" : "s");
 }
 
 double step_gflop(const Model& model, std::int64_t batch) {
