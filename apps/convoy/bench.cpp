@@ -144,9 +144,10 @@ void print_communication(const BenchResult& result) {
 void print_text(const BenchResult& result) {
   const Samples& step = result.timing.step_ms;
   const std::int64_t at_once = result.timing.steps_per_launch;
-  put(fmt::format("{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} {})\n", bold("step  "),
-                  step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
-                  at_once == 1 ? "steps" : fmt::format("launches of {} steps", at_once)));
+  put(fmt::format(
+      "{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} {})\n", bold("step  "),
+      step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
+      at_once == 1 ? (step.size() == 1 ? "step" : "steps") : fmt::format("launches of {} steps", at_once)));
   put(fmt::format("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second));
   const DevicePeak& peak = result.roofline.peak;
   put(fmt::format("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops));
