@@ -121,46 +121,48 @@ void print_json(const BenchResult& result) {
 void print_device(const StepTiming& timing) {
   constexpr double kMiB = 1024.0 * 1024.0;
   if (timing.cuda_graph) {
-    fmt::print("{}  {} nodes a step, {} of them kernels; {} steps a launch\n", bold("graph "),
-               timing.cuda_graph->nodes, timing.cuda_graph->kernels, timing.steps_per_launch);
+    put(fmt::format("{}  {} nodes a step, {} of them kernels; {} steps a launch\n", bold("graph "),
+                    timing.cuda_graph->nodes, timing.cuda_graph->kernels, timing.steps_per_launch));
   }
   if (timing.memory.allocated == 0) return;
-  fmt::print("{}  {:.1f} MiB on the device, {:.1f} MiB of them workspace\n", bold("memory"),
-             static_cast<double>(timing.memory.allocated) / kMiB,
-             static_cast<double>(timing.memory.workspace) / kMiB);
+  put(fmt::format("{}  {:.1f} MiB on the device, {:.1f} MiB of them workspace\n", bold("memory"),
+                  static_cast<double>(timing.memory.allocated) / kMiB,
+                  static_cast<double>(timing.memory.workspace) / kMiB));
 }
 
 /// Prints what a step of several processes spends on their sum.
 void print_communication(const BenchResult& result) {
   if (result.processes == 1) return;
   const double step = result.timing.step_ms.quantile(0.5);
-  fmt::print(
+  put(fmt::format(
       "{}  {} processes, {}: {:.3f} ms a step to sum {:.2f} MB of gradients ({:.0f} %), with the wait for "
       "the slowest\n",
       bold("group "), result.processes, result.group, result.communication_ms(), result.gradient_megabytes,
-      100.0 * result.communication_ms() / step);
+      100.0 * result.communication_ms() / step));
 }
 
 void print_text(const BenchResult& result) {
   const Samples& step = result.timing.step_ms;
   const std::int64_t at_once = result.timing.steps_per_launch;
-  fmt::print("{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} {})\n", bold("step  "),
-             step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
-             at_once == 1 ? "steps" : fmt::format("launches of {} steps", at_once));
-  fmt::print("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second);
+  put(fmt::format(
+      "{}  median {:.3f} ms, min {:.3f}, p10 {:.3f}, p90 {:.3f} ({} {})\n", bold("step  "),
+      step.quantile(0.5), step.quantile(0.0), step.quantile(0.1), step.quantile(0.9), step.size(),
+      at_once == 1 ? (step.size() == 1 ? "step" : "steps") : fmt::format("launches of {} steps", at_once)));
+  put(fmt::format("{}  {:.0f} images/s\n", bold("speed "), result.images_per_second));
   const DevicePeak& peak = result.roofline.peak;
-  fmt::print("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops);
+  put(fmt::format("{}  {:.1f} GFLOP/s", bold("work  "), result.gflops));
   if (peak.gflops > 0.0) {
-    fmt::print(", {:.0f} % of the peak of {:.0f} GFLOP/s ({})", 100.0 * result.gflops / peak.gflops,
-               peak.gflops, result.peak_of);
+    put(fmt::format(", {:.0f} % of the peak of {:.0f} GFLOP/s ({})", 100.0 * result.gflops / peak.gflops,
+                    peak.gflops, result.peak_of));
   }
-  fmt::print("\n");
-  fmt::print("{}  a copy reads and writes {:.0f} GB/s\n", bold("memory"), peak.gigabytes_per_second);
+  put("\n");
+  put(fmt::format("{}  a copy reads and writes {:.0f} GB/s\n", bold("memory"), peak.gigabytes_per_second));
   print_device(result.timing);
   print_communication(result);
-  fmt::print("\n{}", roofline_table(result.timing.passes, result.roofline));
-  fmt::print("\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock, without a graph.\n",
-             result.convolutions_ms());
+  put(fmt::format("\n{}", roofline_table(result.timing.passes, result.roofline)));
+  put(fmt::format(
+      "\nConvolutions alone: {:.3f} ms. Times are medians on the device's clock, without a graph.\n",
+      result.convolutions_ms()));
 }
 
 void measure_peak(const DeviceFlags& flags, BenchResult& result) {
@@ -186,7 +188,8 @@ void measure_peak(const DeviceFlags& flags, BenchResult& result) {
   if (fma) result.roofline.peak.gflops = fma->gflops;
   result.roofline.linear = result.roofline.peak;
   if (!fma) return;
-  result.peak_of = fmt::format("FMA, {}, {} threads", fma->instructions, fma->threads);
+  result.peak_of =
+      fmt::format("FMA, {}, {} thread{}", fma->instructions, fma->threads, fma->threads == 1 ? "" : "s");
 }
 
 double step_gflop(const Model& model, std::int64_t batch) {
@@ -214,8 +217,8 @@ int bench_in(const BenchFlags& flags, const std::shared_ptr<Communicator>& launc
     throw UsageError(fmt::format("--batch-size {} is larger than the {} images", batch, dataset.count()));
   }
   if (!flags.json) {
-    fmt::print("model   {}, batch {}, {} data\ndevice  {} ({})\n\n", model.name, batch,
-               real ? dataset.name : "synthetic", device.backend->description(), device.reason);
+    put(fmt::format("model   {}, batch {}, {} data\ndevice  {} ({})\n\n", model.name, batch,
+                    real ? dataset.name : "synthetic", device.backend->description(), device.reason));
     std::fflush(stdout);
   }
 

@@ -151,15 +151,15 @@ int plan_bench(const PlanBench& bench) {
           {"passes", plan_json(step)}});
     return 0;
   }
-  fmt::print("model   {}, batch {}, {}\ndevice  {}, described: nothing is executed\n\n{}", model.name,
-             bench.batch, name_of(precision), bench.described, plan_text(step));
-  fmt::print(
+  put(fmt::format("model   {}, batch {}, {}\ndevice  {}, described: nothing is executed\n\n{}", model.name,
+                  bench.batch, name_of(precision), bench.described, plan_text(step)));
+  put(fmt::format(
       "\nAn estimate, a lower bound on paper: {:.1f} us a step if every pass ran at the {:.0f} GFLOP/s and "
       "{:.0f} GB/s\nof NVIDIA's data sheet (linear layers in tf32 at fp32's), with each tensor read and "
       "written in the GPU's "
       "memory once. "
       "Launches and gaps come on top.\n",
-      step.microseconds(), peak.gflops, peak.gigabytes_per_second);
+      step.microseconds(), peak.gflops, peak.gigabytes_per_second));
   return 0;
 }
 

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <optional>
 #include <system_error>
 
 #include "apps/convoy/interrupt.h"
@@ -73,8 +75,9 @@ pid_t start(const Child& child, int output) {
 /// Reads lines until the other end is closed.
 class Lines {
  public:
-  Lines(int input, pid_t process, const std::function<void(const Json&)>& event)
-      : input_(input), process_(process), event_(event) {}
+  Lines(int input, pid_t process, const Child& child) : input_(input), process_(process), child_(child) {
+    if (child.limit.count() > 0) end_ = Clock::now() + child.limit;
+  }
 
   void read_all() {
     std::array<char, 4096> buffer{};
@@ -88,11 +91,19 @@ class Lines {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   // A poll, unlike a read, ends with a signal.
   bool wait() {
     if (InterruptGuard::interrupted() && !told_) {
       told_ = true;
       kill(process_, SIGTERM);
+      constexpr std::chrono::seconds kToEnd{2};
+      if (end_) end_ = std::min(*end_, Clock::now() + kToEnd);
+    }
+    if (end_ && Clock::now() >= *end_) {
+      kill(process_, SIGKILL);
+      throw Error(fmt::format("{} did not end within {} s", child_.program, child_.limit.count()));
     }
     struct pollfd input = {input_, POLLIN, 0};
     constexpr int kMilliseconds = 1000;  // for a signal that came before
@@ -103,15 +114,16 @@ class Lines {
     waiting_ += text;
     for (std::size_t end = waiting_.find('\n'); end != std::string::npos; end = waiting_.find('\n')) {
       const Json event = Json::parse(waiting_.substr(0, end), nullptr, /*allow_exceptions=*/false);
-      if (!event.is_object()) throw Error("a process printed what is no JSON");
+      if (!event.is_object() && !child_.says_more) throw Error("a process printed what is no JSON");
       waiting_.erase(0, end + 1);
-      event_(event);
+      if (event.is_object()) child_.event(event);
     }
   }
 
   int input_;
   pid_t process_;
-  const std::function<void(const Json&)>& event_;
+  const Child& child_;
+  std::optional<Clock::time_point> end_;
   std::string waiting_;
   bool told_ = false;
 };
@@ -134,7 +146,7 @@ int run_child(const Child& child) {
   const pid_t process = start(child, output.get());
   output.close();
   try {
-    Lines(input.get(), process, child.event).read_all();
+    Lines(input.get(), process, child).read_all();
   } catch (...) {
     kill(process, SIGTERM);
     wait_for(process);

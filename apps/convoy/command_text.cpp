@@ -11,6 +11,8 @@
 #include "apps/convoy/recipes.h"
 #include "convoy/builtin.h"
 #include "convoy/catalog.h"
+#include "convoy/error.h"
+#include "convoy/fetch.h"
 
 namespace convoy {
 namespace {
@@ -25,6 +27,19 @@ std::vector<std::string> recipe_names() {
   return names;
 }
 
+/// The data sets that fetch gets.
+std::vector<std::string> fetched_names() {
+  std::vector<std::string> names;
+  for (const std::string_view name : dataset_names()) {
+    try {
+      remote_files(std::string(name));
+      names.emplace_back(name);
+    } catch (const UsageError&) {  // it has no mirror that can be trusted
+    }
+  }
+  return names;
+}
+
 /// What the parser does not know of values: names that are looked up when they are used, files and folders.
 const std::map<std::string, ValueChoices>& known_choices() {
   static const std::map<std::string, ValueChoices> known = [] {
@@ -32,7 +47,7 @@ const std::map<std::string, ValueChoices>& known_choices() {
     std::map<std::string, ValueChoices> choices = {
         {"--model", {.words = texts(builtin_model_names()), .files = true}},
         {"--recipe", {.words = recipe_names()}},
-        {"dataset", {.words = datasets}},
+        {"dataset", {.words = fetched_names()}},
         {"--checkpoint", {.files = true}},
         {"--init", {.files = true}},
         {"--data", {.files = true}},
@@ -72,8 +87,9 @@ ValueChoices choices_of(const CLI::Option& option, const std::string& name) {
     choices = known->second;
   } else {
     choices.words = words_of_set(option.get_type_name());
-    choices.folders = text == "FOLDER";
-    choices.files = text.starts_with("FILE") || (!name.starts_with('-') && choices.words.empty());
+    const std::string value = text.empty() ? option.get_type_name() : text;
+    choices.folders = value == "FOLDER";
+    choices.files = value.starts_with("FILE") || (!name.starts_with('-') && choices.words.empty());
   }
   std::erase_if(choices.words, [](const std::string& word) { return !is_plain(word); });
   return choices;

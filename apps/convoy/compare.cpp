@@ -9,6 +9,7 @@
 #include "apps/convoy/printable.h"
 #include "apps/convoy/report/comparison.h"
 #include "apps/convoy/terminal.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/error.h"
 #include "engine/core/atomic_file.h"
 
@@ -55,6 +56,7 @@ void print_json(const std::vector<ComparedRun>& runs) {
 
 int run_compare(const CompareFlags& flags) {
   if (flags.runs.size() < 2) throw UsageError("compare needs two runs or more, as runs/a runs/b");
+  if (!flags.html.empty()) refuse_to_harm(flags.html, {});
   const std::vector<ComparedRun> runs = read_runs(flags.runs);
   if (!flags.html.empty()) write_atomically(flags.html, comparison_page(runs));
   if (flags.json) {
@@ -72,7 +74,9 @@ Command add_compare(CLI::App& program) {
   const auto flags = std::make_shared<CompareFlags>();
   CLI::App& command =
       *program.add_subcommand("compare", "Compare runs: options that differ, final figures, curves");
-  command.add_option("runs", flags->runs, "Folders that convoy train has written")
+  command
+      .add_option("runs", flags->runs,
+                  "Folders that convoy train has written; folders without a run.json are left out")
       ->option_text("RUN RUN...")
       ->required()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -83,7 +83,7 @@ int print_library_path() {
     const std::string folder = std::filesystem::path(library.file).parent_path().string();
     if (!folder.empty() && std::ranges::find(folders, folder) == folders.end()) folders.push_back(folder);
   }
-  fmt::print("{}\n", fmt::join(folders, ":"));
+  put(fmt::format("{}\n", fmt::join(folders, ":")));
   return 0;
 }
 
@@ -95,7 +95,7 @@ void print(const char* title, const std::vector<Finding>& findings, std::vector<
     if (!finding.advice.empty())
       advice.push_back(fmt::format("{}: {}{}", finding.subject, finding.advice, in_flags(finding.remedy)));
   }
-  fmt::print("{}\n", table.str());
+  put(fmt::format("{}\n", table.str()));
 }
 
 int run_doctor() {
@@ -113,10 +113,10 @@ int run_doctor() {
   print("Machine", {{"threads", threads(), ""}}, advice);
   print("Data", data_findings(), advice);
   if (advice.empty()) {
-    fmt::print("{}\n", green("Nothing is missing."));
+    put(fmt::format("{}\n", green("Nothing is missing.")));
   } else {
-    fmt::print("{}\n", bold("Advice"));
-    for (const std::string& line : advice) fmt::print("  {}\n", line);
+    put(fmt::format("{}\n", bold("Advice")));
+    for (const std::string& line : advice) put(fmt::format("  {}\n", line));
   }
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "apps/convoy/augmentation_flags.h"
 #include "apps/convoy/classification.h"
 #include "apps/convoy/commands.h"
+#include "apps/convoy/printable.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
@@ -33,8 +34,8 @@ std::string percent(std::optional<double> part) {
 Json number(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
 
 void print_text(const Classification& result, const Dataset& test, const std::vector<std::string>& names) {
-  fmt::print("{}\n\n", bold(fmt::format("Accuracy on the {} test images: {:.2f} %, loss {:.4f}", test.count(),
-                                        100.0 * result.accuracy(), result.loss())));
+  put(fmt::format("{}\n\n", bold(fmt::format("Accuracy on the {} test images: {:.2f} %, loss {:.4f}",
+                                             test.count(), 100.0 * result.accuracy(), result.loss()))));
   Table table({"class", "precision", "recall", "count"});
   std::vector<std::string> titles = {"true \\ predicted"};
   for (std::size_t c = 0; c < result.classes(); ++c) {
@@ -48,7 +49,7 @@ void print_text(const Classification& result, const Dataset& test, const std::ve
     for (std::size_t c = 0; c < result.classes(); ++c) row.push_back(std::to_string(result.count(truth, c)));
     confusion.add(std::move(row));
   }
-  fmt::print("{}\n{}", table.str(), confusion.str());
+  put(fmt::format("{}\n{}", table.str(), confusion.str()));
 }
 
 void print_json(const Classification& result, const EvalFlags& flags, const std::string& dataset,
@@ -122,16 +123,17 @@ int run_eval(const EvalFlags& flags) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   report_plans(flags.device, *device.backend);
 
-  const auto names = class_names(trained);
+  std::vector<std::string> names = class_names(trained);
   if (flags.json) {
     print_json(result, flags, data.location.dataset, test, names, elapsed.count());
   } else {
-    fmt::print("checkpoint  {}\n", flags.trained.checkpoint.string());
-    fmt::print("data        {}, {} ({})\n", data.location.dataset, data.location.folder.string(),
-               data.location.how);
-    fmt::print("device      {} ({})\n", device.backend->description(), device.reason);
+    std::ranges::transform(names, names.begin(), printable);
+    put(fmt::format("checkpoint  {}\n", flags.trained.checkpoint.string()));
+    put(fmt::format("data        {}, {} ({})\n", data.location.dataset, data.location.folder.string(),
+                    data.location.how));
+    put(fmt::format("device      {} ({})\n", device.backend->description(), device.reason));
     if (flags.views != TestTimeAugmentation{}) {
-      fmt::print("views       the mean of several: --tta {}\n", in_words(flags.views));
+      put(fmt::format("views       the mean of several: --tta {}\n", in_words(flags.views)));
     }
     print_text(result, test, names);
   }

@@ -2,16 +2,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <memory>
-#include <set>
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/exported_model.h"
+#include "apps/convoy/interrupt.h"
 #include "apps/convoy/onnx_export.h"
-#include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/safetensors.h"
@@ -73,33 +74,17 @@ constexpr auto kFormats = std::to_array<Format>({
 /// The files to write, one a format; empty for a format that was not asked for.
 using Targets = std::array<fs::path, kFormats.size()>;
 
-/// Throws UsageError if the target is a file that is read here, or that a run needs.
-void refuse_to_harm(const fs::path& target, const CheckpointFlags& trained) {
-  std::error_code unknown;
-  if (fs::equivalent(target, trained.checkpoint, unknown)) {
-    throw UsageError(fmt::format("{} is the checkpoint itself; name another file", target.string()));
-  }
-  const auto beside = model_file_of_run(trained.checkpoint);
-  if (fs::equivalent(target, trained.model, unknown) ||
-      (beside && fs::equivalent(target, *beside, unknown))) {
-    throw UsageError(fmt::format("{} is the model's file; name another file", target.string()));
-  }
-  if (const auto run = run_that_owns(target)) {
-    throw UsageError(
-        fmt::format("{} is for the training in {}; name another file", target.string(), run->string()));
-  }
-}
-
 /// Throws UsageError unless there is something to write, and each to a file of its own.
 void check_targets(const Targets& targets, const CheckpointFlags& trained) {
-  std::set<fs::path> files;
-  std::error_code unknown;
+  const std::vector<NeededFile> read = files_read_for(trained);
+  std::vector<fs::path> files;
   for (const fs::path& target : targets) {
     if (target.empty()) continue;
-    refuse_to_harm(target, trained);
-    if (!files.insert(fs::weakly_canonical(fs::absolute(target, unknown), unknown)).second) {
+    refuse_to_harm(target, read);
+    if (std::ranges::any_of(files, [&](const fs::path& other) { return is_same_target(target, other); })) {
       throw UsageError(fmt::format("{} is named for two formats", target.string()));
     }
+    files.push_back(target);
   }
   if (!files.empty()) return;
   std::string formats;
@@ -111,8 +96,13 @@ void check_targets(const Targets& targets, const CheckpointFlags& trained) {
 int run_export(const ExportFlags& flags, const Targets& targets) {
   check_targets(targets, flags.trained);
   const TrainedModel trained = load_trained(flags.trained);
+  const InterruptGuard guard;  // a file is written whole or not at all
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (targets[i].empty()) continue;
+    if (InterruptGuard::interrupted()) {
+      throw Interrupted(fmt::format("{}: {} is not written", InterruptGuard::in_words(), targets[i].string()),
+                        InterruptGuard::signal());
+    }
     const Remark remark = kFormats[i].write(trained, flags, targets[i]);
     const auto bytes = fs::file_size(targets[i]);
     if (flags.json) {

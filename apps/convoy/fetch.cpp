@@ -30,7 +30,7 @@ int run_fetch(const FetchFlags& flags) {
     };
     fetch(files, folder, options);
   }
-  fmt::print("{} is complete in {}\n", flags.dataset, folder.string());
+  put(fmt::format("{} is complete in {}\n", flags.dataset, folder.string()));
   return 0;
 }
 

@@ -82,9 +82,9 @@ int run_gradcheck(const GradcheckFlags& flags) {
   }
   for (const BackendChoice& choice : backends) report_plans(flags.device, *choice.backend);
   if (!flags.json) {
-    fmt::print("{}\n{}\n", table.str(),
-               failures == 0 ? green(fmt::format("All {} checks passed.", checks))
-                             : red(fmt::format("{} of {} checks failed.", failures, checks)));
+    put(fmt::format("{}\n{}\n", table.str(),
+                    failures == 0 ? green(fmt::format("All {} checks passed.", checks))
+                                  : red(fmt::format("{} of {} checks failed.", failures, checks))));
   }
   return failures == 0 ? 0 : 1;
 }

@@ -7,8 +7,10 @@
 
 #include "apps/convoy/commands.h"
 #include "apps/convoy/flags.h"
+#include "apps/convoy/folder_lock.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
@@ -33,30 +35,35 @@ struct ModelFiles {
   fs::path checkpoint;
 };
 
-void refuse_to_overwrite(const ModelFiles& files) {
+/// Throws UsageError if a file that is there may not be replaced. What lies beside a run.json is what that
+/// training came to, with its data and its accuracy, and a foreign model is not.
+void check_targets(const ModelFiles& files, const ImportFlags& flags) {
   for (const fs::path& file : {files.model, files.checkpoint}) {
+    refuse_to_harm(file, {{flags.onnx, "the file to import"}}, "name another folder with --out");
     std::error_code unknown;
-    if (!fs::exists(file, unknown)) continue;
+    if (flags.overwrite || !fs::exists(file, unknown)) continue;
     throw UsageError(fmt::format("{} is there already; name another folder with --out, or add --overwrite",
                                  file.string()));
   }
 }
 
-/// Writes the checkpoint first, so that no model file is without one.
-void write(const OnnxModel& read, const ModelFiles& files) {
+/// Writes the checkpoint first, so that no model file is without one. The folder is locked, as a training may
+/// be about to begin in it.
+void write(const OnnxModel& read, const ModelFiles& files, const ImportFlags& flags) {
   std::error_code failed;
-  fs::create_directories(files.model.parent_path(), failed);
-  if (failed)
-    throw Error(fmt::format("cannot make {}: {}", files.model.parent_path().string(), failed.message()));
+  fs::create_directories(flags.out, failed);
+  if (failed) throw Error(fmt::format("cannot make {}: {}", flags.out.string(), failed.message()));
+  const FolderLock lock(flags.out);
+  check_targets(files, flags);
   save_checkpoint(read.state, files.checkpoint);
   write_atomically(files.model, to_json(read.model) + "\n");
 }
 
 int run_import(const ImportFlags& flags) {
   const ModelFiles files{flags.out / "model.json", flags.out / "model.ckpt"};
-  if (!flags.overwrite) refuse_to_overwrite(files);
+  check_targets(files, flags);
   const OnnxModel read = load_onnx(flags.onnx);
-  write(read, files);
+  write(read, files, flags);
   if (flags.json) {
     emit({{"event", "import"},
           {"file", flags.onnx.string()},
@@ -89,7 +96,8 @@ Command add_import(CLI::App& program) {
       ->option_text("FOLDER")
       ->check(not_empty())
       ->required();
-  command.add_flag("--overwrite", flags->overwrite, "Replace a model that is in the folder");
+  command.add_flag("--overwrite", flags->overwrite,
+                   "Replace a model that is in the folder, but not that of a training");
   add_json_flag(command, flags->json);
   set_footer(
       command,

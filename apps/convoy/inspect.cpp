@@ -14,10 +14,14 @@
 #include "apps/convoy/failure.h"
 #include "apps/convoy/flags.h"
 #include "apps/convoy/inspection.h"
+#include "apps/convoy/tensorboard/event_file.h"
 #include "engine/core/file.h"
+#include "engine/core/onnx_magic.h"
 #include "engine/data/byte_reader.h"
+#include "engine/data/csv.h"
 #include "engine/data/file_kind.h"
 #include "engine/io/contents.h"
+#include "engine/io/little_endian.h"
 #include "engine/io/quote.h"
 #include "engine/io/torch_file.h"
 
@@ -31,6 +35,7 @@ struct InspectFlags {
   bool json = false;
 };
 
+constexpr std::string_view kNpy = "\x93NUMPY";
 constexpr std::string_view kGzip = "\x1f\x8b";
 
 /// The first bytes of what a file has compressed with gzip.
@@ -44,10 +49,12 @@ bool is_idx(std::string_view start) {
   return start.size() >= 4 && start[0] == 0 && start[1] == 0 && start[2] >= 0x08 && start[2] <= 0x0e;
 }
 
-/// ONNX begins with the protobuf's field 1, the version of its format, and goes on with one of the next.
-bool is_onnx(std::string_view start) {
-  return start.size() >= 3 && start[0] == 0x08 && start[1] > 0 && start[1] < 32 &&
-         std::string_view("\x12\x1a\x22\x28\x32\x3a\x42").find(start[2]) != std::string_view::npos;
+/// Whether a zip archive begins with one of NumPy's arrays; those of torch.save have no such names.
+bool is_npz(std::string_view start) {
+  constexpr std::size_t kLengthAt = 26, kNameAt = 30;
+  if (!start.starts_with("PK\x03\x04") || start.size() < kNameAt) return false;
+  const std::size_t length = from_little_endian(start.substr(kLengthAt, 2));
+  return start.substr(kNameAt, length).ends_with(".npy");
 }
 
 /// Whether the bytes are ASCII text, which a configuration begins with.
@@ -69,8 +76,12 @@ bool is_text(std::string_view start) {
 Inspection inspect(const fs::path& file) {
   std::error_code unknown;
   if (fs::is_directory(file, unknown)) return inspect_run(file);
+  constexpr std::int64_t kWithName = 1024;
+  if (is_npz(InputFile(file).read_text(kWithName))) return inspect_arrays(file, /*is_archive=*/true);
   if (holds_tensors(file)) return inspect_tensors(file);
   const std::string start = InputFile(file).read_text(64);
+  if (start.starts_with(kNpy)) return inspect_arrays(file, /*is_archive=*/false);
+  if (is_csv_data(file)) return inspect_table(file);
   const bool is_packed = start.starts_with(kGzip);
   if (is_idx(is_packed ? unpacked_start(file) : start)) return inspect_idx(file);
   if (is_packed) {
@@ -78,7 +89,8 @@ Inspection inspect(const fs::path& file) {
                             file.string()));
   }
   if (start.starts_with('{')) return inspect_json(file);
-  if (is_onnx(start)) return inspect_onnx(file);
+  if (begins_as_onnx(start)) return inspect_onnx(file);
+  if (record_length(start)) return inspect_events(file);
   if (file.extension() == ".toml" && is_text(start)) return inspect_config(file);
   refuse(file, start);
 }
@@ -137,10 +149,9 @@ Command add_inspect(CLI::App& program) {
   const auto flags = std::make_shared<InspectFlags>();
   CLI::App& command = *program.add_subcommand("inspect", "Tell what is in a file");
   command
-      .add_option(
-          "files", flags->files,
-          "Checkpoints and states of Convoy and PyTorch, safetensors, IDX files, model.json, run.json, "
-          "config.toml, ONNX, or the folders of runs")
+      .add_option("files", flags->files,
+                  "Checkpoints and states of Convoy and PyTorch, safetensors, ONNX, model.json, run.json, "
+                  "config.toml, TensorBoard's events, data (IDX, npz, npy, CSV), or the folders of runs")
       ->required()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->option_text("FILE ...");

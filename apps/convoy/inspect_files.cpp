@@ -2,9 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <limits>
-#include <span>
 #include <vector>
 
 #include "apps/convoy/config_text.h"
@@ -14,8 +11,6 @@
 #include "convoy/error.h"
 #include "convoy/model_file.h"
 #include "engine/core/file.h"
-#include "engine/data/byte_reader.h"
-#include "engine/data/idx.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {
@@ -25,13 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostJson = 1 << 20;  // as of a model's file and of run.json
 constexpr std::size_t kMostKeys = 256;
-
-std::string type_name(const NumberType& type) {
-  const char* kind = type.kind == NumberType::Kind::real           ? "float"
-                     : type.kind == NumberType::Kind::signed_whole ? "int"
-                                                                   : "uint";
-  return fmt::format("{}{}", kind, 8 * type.bytes);
-}
 
 Inspection inspect_model(const std::string& text, const fs::path& file) {
   const Model model = parse_model(text, file.string());
@@ -73,50 +61,6 @@ void add_files(const fs::path& folder, Inspection& inspection) {
 }
 
 }  // namespace
-
-Inspection inspect_idx(const fs::path& file) {
-  ByteReader reader(file);
-  std::array<std::uint8_t, 4> magic{};
-  reader.read(magic);
-  const std::optional<NumberType> type = idx_type(magic[2]);
-  if (!type) reader.fail(fmt::format("IDX elements of type 0x{:02x}, which there is none of", magic[2]));
-  const std::int64_t width = type->bytes;
-  std::vector<std::int64_t> dimensions;
-  std::int64_t count = 1;
-  for (int axis = 0; axis < magic[3]; ++axis) {
-    std::array<std::uint8_t, 4> bytes{};
-    if (reader.read(bytes) < bytes.size()) reader.fail("truncated within the IDX header");
-    dimensions.push_back(std::int64_t{bytes[0]} << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
-    if (__builtin_mul_overflow(count, dimensions.back(), &count)) reader.fail("the dimensions overflow");
-  }
-  double least = std::numeric_limits<double>::infinity(), most = -least, sum = 0.0;
-  std::vector<std::uint8_t> block(static_cast<std::size_t>(width) << 16);
-  std::int64_t done = 0;
-  while (done < count) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(count - done, 1 << 16) * width);
-    const std::size_t got = reader.read(std::span(block).first(wanted));
-    for (std::size_t at = 0; at + static_cast<std::size_t>(width) <= got;
-         at += static_cast<std::size_t>(width)) {
-      const double value = element_at(block.data() + at, *type);
-      least = std::min(least, value);
-      most = std::max(most, value);
-      sum += value;
-    }
-    done += static_cast<std::int64_t>(got) / width;
-    if (got < wanted) reader.fail(fmt::format("truncated: {} elements of {}", done, count));
-  }
-  reader.expect_end();
-  Inspection inspection{.kind = dimensions.size() <= 2   ? "an IDX file, of labels as its dimensions say"
-                                : dimensions.size() <= 4 ? "an IDX file, of images as its dimensions say"
-                                                         : "an IDX file"};
-  inspection.facts = {{"bytes", fs::file_size(file)}, {"type", type_name(*type)}, {"shape", dimensions}};
-  if (count > 0) {
-    inspection.facts["min"] = least;
-    inspection.facts["max"] = most;
-    inspection.facts["mean"] = sum / static_cast<double>(count);
-  }
-  return inspection;
-}
 
 Inspection inspect_json(const fs::path& file) {
   InputFile input(file);

@@ -32,6 +32,16 @@ Inspection inspect_tensors(const std::filesystem::path& file);
 /// An IDX file, plain or compressed. Throws Error if it is damaged.
 Inspection inspect_idx(const std::filesystem::path& file);
 
+/// NumPy's arrays: those of a .npz archive, or the one of a .npy file. Throws Error if it is damaged; an
+/// array of an archive that is not read is told as such.
+Inspection inspect_arrays(const std::filesystem::path& file, bool is_archive);
+
+/// A table, plain or compressed. Throws Error that names the line if it is malformed.
+Inspection inspect_table(const std::filesystem::path& file);
+
+/// TensorBoard's events, of which only the number is told.
+Inspection inspect_events(const std::filesystem::path& file);
+
 /// A model's file, or the record of a run. Throws Error for other JSON.
 Inspection inspect_json(const std::filesystem::path& file);
 

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <span>
 
 #include "apps/convoy/child_process.h"
+#include "apps/convoy/interrupt.h"
+#include "apps/convoy/json_values.h"
 #include "apps/convoy/scratch_folder.h"
 #include "convoy/error.h"
 #include "convoy/fold.h"
@@ -22,13 +26,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Importing onnxruntime from a slow disk, and eight images by a large model, take some seconds.
+constexpr std::chrono::seconds kVerifyLimit{120};
+
 // An empty entry of sys.path would make it import what lies in the working folder.
 constexpr const char* kScript = R"(
 import sys
 sys.path = [folder for folder in sys.path if folder]
 import json
 def tell(**said):
-    print(json.dumps(said))
+    print("\n" + json.dumps(said))
     sys.exit()
 try:
     import numpy, onnxruntime
@@ -94,30 +101,35 @@ void write_numbers(const fs::path& file, const std::vector<Number>& numbers) {
       file, std::string_view(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number)));
 }
 
+/// Weighs what the script has told, or what something in the place of Python has.
 Verification judge(const Json& said, const std::string& python, const std::vector<double>& logits) {
   constexpr double kTolerance = 1e-4;
-  if (said.contains("missing")) {
+  if (const std::string missing = text_in(said, "missing"); !missing.empty()) {
     return {false,
             fmt::format(
                 "not verified: {}: {}; to verify, install onnxruntime there (pip install onnxruntime), or "
                 "name another Python in CONVOY_PYTHON",
-                python, said["missing"].get<std::string>())};
+                python, missing)};
   }
-  if (said.contains("error"))
-    throw Error(fmt::format("onnxruntime cannot compute it: {}; --no-verify would write it all the same",
-                            said["error"].get<std::string>()));
-  if (!said.contains("difference")) return {false, fmt::format("not verified: {} says nothing", python)};
+  if (const std::string error = text_in(said, "error"); !error.empty())
+    throw Error(
+        fmt::format("onnxruntime cannot compute it: {}; --no-verify would write it all the same", error));
+  const std::optional<double> difference = number_in(said, "difference");
+  if (!difference) {
+    return {false, fmt::format("not verified: {} does not say what onnxruntime computes; name a Python in "
+                               "CONVOY_PYTHON",
+                               python)};
+  }
   double largest = 1.0;
   for (const double logit : logits) largest = std::max(largest, std::abs(logit));
-  const auto difference = said["difference"].get<double>();
-  if (!(difference <= kTolerance * largest)) {
+  if (!(*difference <= kTolerance * largest)) {
     throw Error(fmt::format(
         "onnxruntime computes other logits: they differ by {:.2g}, of {:.2g} at most; please report this",
-        difference, largest));
+        *difference, largest));
   }
   return {true,
           fmt::format("verified: onnxruntime {} computes the same logits, within {:.1g}, of {:.2g} at most",
-                      said["version"].get<std::string>(), difference, largest)};
+                      text_in(said, "version"), *difference, largest)};
 }
 
 Verification verify(const TrainedModel& trained, const fs::path& file) {
@@ -133,7 +145,9 @@ Verification verify(const TrainedModel& trained, const fs::path& file) {
               .arguments = {"-c", kScript, fs::absolute(file).string(), (folder.path() / "images").string(),
                             (folder.path() / "logits").string(), std::to_string(images.count())},
               .errors = "/dev/null",
-              .event = [&](const Json& event) { said = event; }};
+              .event = [&](const Json& event) { said = event; },  // the last one
+              .says_more = true,
+              .limit = kVerifyLimit};
   for (const std::int64_t size : images.image.dimensions()) child.arguments.push_back(std::to_string(size));
   int code = 0;
   try {
@@ -151,6 +165,7 @@ Verification verify(const TrainedModel& trained, const fs::path& file) {
 }  // namespace
 
 Verification export_onnx(const TrainedModel& trained, const OnnxExportFlags& flags, const fs::path& file) {
+  const InterruptGuard guard;  // else the unfinished file and the images would be left
   check_finite(trained.state, "the checkpoint");
   Model model = trained.model;
   StateDict folded;
@@ -165,6 +180,10 @@ Verification export_onnx(const TrainedModel& trained, const OnnxExportFlags& fla
   Verification verification{false, "not verified: --no-verify was given"};
   save_onnx(model, flags.fold ? folded : trained.state, classes, file, [&](const fs::path& temporary) {
     if (flags.verify) verification = verify(trained, temporary);
+    if (InterruptGuard::interrupted()) {
+      throw Interrupted(fmt::format("{}: {} is not written", InterruptGuard::in_words(), file.string()),
+                        InterruptGuard::signal());
+    }
   });
   return verification;
 }

@@ -16,10 +16,13 @@
 #include "apps/convoy/picture_list.h"
 #include "apps/convoy/prediction.h"
 #include "apps/convoy/setup.h"
+#include "apps/convoy/styled_text.h"
 #include "apps/convoy/terminal.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/error.h"
 #include "convoy/inference.h"
 #include "engine/core/atomic_file.h"
+#include "engine/data/pictures/picture_file.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {
@@ -99,7 +102,7 @@ class Predictor {
   /// is one. A picture that cannot be read is reported and left out. Returns whether there was none of these.
   bool run(const std::vector<std::string>& files, std::ostream* table) {
     if (table != nullptr) *table << csv_header(classes_);
-    if (flags_.csv_to_output()) put(csv_header(classes_));
+    if (flags_.csv_to_output()) put_data(csv_header(classes_));
     bool all = true;
     for (const std::string& file : files) {
       all = read(file) && all;
@@ -162,7 +165,7 @@ class Predictor {
 
   void print(const Prediction& prediction) const {
     if (flags_.csv_to_output()) {
-      put(csv_line(prediction, classes_));
+      put_data(csv_line(prediction, classes_));
     } else if (flags_.json) {
       emit(json_of(prediction, classes_));
     } else if (flags_.show) {
@@ -192,9 +195,31 @@ void check_usage(const PredictFlags& flags, const PictureList& list) {
   }
 }
 
+/// Throws UsageError if a file that is to be written is one that is read, or of a run. A table whose name was
+/// forgotten has that of the first picture.
+void check_targets(const PredictFlags& flags, const PictureList& list) {
+  const bool has_table = !flags.csv.empty() && !flags.csv_to_output();
+  if (has_table && has_picture_name(flags.csv)) {
+    throw UsageError(
+        fmt::format("--csv {}: by its ending that is a picture; name the table before the pictures, as --csv "
+                    "answers.csv",
+                    flags.csv.string()));
+  }
+  std::vector<NeededFile> read = files_read_for(flags.trained);
+  read.push_back({flags.pictures.list, "the list of the pictures"});
+  for (const std::string& file : list.files) read.push_back({file, "one of the pictures"});
+  if (has_table) refuse_to_harm(flags.csv, read);
+  if (flags.save_input.empty()) return;
+  refuse_to_harm(flags.save_input, read);
+  if (has_table && is_same_target(flags.save_input, flags.csv)) {
+    throw UsageError(fmt::format("{} is named for --csv and --save-input", flags.csv.string()));
+  }
+}
+
 int run_predict(const PredictFlags& flags) {
   const PictureList list = list_pictures(flags.pictures);
   check_usage(flags, list);
+  check_targets(flags, list);
   if (list.files.empty()) return 1;
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "apps/convoy/printable.h"
+#include "apps/convoy/styled_text.h"
 #include "apps/convoy/terminal_size.h"
 
 namespace convoy {
@@ -21,7 +22,13 @@ std::string speaker;  // "rank 1: " of a process that is one of several
 bool muted = false;   // but for errors
 
 std::string coloured(const char* code, const std::string& text) {
-  return fancy_output() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+  return fancy_output() ? style(code) + text + style("0") : text;
+}
+
+/// `cell` filled up with spaces in front or behind.
+std::string aligned(const std::string& cell, std::size_t columns, bool flush_left) {
+  const std::string spaces(columns - std::min(columns, columns_of(cell)), ' ');
+  return flush_left ? cell + spaces : spaces + cell;
 }
 
 }  // namespace
@@ -42,11 +49,22 @@ std::string bold(const std::string& text) { return coloured("1", text); }
 std::string green(const std::string& text) { return coloured("32", text); }
 std::string red(const std::string& text) { return coloured("31", text); }
 
-void put(const std::string& text) { std::fputs(text.c_str(), stdout); }
+void put(const std::string& text) { put_data(for_terminal(text)); }
 
 void emit(const Json& object) {
   // A path need not be UTF-8, but JSON must be.
-  put(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  const std::string json = object.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string line;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    // JSON has escapes for those below a space alone, but 0x7f to 0x9f act on a terminal, too.
+    const bool is_high_control = json[i] == '\xc2' && json[i + 1] < '\xa0';
+    if (json[i] == '\x7f' || is_high_control) {
+      line += fmt::format("\\u{:04x}", static_cast<unsigned char>(json[is_high_control ? ++i : i]));
+    } else {
+      line += json[i];
+    }
+  }
+  put_data(line + "\n");
   std::fflush(stdout);
 }
 
@@ -75,7 +93,7 @@ std::string Table::str() const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()), 0);
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
   }
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
@@ -83,8 +101,7 @@ std::string Table::str() const {
     for (std::size_t i = 0; i < rows_[r].size(); ++i) {
       const bool flush_left = std::find(left_.begin(), left_.end(), i) != left_.end();
       if (i > 0) line += "  ";
-      line += flush_left ? fmt::format("{:<{}}", rows_[r][i], widths[i])
-                         : fmt::format("{:>{}}", rows_[r][i], widths[i]);
+      line += aligned(rows_[r][i], widths[i], flush_left);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += (r == 0 ? bold(line) : line) + "\n";
@@ -130,14 +147,14 @@ void ProgressBar::draw(double fraction, const std::vector<std::string>& notes,
 
 void ProgressBar::draw(double fraction, const std::string& note) {
   if (!fancy_output()) return;
-  put("\r\x1b[K" + progress_line(fraction, note, terminal_columns()));
+  put_data("\r\x1b[K" + printable(progress_line(fraction, note, terminal_columns())));
   std::fflush(stdout);
   drawn_ = true;
 }
 
 void ProgressBar::clear() {
   if (!drawn_) return;
-  put("\r\x1b[K");
+  put_data("\r\x1b[K");
   std::fflush(stdout);
   drawn_ = false;
 }

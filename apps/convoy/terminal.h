@@ -20,8 +20,8 @@ std::string bold(const std::string& text);
 std::string green(const std::string& text);
 std::string red(const std::string& text);
 
-/// Writes `text` to standard output. What cannot be written does not end the program here: a training whose
-/// terminal was closed is saved first. The stream remembers, and main reports it.
+/// Writes text to standard output as for_terminal makes it. What cannot be written ends no training, which is
+/// saved first: the stream remembers, and main reports it.
 void put(const std::string& text);
 
 /// Writes one line of JSON to standard output and flushes it, so that a program can read it at once. Bytes
@@ -41,7 +41,7 @@ void say_note(const std::string& message);
 /// Writes "convoy: error: MESSAGE" to standard error. Line breaks in the message become spaces.
 void say_error(std::string message);
 
-/// Rows of text under titles. The first column is flush left, the others are flush right.
+/// Rows of text under titles, by its width in a terminal. The first column is flush left, the others right.
 class Table {
  public:
   explicit Table(std::vector<std::string> titles) : rows_{std::move(titles)} {}

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "apps/convoy/printable.h"
+#include "apps/convoy/styled_text.h"
 #include "apps/convoy/terminal.h"
 #include "apps/convoy/text_width.h"
 #include "engine/data/pictures/picture.h"
@@ -62,11 +63,11 @@ std::string blocks_line(const Picture& picture, std::size_t y, Palette palette) 
   for (std::size_t x = 0; x < picture.width; ++x) {
     const std::string lower = pair ? colour_code(colour_at(picture, y + 1, x), palette, true) : "49";
     const std::string code = colour_code(colour_at(picture, y, x), palette, false) + ";" + lower;
-    if (code != before) line += "\x1b[" + code + "m";
+    if (code != before) line += style(code);
     line += "\u2580";  // the upper half block
     before = code;
   }
-  return line + "\x1b[0m";
+  return line + style("0");
 }
 
 std::string ascii_line(const Picture& picture, std::size_t y) {

@@ -116,7 +116,7 @@ int run_train(CLI::App& command, TrainFlags& flags) {
   if (flags.summary) {
     take_dataset(command, flags.data);
     const Model model = resolve_model(flags.model, format_of(flags));
-    fmt::print("{}", summary(model, flags.options.batch_size));
+    put(summary(model, flags.options.batch_size));
     return 0;
   }
   return run_in_group(

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kEnding = ".npy";
 constexpr zip_uint64_t kMaxDeflateRatio = 1032;  // the most that deflate can reach (zlib's manual)
 
 class Npz : public Arrays {
@@ -33,6 +35,19 @@ class Npz : public Arrays {
   }
 
   bool has(const std::string& name) const override { return index_of(name) >= 0; }
+
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    const zip_int64_t count = zip_get_num_entries(archive_.get(), 0);
+    for (zip_int64_t i = 0; i < count; ++i) {
+      const char* const entry = zip_get_name(archive_.get(), static_cast<zip_uint64_t>(i), 0);
+      std::string name = entry == nullptr ? "" : entry;
+      if (!name.ends_with(kEnding)) continue;
+      name.resize(name.size() - kEnding.size());
+      all.push_back(std::move(name));
+    }
+    return all;
+  }
 
   std::string where(const std::string& name) const override {
     return fmt::format("{}: {}.npy", file_.path().string(), name);
@@ -87,6 +102,17 @@ class NpyFolder : public Arrays {
   bool has(const std::string& name) const override {
     std::error_code code;
     return fs::exists(folder_ / (name + ".npy"), code);
+  }
+
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    std::error_code code;
+    for (fs::directory_iterator at(folder_, code); !code && at != fs::directory_iterator();
+         at.increment(code)) {
+      if (at->path().extension() == kEnding) all.push_back(at->path().stem().string());
+    }
+    std::ranges::sort(all);
+    return all;
   }
 
   std::string where(const std::string& name) const override { return (folder_ / (name + ".npy")).string(); }

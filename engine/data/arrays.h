@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/data/npy.h"
 
@@ -14,6 +15,8 @@ class Arrays {
   virtual ~Arrays() = default;
 
   virtual bool has(const std::string& name) const = 0;
+  /// All of them: an archive's in its order, a folder's sorted.
+  virtual std::vector<std::string> names() const = 0;
   /// Throws Error that names the file and the array. It must be there.
   virtual NpyArray read(const std::string& name) const = 0;
   /// What messages call the array.

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "convoy/error.h"
+#include "engine/core/onnx_magic.h"
 #include "engine/io/legacy_archive.h"
 #include "engine/io/quote.h"
 #include "engine/io/safetensors_header.h"
@@ -77,6 +78,7 @@ std::string other_than_torch(std::string_view start) {
         "save it again with torch.save, without pickle_protocol",
         protocol);
   }
+  if (begins_as_onnx(start)) return kOnnxAdvice;
   for (const auto& [magic, advice] : kOtherFormats) {
     if (start.starts_with(magic)) return advice;
   }

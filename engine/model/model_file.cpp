@@ -7,6 +7,7 @@
 
 #include "convoy/error.h"
 #include "engine/core/file.h"
+#include "engine/core/onnx_magic.h"
 #include "engine/model/json_text.h"
 #include "engine/model/model_json.h"
 #include "engine/model/text.h"
@@ -46,7 +47,9 @@ Model parse_model(const std::string& json, const std::string& source) {
 
 Model load_model(const std::filesystem::path& file) {
   // One byte more than allowed, to notice a larger file.
-  return parse_model(InputFile(file).read_text(kMaxFileBytes + 1), file.string());
+  const std::string text = InputFile(file).read_text(kMaxFileBytes + 1);
+  if (begins_as_onnx(text)) throw UsageError(fmt::format("{}: {}", file.string(), kOnnxAdvice));
+  return parse_model(text, file.string());
 }
 
 std::string to_json(const Model& model) {

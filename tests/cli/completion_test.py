@@ -93,12 +93,14 @@ class Bash(Folder):
         self.assertLessEqual({"classic", "mnist-99"}, self.complete("train", "--recipe", ""))
         self.assertEqual(self.complete("bench", "--plan", "h1"), {"h100"})
         self.assertEqual(self.complete("train", "--lr", ""), set())
-        self.assertIn("mnist", self.complete("fetch", ""))
+        self.assertEqual(self.complete("fetch", ""), {"mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100"})
+        self.assertIn("qmnist", self.complete("train", "--dataset", "q"))
 
     def test_files_and_folders(self):
         self.assertEqual(self.complete("eval", "--checkpoint", "mod"), {"model.ckpt"})
         self.assertEqual(self.complete("train", "--out", ""), {"runs", "data sets"})
         self.assertEqual(self.complete("train", "--resume", "r"), {"runs"})
+        self.assertEqual(self.complete("train", "--plan-cache", ""), {"runs", "data sets"})
         self.assertEqual(self.complete("predict", "--checkpoint", "model.ckpt", "ti"), {"tiny net.json"})
 
     def test_every_flag_of_every_command(self):

@@ -36,6 +36,7 @@ TEST_F(EnvironmentTest, FewerThreadsThanAskedForAreNoHang) {
                {{{"OMP_NUM_THREADS", "4"}, {"OMP_THREAD_LIMIT", "2"}}, " 2 of 4 threads,"},
                {{{"OMP_NUM_THREADS", "2"}, {"OMP_MAX_ACTIVE_LEVELS", "0"}}, " 1 of 2 threads,"},
                {{{"OMP_NUM_THREADS", "2"}, {"OMP_DYNAMIC", "true"}}, " 2 threads,"},
+               {{{"OMP_NUM_THREADS", "1"}}, " 1 thread,"},
                {{{"OMP_NUM_THREADS", "3,2"}}, " 3 threads,"}};
   for (const auto& [environment, told] : cases) {
     SCOPED_TRACE(testing::PrintToString(environment));

@@ -9,7 +9,7 @@
 #include "convoy/checkpoint.h"
 #include "convoy/safetensors.h"
 #include "convoy/state.h"
-#include "tests/cli/bad_input.h"
+#include "tests/cli/inspect_fixture.h"
 #include "tests/io/legacy_file.h"
 
 namespace convoy::test {
@@ -18,10 +18,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-class InspectTest : public BadInputTest {
+class InspectTest : public InspectingTest {
  protected:
-  Outcome inspect(const std::string& file) { return run({"inspect", file}, {folder_.path()}); }
-
   void write_legacy(const std::string& name, const PickleAssembler& object) {
     LegacyFile file;
     file.object = object.stop();
@@ -31,19 +29,6 @@ class InspectTest : public BadInputTest {
   void write_safetensors(const std::string& name, const std::string& header, const std::string& data) {
     write_file(folder_ / name,
                std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header + data);
-  }
-
-  nlohmann::json event_of(const std::string& file) {
-    const Outcome outcome = run({"inspect", "--json", file}, {folder_.path()});
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    const auto events = json_lines(outcome.out);
-    if (events.size() != 1) {
-      ADD_FAILURE() << outcome.out;
-      return {};
-    }
-    EXPECT_EQ(events[0]["event"], "inspect");
-    EXPECT_EQ(events[0]["file"], file);
-    return events[0];
   }
 };
 
@@ -231,7 +216,7 @@ TEST_F(InspectTest, DamagedAndUnknownFilesAreOneLine) {
   };
   refused("", kFailed, "x: it is empty");
   refused("<!DOCTYPE html>", kFailed, "it is a web page");
-  refused("\x93NUMPY\x01", kFailed, "it is a NumPy array; save a state dict with torch.save(");
+  refused("\x93NUMPY\x01", kFailed, "not a NumPy array");
   refused("\x80\x04N.", kFailed,
           "x: it is a bare pickle, as pickle.dump writes it; save the state dict with torch.save(");
   refused("\x80\x03\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", kFailed,

@@ -1,6 +1,11 @@
 // export --onnx and import --onnx, as their users run them.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "convoy/builtin.h"
@@ -28,9 +33,11 @@ class OnnxCommandTest : public testing::Test {
   }
 
   /// A program in the place of Python that says this.
-  std::string python(const std::string& says) {
+  std::string python(const std::string& says) { return script("echo '" + says + "'\n"); }
+
+  std::string script(const std::string& lines) {
     const fs::path file = folder_ / "python";
-    write_file(file, "#!/bin/sh\necho '" + says + "'\n");
+    write_file(file, "#!/bin/sh\n" + lines);
     fs::permissions(file, fs::perms::owner_all);
     return file.string();
   }
@@ -87,6 +94,46 @@ TEST_F(OnnxCommandTest, WritesNothingIfOnnxruntimeFindsOtherLogits) {
   EXPECT_FALSE(fs::exists(folder_ / "m.onnx"));
 }
 
+// Python may print anything before, of its start or of its libraries.
+TEST_F(OnnxCommandTest, TakesTheLastLineOfJson) {
+  here_.environment["CONVOY_PYTHON"] =
+      python("Welcome!\n{\"difference\": 5}\n[1]\n{\"version\": \"1.2.3\", \"difference\": 1e-6}\nbye");
+  const Outcome outcome = exported();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("verified: onnxruntime 1.2.3 computes the same logits, within 1e-06"));
+}
+
+TEST_F(OnnxCommandTest, SaysSoIfPythonSaysSomethingElse) {
+  for (const char* says : {"hello", "", R"({"difference": "small"})", R"({"error": 5})", R"({"missing": []})",
+                           R"({"version": "1"})", R"({"difference": null})"}) {
+    const std::string program = python(says);
+    here_.environment["CONVOY_PYTHON"] = program;
+    const Outcome outcome = exported();
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out,
+                HasSubstr("\nnot verified: " + program + " does not say what onnxruntime computes"))
+        << says;
+  }
+}
+
+// The second one ignores the signal that it is ended by.
+TEST_F(OnnxCommandTest, LeavesNothingIfItIsEndedWhileOnnxruntimeComputes) {
+  fs::create_directory(folder_ / "tmp");
+  here_.environment["TMPDIR"] = (folder_ / "tmp").string();
+  for (const auto& [lines, signal] : {std::pair("kill -INT $PPID\nexec sleep 30\n", SIGINT),
+                                      std::pair("trap '' TERM\nkill -TERM $PPID\nsleep 6\n", SIGTERM)}) {
+    here_.environment["CONVOY_PYTHON"] = script(lines);
+    const auto before = files_under(folder_.path());
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome outcome = exported();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(25));
+    EXPECT_EQ(outcome.code, 128 + signal);
+    EXPECT_EQ(outcome.err, std::string("convoy: error: interrupted") +
+                               (signal == SIGINT ? "" : " by SIGTERM") + ": m.onnx is not written\n");
+    EXPECT_EQ(files_under(folder_.path()), before);
+  }
+}
+
 TEST_F(OnnxCommandTest, ImportsWhatItExportedAndTrainsOn) {
   write_idx_data(folder_ / "digits");
   fs::remove_all(folder_ / "run");
@@ -131,6 +178,70 @@ TEST_F(OnnxCommandTest, ImportReplacesAModelOnlyIfTold) {
   EXPECT_EQ(event["event"], "import");
   EXPECT_EQ(event["parameters"], 61706);
   EXPECT_EQ(event["classes"], 10);
+}
+
+// The accuracy in a run.json would be told of a network that never had it.
+TEST_F(OnnxCommandTest, ImportsIntoNoTrainingsFolder) {
+  ASSERT_EQ(exported().code, 0);
+  write_file(folder_ / "run/run.json", "{}");
+  const std::string model = read_file(folder_ / "run/model.ckpt");
+  for (const std::string folder : {"run", "run/previous", "run/"}) {
+    const auto before = files_under(folder_.path());
+    const Outcome outcome = run({"import", "--onnx", "m.onnx", "--out", folder, "--overwrite"}, here_);
+    EXPECT_EQ(outcome.code, 2) << outcome.out;
+    EXPECT_EQ(lines(outcome.err).size(), 1u);
+    EXPECT_THAT(outcome.err, HasSubstr(" is for the training in " + (folder_ / "run").string()));
+    EXPECT_THAT(outcome.err, HasSubstr("; name another folder with --out"));
+    EXPECT_EQ(files_under(folder_.path()), before);
+  }
+  EXPECT_EQ(read_file(folder_ / "run/model.ckpt"), model);
+}
+
+TEST_F(OnnxCommandTest, DoesNotReplaceTheFileThatItImports) {
+  ASSERT_EQ(exported().code, 0);
+  fs::create_directory(folder_ / "again");
+  fs::rename(folder_ / "m.onnx", folder_ / "again/model.ckpt");
+  fs::create_symlink("again/model.ckpt", folder_ / "m.onnx");
+  const Outcome outcome = imported({"--overwrite"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "convoy: error: again/model.ckpt is the file to import; name another folder with --out\n");
+}
+
+TEST_F(OnnxCommandTest, InPlaceOfACheckpointOrAModelTheCommandIsNamed) {
+  ASSERT_EQ(exported().code, 0);
+  write_idx_data(folder_ / "digits");
+  const std::string advice =
+      "m.onnx: it is an ONNX file; make a model and a checkpoint of it: convoy import --onnx FILE --out "
+      "FOLDER";
+  const std::vector<std::string> train = {"train", "--dataset", "idx", "--data", "digits"};
+  for (std::vector<std::string> more :
+       {std::vector<std::string>{"--init", "m.onnx"}, {"--model", "m.onnx"}}) {
+    more.insert(more.begin(), train.begin(), train.end());
+    EXPECT_THAT(run(more, here_).err, HasSubstr(advice)) << more[5];
+  }
+  EXPECT_THAT(run({"eval", "--checkpoint", "m.onnx", "--data", "digits"}, here_).err, HasSubstr(advice));
+  EXPECT_THAT(run({"export", "--checkpoint", "m.onnx", "--pytorch", "x.pt"}, here_).err, HasSubstr(advice));
+  write_png(folder_ / "x.png", {28, 28, 1, std::vector<std::uint8_t>(784, 7)});
+  EXPECT_THAT(run({"predict", "--checkpoint", "m.onnx", "x.png"}, here_).err, HasSubstr(advice));
+  EXPECT_THAT(run({"eval", "--checkpoint", "run/model.ckpt", "--model", "m.onnx"}, here_).err,
+              HasSubstr(advice));
+}
+
+// A training that is about to begin there holds the folder's lock.
+TEST_F(OnnxCommandTest, WaitsForNoLock) {
+  ASSERT_EQ(exported().code, 0);
+  fs::create_directory(folder_ / "again");
+  const int lock = open((folder_ / "again/.lock").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const Outcome outcome = imported();
+  close(lock);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("again: another training writes to this folder"));
+  EXPECT_EQ(files_under(folder_ / "again"), std::vector<std::string>{".lock"});
+  fs::remove(folder_ / "again/.lock");
+  ASSERT_EQ(imported().code, 0);
+  EXPECT_EQ(files_under(folder_ / "again"), (std::vector<std::string>{"model.ckpt", "model.json"}));
 }
 
 TEST_F(OnnxCommandTest, InspectTellsWhatIsInAFile) {

@@ -51,6 +51,43 @@ TEST_F(PredictAnswersTest, CsvHasAColumnForEachClass) {
   }
 }
 
+// Nothing that is read, nothing of a run, and no picture in the place of a table whose name was forgotten.
+TEST_F(PredictAnswersTest, ReplacesNothingThatIsNeeded) {
+  put("a.png", 1);
+  put("b.png", 2);
+  std::filesystem::copy_file(folder_ / "a.png", folder_ / "digit");
+  write_file(folder_ / "list", "digit\n");
+  std::filesystem::copy_file(folder_ / "run/model.json", folder_ / "own.json");
+  std::filesystem::create_symlink("run/model.ckpt", folder_ / "link");
+  const std::string run_folder = "for the training in " + (folder_ / "run").string();
+  const std::map<std::string, std::string> needed = {{"run/model.ckpt", "the checkpoint itself"},
+                                                     {"link", "the checkpoint itself"},
+                                                     {"run/model.json", "the model's file"},
+                                                     {"own.json", "the model's file"},
+                                                     {"run/run.json", run_folder},
+                                                     {"run/log.jsonl", run_folder},
+                                                     {"list", "the list of the pictures"},
+                                                     {"digit", "one of the pictures"}};
+  for (const auto& [target, what] : needed) {
+    const std::string before = read_file(folder_ / target);
+    for (const char* flag : {"--csv", "--save-input"}) {
+      const Outcome outcome = predict({"--model", "own.json", flag, target, "--files-from", "list"});
+      EXPECT_EQ(outcome.code, 2);
+      EXPECT_EQ(outcome.err, "convoy: error: " + target + " is " + what + "; name another file\n");
+      EXPECT_EQ(read_file(folder_ / target), before);
+    }
+  }
+  const std::string picture = read_file(folder_ / "a.png");
+  const Outcome forgotten = predict({"--csv", "a.png", "b.png"});
+  EXPECT_EQ(forgotten.code, 2);
+  EXPECT_THAT(forgotten.err,
+              HasSubstr("--csv a.png: by its ending that is a picture; name the table before"));
+  EXPECT_EQ(read_file(folder_ / "a.png"), picture);
+  EXPECT_THAT(predict({"--csv", "x", "--save-input", "./x", "b.png"}).err,
+              HasSubstr("x is named for --csv and --save-input"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "x"));
+}
+
 TEST_F(PredictAnswersTest, CsvIsAFileBesideTheTextAndAppearsWhole) {
   put("a.png", 1);
   write_file(folder_ / "bad.png", "no picture");

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/convoy/prediction.h"
+#include "apps/convoy/styled_text.h"
 #include "apps/convoy/terminal_picture.h"
 #include "apps/convoy/text_width.h"
 #include "engine/data/pictures/picture_file.h"
@@ -81,12 +82,12 @@ TEST(TerminalPicture, DrawsTwoRowsInALine) {
   EXPECT_THAT(draw_picture(grey, {1, 3, 2}, Palette::ascii, 80), ElementsAre("=@", "+ "));
   EXPECT_THAT(
       draw_picture(grey, {1, 3, 2}, Palette::true_colour, 80),
-      ElementsAre(
-          "\x1b[38;2;0;0;0;48;2;255;255;255m\u2580\x1b[38;2;255;255;255;48;2;255;255;255m\u2580\x1b[0m",
-          "\x1b[38;2;128;128;128;49m\u2580\x1b[38;2;0;0;0;49m\u2580\x1b[0m"));
+      ElementsAre(style("38;2;0;0;0;48;2;255;255;255") + "\u2580" +
+                      style("38;2;255;255;255;48;2;255;255;255") + "\u2580" + style("0"),
+                  style("38;2;128;128;128;49") + "\u2580" + style("38;2;0;0;0;49") + "\u2580" + style("0")));
   const std::vector<std::uint8_t> colours = {255, 0, 0, 255, 0, 0};  // planes of 1 x 2: red and green
   EXPECT_THAT(draw_picture(colours, {3, 1, 2}, Palette::colours256, 80),
-              ElementsAre("\x1b[38;5;196;49m\u2580\x1b[38;5;46;49m\u2580\x1b[0m"));
+              ElementsAre(style("38;5;196;49") + "\u2580" + style("38;5;46;49") + "\u2580" + style("0")));
 }
 
 TEST(TerminalPicture, IsScaledIntoTheColumns) {

@@ -54,6 +54,23 @@ TEST(ReportPage, OfAHundredClassesTheMatrixIsAPicture) {
                           HasSubstr("width=\"112\" height=\"112\"")));
 }
 
+TEST(ReportPage, WithoutAMistakeThereIsNoTableOfThem) {
+  const Dataset test = coloured(60, 8, 30);
+  std::vector<double> logits(60 * 30, 0.0);
+  for (std::size_t i = 0; i < 60; ++i) logits[i * 30 + test.labels[i]] = 1.0;
+  const Json record = {{"model", "m"}, {"epochs", 1}};
+  const LoggedRun log;
+  const std::string page = report_page({.name = "run",
+                                        .record = record,
+                                        .log = log,
+                                        .test = &test,
+                                        .logits = &logits,
+                                        .class_names = numbered_names(30)});
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("No image was taken for another class."),
+                    Not(HasSubstr("The most frequent confusions")), HasSubstr(", 1 epoch in batches of ")));
+}
+
 TEST(ReportPage, IsSmallWhateverTheRunWas) {
   const Dataset test = coloured(30, 500, 2);
   std::vector<double> logits(30 * 2, std::nan(""));

@@ -197,6 +197,41 @@ TEST_F(ReportTest, WhatCannotBeComparedIsNamed) {
   EXPECT_THAT(bytes("page.html"), HasSubstr("No run has a log with curves"));
 }
 
+// As `compare runs/*` beside what import has made, and beside the folder of several seeds.
+TEST_F(ReportTest, FoldersWithoutARunAreLeftOutOfAComparison) {
+  ASSERT_EQ(train("runs/a", {"--epochs", "1"}).code, 0);
+  std::filesystem::copy(folder_ / "runs/a", folder_ / "runs/b", std::filesystem::copy_options::recursive);
+  std::filesystem::create_directories(folder_ / "runs/imported");
+  std::filesystem::create_directories(folder_ / "runs/seeds");
+  std::filesystem::copy(folder_ / "runs/a", folder_ / "runs/seeds/1",
+                        std::filesystem::copy_options::recursive);
+  const Outcome outcome = convoy({"compare", "runs/a", "runs/b", "runs/imported/", "runs/seeds", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto runs = json_lines(outcome.out).at(0)["runs"];
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_EQ(runs[1]["folder"], "runs/b");
+  EXPECT_EQ(outcome.err,
+            "convoy: note: runs/imported is left out: there is no run.json in it\n"
+            "convoy: note: runs/seeds is left out: there is no run.json in it\n");
+  EXPECT_EQ(convoy({"compare", "runs/a", "runs/b", "runs/c"}).code, kFailed) << "a name that is none";
+  EXPECT_EQ(convoy({"compare", "runs/a", "runs/b", "runs/a/run.json"}).code, kFailed) << "a file";
+  write_file(folder_ / "runs/b/run.json", "{");
+  EXPECT_EQ(convoy({"compare", "runs/a", "runs/a", "runs/b"}).code, kFailed) << "a run that is damaged";
+}
+
+TEST_F(ReportTest, AComparisonReplacesNothingOfARun) {
+  ASSERT_EQ(train("a", {"--epochs", "1"}).code, 0);
+  for (const char* file : {"run.json", "log.jsonl", "model.ckpt", "report.html"}) {
+    const std::string before = bytes(std::string("a/") + file);
+    const Outcome outcome = convoy({"compare", "a", "a", "--html", std::string("a/") + file});
+    EXPECT_EQ(outcome.code, kUsage);
+    EXPECT_EQ(outcome.err, "convoy: error: a/" + std::string(file) + " is for the training in " +
+                               (folder_ / "a").string() + "; name another file\n");
+    EXPECT_EQ(bytes(std::string("a/") + file), before);
+  }
+  EXPECT_EQ(convoy({"compare", "a", "a", "--html", "a/compared.html"}).code, 0);
+}
+
 TEST_F(ReportTest, AForeignRunCannotWriteToTheTerminal) {
   ASSERT_EQ(train("a", {"--epochs", "1"}).code, 0);
   std::filesystem::copy(folder_ / "a", folder_ / "b\x1b[2J");

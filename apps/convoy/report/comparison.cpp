@@ -13,6 +13,7 @@
 #include "apps/convoy/report/style.h"
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/run_record.h"
+#include "apps/convoy/terminal.h"
 #include "convoy/error.h"
 
 namespace convoy {
@@ -108,23 +109,34 @@ std::string table_of(const char* caption, const std::vector<ComparedRun>& runs,
   return table(caption, titles, cells);
 }
 
+[[noreturn]] void refuse(const fs::path& folder) {
+  throw Error(
+      fmt::format("{} is no run's folder: there is no run.json in it that can be read; name folders that "
+                  "`convoy train` has written",
+                  folder.string()));
+}
+
 }  // namespace
 
 std::vector<ComparedRun> read_runs(const std::vector<fs::path>& folders) {
   std::vector<ComparedRun> runs;
+  std::vector<fs::path> left_out;
   for (const fs::path& given : folders) {
     const fs::path folder = without_slash(given);
-    Json record = record_in(folder / "run.json");
-    if (!record.is_object()) {
-      throw Error(
-          fmt::format("{} is no run's folder: there is no run.json in it that can be read; name "
-                      "folders that `convoy train` has written",
-                      folder.string()));
-    }
     std::error_code ignored;
+    if (fs::is_directory(folder, ignored) && !fs::exists(folder / "run.json", ignored)) {
+      left_out.push_back(folder);
+      continue;
+    }
+    Json record = record_in(folder / "run.json");
+    if (!record.is_object()) refuse(folder);
     const fs::path log = folder / "log.jsonl";
     runs.push_back({folder, run_name(folder), std::move(record),
                     fs::exists(log, ignored) ? read_log(log) : LoggedRun{}});
+  }
+  if (runs.size() < 2 && !left_out.empty()) refuse(left_out.front());
+  for (const fs::path& folder : left_out) {
+    say_note(fmt::format("{} is left out: there is no run.json in it", folder.string()));
   }
   std::set<std::string> names;
   for (const ComparedRun& run : runs) names.insert(run.name);

@@ -18,7 +18,9 @@ struct ComparedRun {
   LoggedRun log;     // empty where there is no log.jsonl
 };
 
-/// Reads the folders. Throws Error for one that is no run's.
+/// Reads the folders. Those without a run.json, as `import` and `--seeds` leave beside runs, are left out
+/// with a note. Throws Error if fewer than two remain, and for what is no folder or has a run.json that
+/// cannot be read.
 std::vector<ComparedRun> read_runs(const std::vector<std::filesystem::path>& folders);
 
 /// What is shown of each run.

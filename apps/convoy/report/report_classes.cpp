@@ -106,6 +106,7 @@ std::string confusion_picture(const Classification& result, const std::vector<st
                     {escaped(names[confusion.predicted])},
                     {std::to_string(confusion.count), true}});
   }
+  if (rows.empty()) return out + "<p>No image was taken for another class.</p>\n";
   return out + table("The most frequent confusions", {"is", "taken for", "images"}, rows);
 }
 

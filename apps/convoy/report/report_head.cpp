@@ -83,10 +83,10 @@ std::string head_section(const ReportContent& content) {
   std::string out = fmt::format("<header><h1>{}</h1>\n", escaped(content.name));
   const auto count = [&](const char* key) { return grouped(number_in(record, key).value_or(0.0)); };
   out += fmt::format(
-      "<p>{} on {}: {} training and {} test images, {} epochs in batches of {}, seed {}. {}.</p>\n",
+      "<p>{} on {}: {} training and {} test images, {} epoch{} in batches of {}, seed {}. {}.</p>\n",
       escaped(text_in(record, "model")), escaped(text_in(record, "dataset")), count("train_samples"),
-      count("test_samples"), count("epochs"), count("batch_size"),
-      record.contains("seed") ? escaped(value_in_words(record["seed"])) : "-",
+      count("test_samples"), count("epochs"), number_in(record, "epochs") == 1.0 ? "" : "s",
+      count("batch_size"), record.contains("seed") ? escaped(value_in_words(record["seed"])) : "-",
       escaped(text_in(record, "device_description")));
   if (!content.failure.empty()) {
     out += fmt::format("<p class=\"warning\">This training did not end: {}.</p>\n", escaped(content.failure));

@@ -47,6 +47,12 @@ std::string tf_record(std::string_view data) {
   return length + checksum_of(length) + std::string(data) + checksum_of(data);
 }
 
+std::optional<std::uint64_t> record_length(std::string_view head) {
+  if (head.size() < kRecordHead) return std::nullopt;
+  const std::string_view length = head.substr(0, 8);
+  return head.substr(8, 4) == checksum_of(length) ? std::optional(from_little_endian(length)) : std::nullopt;
+}
+
 EventFile::EventFile(const std::filesystem::path& folder) {
   std::error_code ignored;  // what cannot be made cannot be written either
   std::filesystem::create_directories(folder, ignored);

@@ -22,9 +22,10 @@ std::string cpu_model() {
   return "CPU";
 }
 
-/// "2 threads"; "1 of 2 threads" where fewer are given than were asked for.
+/// "1 thread" or "2 threads"; "1 of 2 threads" where fewer are given than were asked for.
 std::string in_words(const cpu::Threads& threads) {
-  if (threads.given == threads.asked) return fmt::format("{} threads", threads.given);
+  if (threads.given == threads.asked)
+    return fmt::format("{} thread{}", threads.given, threads.given == 1 ? "" : "s");
   return fmt::format("{} of {} threads", threads.given, threads.asked);
 }
 
