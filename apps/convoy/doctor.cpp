@@ -101,7 +101,10 @@ void print(const char* title, const std::vector<Finding>& findings, std::vector<
 int run_doctor() {
   std::vector<std::string> advice;
   print("Build",
-        {{"convoy", CONVOY_VERSION, ""}, {"compiler", CONVOY_COMPILER, ""}, {"oneDNN", CONVOY_ONEDNN, ""}},
+        {{"convoy", CONVOY_VERSION, ""},
+         {"compiler", CONVOY_COMPILER, ""},
+         {"oneDNN", CONVOY_ONEDNN, ""},
+         {"ONNX", CONVOY_ONNX, ""}},
         advice);
   print("CUDA", cuda_findings_of_all(), advice);
   std::vector<Finding> backends;

@@ -1,6 +1,7 @@
 #include "apps/convoy/train_record.h"
 
 #include "apps/convoy/augmentation_flags.h"
+#include "engine/backend/versions.h"
 #include "engine/model/preparation_json.h"
 
 namespace convoy {
@@ -40,6 +41,9 @@ Json describe(const TrainFlags& flags, const Json& given, const TrainData& data,
   record.update(describe(flags.early_end, options));
   record["flags"] = given;
   record["versions"] = {{"convoy", CONVOY_VERSION}, {"compiler", CONVOY_COMPILER}};
+  for (const auto& [library, version] : library_versions(device.backend->name())) {
+    record["versions"][library] = version;
+  }
   return record;
 }
 

@@ -10,6 +10,7 @@
 #include "apps/convoy/group_run.h"
 #include "apps/convoy/guarded_fit.h"
 #include "apps/convoy/interrupt.h"
+#include "apps/convoy/page_profile.h"
 #include "apps/convoy/plan_table.h"
 #include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/report/write_report.h"
@@ -22,6 +23,7 @@
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
 #include "convoy/model_file.h"
+#include "convoy/profile.h"
 #include "convoy/state.h"
 
 namespace convoy {
@@ -37,16 +39,19 @@ StateDict first_state(const TrainFlags& flags, const Model& model, const std::op
   return match_state(model, load_checkpoint(flags.init, say_note), flags.init.string(), say_note);
 }
 
-/// Tells `report` of what happens once; `start` is the program's.
+/// Tells `report` of what happens once; `start` is the program's. A profile that nobody asked for is `kept`.
 TrainObserver observer_of_start(const Backend& backend, TrainReport& report, const RunFolder& folder,
-                                std::chrono::steady_clock::time_point start) {
+                                std::chrono::steady_clock::time_point start, bool asked,
+                                std::optional<StepProfile>& kept) {
   TrainObserver observer;
   observer.first_step = [&, start] {
     const double seconds = seconds_since(start);
     const std::vector<PlanRow> plans = backend.plans();
     report.first_step(seconds, plans.empty() ? "" : plan_summary(plans));
   };
-  observer.profile = [&](const StepProfile& profile) {
+  observer.profile = [&, asked](const StepProfile& profile) {
+    kept = profile;
+    if (!asked) return;
     folder.write_profile(profile.chrome_trace());
     report.profile(profile, folder.path() / kProfileFile);
   };
@@ -59,6 +64,7 @@ struct Run : Training {
   const Json& record;
   RunFolder& folder;
   RunLog& log;
+  std::optional<StepProfile>& profile;  // once there is one
 };
 
 /// Who is told of it: the screen, the log and, if it was asked for, TensorBoard.
@@ -114,7 +120,8 @@ Trained train_and_write(const Run& run, Trainer& trainer, TrainReport& report) {
   StateKeeper keeper(run.folder, trainer, flags.options, flags.save, [&] {
     return StateNotes{run.log.bytes(), last, validation ? validation->best() : Json(), early.memory()}.text();
   });
-  TrainObserver observer = observer_of_start(*run.device.backend, report, run.folder, run.start);
+  TrainObserver observer = observer_of_start(*run.device.backend, report, run.folder, run.start,
+                                             flags.options.profile_steps > 0, run.profile);
   observer.prepared = [&] {
     report_plans(flags.device, *run.device.backend);
     if (validation) validation->prepare();
@@ -205,6 +212,7 @@ Json train_and_test(const Run& run, Trainer& trainer, const Reports& reports) {
   if (!run.flags.no_report) {
     write_report({.folder = folder,
                   .record = record,
+                  .profile = run.profile ? &*run.profile : nullptr,
                   .state = &trained.state,
                   .test = &images,
                   .logits = &tested.logits,
@@ -254,11 +262,12 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
     if (!flags.overwrite) refuse_to_replace(folder->path(), record);
   }
   folder->require_space(room_for(flags, model, resumed.has_value()));
-  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
+  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), with_page_profile(training));
   const TrainingPosition from = go_on(trainer, resumed, flags.options, device.backend->group());
 
   RunLog log;
-  const Run run{training, model, record, *folder, log};
+  std::optional<StepProfile> profile;
+  const Run run{training, model, record, *folder, log, profile};
   const Reports reports = make_reports(run, trainer, std::move(screen));
   reports.all->run(record);
   if (resumed) reports.all->resumed(resumed->state ? resumed->state->file : "", from);
@@ -267,7 +276,10 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
   } catch (const std::exception& error) {
     if (log.is_open() && !flags.no_report) {
       const InterruptGuard guard;  // a batch system that asks again leaves no half-written page
-      write_report({.folder = folder->path(), .record = record, .failure = error.what()});
+      write_report({.folder = folder->path(),
+                    .record = record,
+                    .failure = error.what(),
+                    .profile = profile ? &*profile : nullptr});
     }
     throw;
   }
@@ -277,7 +289,7 @@ void follow_training(const Training& training) {
   const auto& [flags, kept, data, device, resumed, start, launched] = training;
   Communicator& group = device.backend->group();
   const Model model = model_of(flags, data, resumed);
-  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), flags.options);
+  Trainer trainer(*device.backend, model, first_state(flags, model, resumed), with_page_profile(training));
   go_on(trainer, resumed, flags.options, group);
   std::optional<Validation> validation;
   if (data.validation) validation.emplace(trainer, *data.validation, nullptr);

@@ -6,6 +6,7 @@
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cuda/module.h"
 #include "engine/backend/reference/reference.h"
+#include "engine/backend/versions.h"
 
 namespace convoy {
 namespace {
@@ -32,6 +33,11 @@ std::vector<BackendStatus> backend_statuses() {
       status_of("cpu", cpu_backend_missing(), [] { return make_cpu_backend(); }),
       status_of("reference", {}, [] { return make_reference_backend(); }),
   };
+}
+
+Versions library_versions(const std::string& backend) {
+  if (backend == "cuda") return cuda_module().versions();
+  return backend == "cpu" ? cpu_versions() : Versions{};
 }
 
 BackendChoice make_backend(const std::string& name, const DeviceOptions& options) {

@@ -61,6 +61,47 @@ TEST_F(ReportTest, ShowsWhatTheRunIsAndCameTo) {
   EXPECT_EQ(count(page, "alt=\"Filter "), 4u);
 }
 
+TEST_F(ReportTest, HasTheTimeOfEachLayerWithoutBeingAsked) {
+  const auto times = [&](const std::string& run) {
+    const std::string page = bytes(run + "/report.html");
+    const auto begin = page.find("<h2 id=\"times\">");
+    return page.substr(begin, page.find("</section>", begin) - begin);
+  };
+  const auto has_times = AllOf(HasSubstr("<code>conv</code>"), HasSubstr("<code>optimizer</code>"),
+                               HasSubstr(" ms a step"), Not(HasSubstr("not profiled")));
+  ASSERT_EQ(train("run").code, 0);
+  EXPECT_THAT(times("run"), has_times);
+  EXPECT_THAT(bytes("run/log.jsonl"), Not(HasSubstr("\"profile\""))) << "nobody asked for the event";
+  EXPECT_FALSE(exists("run/profile.json"));
+  ASSERT_EQ(train("more", {"--swa", "--check-finite", "--save-every", "1", "--epochs", "1"}).code, 0);
+  EXPECT_THAT(times("more"), has_times);
+  ASSERT_EQ(convoy({"train", "--resume", "run", "--epochs", "3", "--allow-changes"}).code, 0);
+  EXPECT_THAT(times("run"), has_times);
+  ASSERT_EQ(train("seeds", {"--seeds", "1", "--epochs", "1"}).code, 0);
+  EXPECT_THAT(times("seeds/1"), HasSubstr("This training was not profiled"));
+}
+
+// Three steps come before the first that is profiled.
+TEST_F(ReportTest, AShortEpochHasNoTimesAndFailsNothing) {
+  for (const char* images : {"100", "300", "350", "400"}) {
+    SCOPED_TRACE(images);
+    ASSERT_EQ(train("run", {"--limit-train", images, "--overwrite"}).code, 0);
+    EXPECT_EQ(count(bytes("run/report.html"), "This training was not profiled"), images[0] < '4' ? 1u : 0u);
+  }
+}
+
+// Those that computed it: a figure can be had again with the same ones.
+TEST_F(ReportTest, NamesTheVersionsOfTheLibraries) {
+  ASSERT_EQ(train("run", {"--device", "cpu"}).code, 0);
+  const auto versions = nlohmann::json::parse(bytes("run/run.json"))["versions"];
+  const std::string onednn = versions.at("oneDNN");
+  EXPECT_THAT(onednn, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(convoy({"--version"}).out, HasSubstr("oneDNN " + onednn)) << "built and run with the same";
+  EXPECT_THAT(bytes("run/report.html"), HasSubstr("<code>oneDNN</code></th><td>" + onednn + "</td>"));
+  ASSERT_EQ(train("plain", {"--device", "reference"}).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(bytes("plain/run.json"))["versions"].size(), 2u) << "it has no library";
+}
+
 TEST_F(ReportTest, MistakesAndConfusionsAreThoseOfEval) {
   ASSERT_EQ(train("run", {"--lr", "0.0003"}).code, 0);
   const std::string page = bytes("run/report.html");

@@ -9,6 +9,7 @@
 namespace convoy::test {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 TEST(Help, EveryCommandHasExamplesAndExitCodes) {
@@ -69,10 +70,17 @@ TEST(Doctor, TellsWhatIsHereAndWhatIsMissing) {
   write_idx_data(folder / "digits");
   const Outcome outcome = run({"doctor"}, {folder.path(), {{"CONVOY_DATA", "digits"}}});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* subject :
-       {"compiler", "oneDNN", "cuDNN", "cuBLAS", "GPUs", "MPI", "NCCL", "threads", "reference", "mnist"}) {
+  for (const char* subject : {"compiler", "oneDNN", "ONNX", "cuDNN", "cuBLAS", "GPUs", "MPI", "NCCL",
+                              "threads", "reference", "mnist"}) {
     EXPECT_THAT(outcome.out, HasSubstr(subject));
   }
+  // Whether it is in the build is what a command says that needs it.
+  write_file(folder / "none.onnx", "");
+  const bool onnx =
+      run({"import", "--onnx", "none.onnx", "--out", "model"}, {folder.path()}).err.find("knows no ONNX") ==
+      std::string::npos;
+  EXPECT_THAT(outcome.out,
+              ContainsRegex(onnx ? "ONNX +here, with protobuf [0-9.]+\n" : "ONNX +not in this build\n"));
   EXPECT_THAT(outcome.out, HasSubstr("digits (from CONVOY_DATA)"));
   EXPECT_THAT(outcome.out, HasSubstr(can_fetch() ? "run: convoy fetch cifar10 --out digits/cifar10"
                                                  : "name its folder in CONVOY_DATA"));

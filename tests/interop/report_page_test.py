@@ -81,7 +81,7 @@ def main() -> None:
         write_digits(folder / "digits")
         for run, flags in {"one": ["--lr", "1e-4"], "two": ["--lr", "1e-3", "--schedule", "cosine"]}.items():
             subprocess.run([convoy, "train", "--dataset", "idx", "--data", folder / "digits", "--out", folder / run, "--epochs", "4",
-                            "--batch-size", "20", "--log-every", "1", "--validation", "100", "--profile", "5", *flags],
+                            "--batch-size", "20", "--log-every", "1", "--validation", "100", *flags],
                            check=True, stdout=subprocess.DEVNULL)
         subprocess.run([convoy, "compare", folder / "one", folder / "two", "--html", folder / "compare.html"], check=True)
         for width in (1280, 390):

@@ -21,6 +21,13 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[\s`/])convoy ([a-z]+)((?:(?!convoy [a-z]|[`#\n]).)*)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 TAKES_THE_FLAGS_OF_TRAIN = {"race"}
+# A flag that stands alone between backticks, as in tables of flags, is the program's, but on pages about scripts
+SCRIPTS = ("docker/", "profiling/", "tests/")
+# and where it is said to be of another program or an older version.
+OTHERS = {"--oversubscribe",  # Open MPI's
+          "--settle",  # before --bn-batches
+          "--images", "--trainings",  # kill_and_resume.py's
+          "--repeats"}  # of cpu_loops
 
 
 def anchor(heading):
@@ -32,6 +39,13 @@ def anchor(heading):
 def anchors(page):
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     return {anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+@functools.cache
+def flags_of_any():
+    told = subprocess.run([CONVOY, "--help"], capture_output=True, text=True, check=True).stdout
+    subcommands = re.findall(r"^  ([a-z]+) ", told[told.index("Subcommands:"):], re.MULTILINE)
+    return set(FLAG.findall(told)).union(*(flags_of(subcommand) or set() for subcommand in subcommands))
 
 
 @functools.cache
@@ -79,6 +93,26 @@ class Pages(unittest.TestCase):
                     self.assertLessEqual(used, known)
                     seen += len(used)
         self.assertGreater(seen, 100)
+
+    def test_the_program_knows_the_flags_that_stand_alone(self):
+        seen = 0
+        for page in PAGES:
+            name = page.relative_to(ROOT).as_posix()
+            if name.startswith(SCRIPTS):
+                continue
+            for code in re.findall(r"`(--[^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
+                used = set(FLAG.findall(code)) - OTHERS
+                with self.subTest(page=name, code=code):
+                    self.assertLessEqual(used, flags_of_any())
+                    seen += len(used)
+        self.assertGreater(seen, 200)
+
+    def test_every_flag_is_on_the_page_of_flags(self):
+        named = set(FLAG.findall((ROOT / "apps/README.md").read_text(encoding="utf-8")))
+        for flag in sorted(flags_of_any() - {"--help"}):
+            other = flag.replace("--no-", "--") if flag.startswith("--no-") else flag.replace("--", "--no-", 1)
+            with self.subTest(flag=flag):
+                self.assertTrue({flag, other} & named)
 
 
 if __name__ == "__main__":

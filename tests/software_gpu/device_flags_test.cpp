@@ -100,6 +100,15 @@ TEST_F(DeviceFlagsTest, PrecisionReachesTheLayers) {
   }
 }
 
+TEST_F(DeviceFlagsTest, ARunNamesTheLibrariesThatItLoaded) {
+  const auto events = json_lines(train_short({}).out);
+  const auto& versions = events.at(0).at("versions");
+  EXPECT_EQ(versions.at("CUDA"), "13.0");
+  EXPECT_EQ(versions.at("CUDA driver"), "for CUDA up to 13.0");
+  EXPECT_EQ(versions.at("cuDNN"), "9.19.0");
+  EXPECT_TRUE(versions.contains("cuBLASLt"));
+}
+
 // PyTorch's default: TF32 for convolutions, where the GPU has it. The line `device` says so.
 TEST_F(DeviceFlagsTest, ThePrecisionWithoutTheFlagIsPyTorchs) {
   const auto described = [&](const std::vector<std::string>& flags, const std::string& architecture) {

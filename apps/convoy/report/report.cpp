@@ -68,10 +68,11 @@ std::string curves_section(const LoggedRun& log) {
 
 std::string times_section(const LoggedRun& log) {
   if (log.layers.empty()) {
-    return section("times", "Time per layer",
-                   "<p class=\"soft\">This training was not profiled. <code>convoy train --profile 20</code> "
-                   "measures each layer's passes over 20 steps, and <code>convoy bench</code> does so "
-                   "without training.</p>\n");
+    return section(
+        "times", "Time per layer",
+        "<p class=\"soft\">This training was not profiled: it is one of several <code>--seeds</code>, "
+        "which share the device, or its first epoch had too few steps. "
+        "<code>convoy bench</code> measures each layer's passes without training.</p>\n");
   }
   double longest = 1e-9, sum = 0.0;
   for (const LoggedRun::Layer& layer : log.layers) {

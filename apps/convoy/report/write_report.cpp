@@ -4,6 +4,7 @@
 
 #include "apps/convoy/report/report.h"
 #include "apps/convoy/run_folder.h"
+#include "apps/convoy/step_timing.h"
 #include "engine/core/atomic_file.h"
 
 namespace convoy {
@@ -11,7 +12,12 @@ namespace convoy {
 void write_report(const EndedRun& run) {
   const std::filesystem::path file = run.folder / kReportFile;
   try {
-    const LoggedRun log = read_log(run.folder / "log.jsonl");
+    LoggedRun log = read_log(run.folder / "log.jsonl");
+    if (log.layers.empty() && run.profile != nullptr) {
+      take_event(log, {{"event", "profile"},
+                       {"ms_per_step_median", run.profile->step_ms.quantile(0.5)},
+                       {"layers", to_json(layer_timings(*run.profile))}});
+    }
     write_atomically(file, report_page({.name = run_name(run.folder),
                                         .record = run.record,
                                         .log = log,

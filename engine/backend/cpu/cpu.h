@@ -6,6 +6,7 @@
 
 #include "convoy/device.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/versions.h"
 
 namespace convoy {
 
@@ -14,6 +15,9 @@ std::string cpu_backend_missing();
 
 /// Throws Error if this build has none (with the text above), or the CPU lacks bf16; UsageError for tf32.
 std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options = {});
+
+/// oneDNN's version. Empty if this build has no CPU backend.
+Versions cpu_versions();
 
 /// GFLOP/s of oneDNN's product of large matrices in bf16, the best of a few. Only where the CPU has bf16.
 double measure_bf16_peak();

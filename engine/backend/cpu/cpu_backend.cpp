@@ -54,6 +54,11 @@ std::string instruction_set() {
   }
 }
 
+std::string onednn_version() {
+  const dnnl_version_t& version = *dnnl_version();
+  return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
+}
+
 /// Whether oneDNN may use instructions for bf16. Newer sets of AVX-512 have all bits of that one.
 bool has_bf16() {
   const auto least = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
@@ -63,13 +68,14 @@ bool has_bf16() {
 }  // namespace
 
 std::string cpu::CpuBackend::description() const {
-  const dnnl_version_t& version = *dnnl_version();
-  return fmt::format("{}, {}, oneDNN {}.{}.{} ({}), Highway {}{}", cpu_model(), in_words(device_.threads()),
-                     version.major, version.minor, version.patch, instruction_set(), simd_target(),
+  return fmt::format("{}, {}, oneDNN {} ({}), Highway {}{}", cpu_model(), in_words(device_.threads()),
+                     onednn_version(), instruction_set(), simd_target(),
                      activation_ == DType::bfloat16 ? ", bf16" : "");
 }
 
 std::string cpu_backend_missing() { return {}; }
+
+Versions cpu_versions() { return {{"oneDNN", onednn_version()}}; }
 
 std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions& options) {
   const Precision precision = options.precision.value_or(Precision::fp32);

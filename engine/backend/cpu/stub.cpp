@@ -13,6 +13,8 @@ std::unique_ptr<Backend> make_cpu_backend(const DeviceOptions&) {
   throw Error("cpu: " + cpu_backend_missing());
 }
 
+Versions cpu_versions() { return {}; }
+
 double measure_bf16_peak() { throw Error("cpu: " + cpu_backend_missing()); }
 
 void prepare_cpu_threads(char**) {}

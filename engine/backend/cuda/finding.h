@@ -1,10 +1,11 @@
-// What `convoy doctor` reports about CUDA.
+// What `convoy doctor` reports about CUDA, and the record of a run.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "convoy/error.h"
+#include "engine/backend/versions.h"
 
 namespace convoy {
 
@@ -19,5 +20,8 @@ struct Finding {
 /// Findings on CUDA's headers, runtime and driver, cuDNN, cuBLAS, every GPU, the kernels and the plan cache.
 /// Does not throw if something is missing.
 std::vector<Finding> cuda_findings();
+
+/// Those of CUDA's runtime and driver, cuDNN and cuBLAS. Throws Error if CUDA does not say.
+Versions cuda_versions();
 
 }  // namespace convoy

@@ -198,4 +198,13 @@ std::vector<Finding> cuda_findings() {
   return findings;
 }
 
+Versions cuda_versions() {
+  int driver = 0;
+  CONVOY_CUDA(cudaDriverGetVersion(&driver));
+  return {{"CUDA", runtime_finding().state},
+          {"CUDA driver", fmt::format("for CUDA up to {}", cuda_version(driver))},
+          {"cuDNN", library_version(cudnnGetVersion())},
+          {"cuBLASLt", library_version(cublasLtGetVersion())}};
+}
+
 }  // namespace convoy

@@ -5,9 +5,9 @@
 #include "engine/backend/cuda/described/described.h"
 
 extern "C" const convoy::CudaModule* convoy_cuda_module() {
-  static constexpr convoy::CudaModule module = {CONVOY_MODULE_VERSION,         convoy::cuda_backend_missing,
-                                                convoy::take_cuda_device,      convoy::make_cuda_backend,
-                                                convoy::cuda_findings,         convoy::measure_cuda_peak,
-                                                convoy::make_described_backend};
+  static constexpr convoy::CudaModule module = {CONVOY_MODULE_VERSION,     convoy::cuda_backend_missing,
+                                                convoy::take_cuda_device,  convoy::make_cuda_backend,
+                                                convoy::cuda_findings,     convoy::cuda_versions,
+                                                convoy::measure_cuda_peak, convoy::make_described_backend};
   return &module;
 }

@@ -23,6 +23,7 @@ struct CudaModule {
   void (*take_device)(const GroupPlace& place);  // take_cuda_device
   std::unique_ptr<Backend> (*make)(const DeviceOptions& options);  // make_cuda_backend
   std::vector<Finding> (*findings)();                              // cuda_findings
+  Versions (*versions)();                                          // cuda_versions
   DevicePeak (*measure_peak)(std::optional<Precision> precision);  // measure_cuda_peak
   // make_described_backend
   std::unique_ptr<DescribedBackend> (*make_described)(const std::string& device,

@@ -19,6 +19,8 @@ std::unique_ptr<DescribedBackend> make_described_backend(const std::string& devi
   throw Error("plans are cuDNN's, and there is no CUDA in this build");
 }
 
+Versions cuda_versions() { throw Error(cuda_backend_missing()); }
+
 std::vector<Finding> cuda_findings() {
   const std::string state = "not in this build";
   return {{"CUDA", cuda_backend_missing(),

@@ -133,11 +133,14 @@ std::unique_ptr<DescribedBackend> refuse_described(const std::string& device, co
 
 std::vector<Finding> nothing_loaded() { return {{"CUDA module", "not loaded", problem()}}; }
 
+Versions refuse_versions() { throw Error(problem()); }
+
 }  // namespace
 
 const CudaModule& cuda_module() {
-  static constexpr CudaModule absent = {CONVOY_MODULE_VERSION, problem,     take_none,       refuse,
-                                        nothing_loaded,        refuse_peak, refuse_described};
+  static constexpr CudaModule absent = {
+      CONVOY_MODULE_VERSION, problem,         take_none,   refuse,
+      nothing_loaded,        refuse_versions, refuse_peak, refuse_described};
   return loader().module() != nullptr ? *loader().module() : absent;
 }
 
