@@ -57,6 +57,7 @@ int run_import(const ImportFlags& flags) {
   if (!flags.overwrite) refuse_to_overwrite(files);
   const OnnxModel read = load_onnx(flags.onnx);
   write(read, files);
+  for (const std::string& note : read.notes) say_note(note);
   if (flags.json) {
     emit({{"event", "import"},
           {"file", flags.onnx.string()},
@@ -64,7 +65,8 @@ int run_import(const ImportFlags& flags) {
           {"checkpoint", files.checkpoint.string()},
           {"name", read.model.name},
           {"parameters", trainable_count(read.model)},
-          {"classes", class_count(read.model)}});
+          {"classes", class_count(read.model)},
+          {"notes", read.notes}});
     return 0;
   }
   put(summary(read.model, 1));

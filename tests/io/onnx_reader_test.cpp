@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <map>
 
 #include "tests/io/onnx_file.h"
@@ -9,7 +10,9 @@
 namespace convoy::test {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 using OnnxReader = OnnxFile;
 
@@ -39,9 +42,10 @@ TEST_F(OnnxReader, NamesAnAttributeThatIsNotRead) {
 
 TEST_F(OnnxReader, NamesAttributesWithOtherValues) {
   integers(*conv_, "pads", {0, 0, 1, 1});
-  EXPECT_EQ(problem(),
-            "node \"conv\" (Conv): its attribute pads is [0, 0, 1, 1]; only the same at both ends of an axis "
-            "can be read");
+  EXPECT_EQ(
+      problem(),
+      "node \"conv\" (Conv): it pads by [0, 0] in front and [1, 1] behind; the ends of an axis may differ "
+      "by one element of a kernel of two or more");
   conv_->clear_attribute();
   integers(*conv_, "strides", {1, 1, 1});
   EXPECT_THAT(problem(), HasSubstr("its attribute strides is [1, 1, 1]; two numbers"));
@@ -91,19 +95,155 @@ TEST_F(OnnxReader, WeightsOfEveryTypeAreReadFromBytesAndFromLists) {
   }
 }
 
-TEST_F(OnnxReader, PaddingByNameIsReadWhereItIsEven) {
+TEST_F(OnnxReader, PaddingByNameIsRead) {
   tensor("k3", {1, 1, 3, 3});
   conv_->set_input(1, "k3");
   text(*conv_, "auto_pad", "SAME_UPPER");
   ASSERT_EQ(problem(), "");
   const Model model = load_onnx(folder_ / "m.onnx").model;
   EXPECT_EQ(std::get<Conv2d>(model.layers[0].layer).padding, (Extent{1, 1}));
-  integers(*conv_, "strides", {2, 2});  // of 2 pixels and 3 taps, one more is needed, at one end
-  EXPECT_EQ(problem(),
-            "node \"conv\" (Conv): its auto_pad pads one end of an axis more than the other; only even "
-            "padding can be read");
+  EXPECT_THAT(load_onnx(folder_ / "m.onnx").notes, IsEmpty());
   conv_->mutable_attribute(0)->set_s("SAME");
   EXPECT_EQ(problem(), "node \"conv\" (Conv): its attribute auto_pad is \"SAME\", which ONNX does not have");
+}
+
+TEST_F(OnnxReader, UnevenPaddingMakesAKernelWithZerosAtAnEnd) {
+  tensor("k3", {1, 1, 3, 3});
+  conv_->set_input(1, "k3");
+  text(*conv_, "auto_pad", "SAME_UPPER");
+  integers(*conv_, "strides", {2, 2});  // of 2 pixels and 3 taps, one more is needed, at one end
+  tensor("w1", {2, 1});
+  fc_->set_input(1, "w1");
+  const double h = 0.5;
+  for (const auto& [how, weights] : std::map<std::string, std::vector<double>>{
+           {"SAME_UPPER", {0, 0, 0, 0, 0, h, h, h, 0, h, h, h, 0, h, h, h}},
+           {"SAME_LOWER", {h, h, h, 0, h, h, h, 0, h, h, h, 0, 0, 0, 0, 0}}}) {
+    SCOPED_TRACE(how);
+    conv_->mutable_attribute(0)->set_s(how);
+    ASSERT_EQ(problem(), "");
+    const OnnxModel read = load_onnx(folder_ / "m.onnx");
+    EXPECT_EQ(std::get<Conv2d>(read.model.layers[0].layer).padding, (Extent{1, 1}));
+    EXPECT_EQ(std::get<Conv2d>(read.model.layers[0].layer).kernel_size, (Extent{4, 4}));
+    EXPECT_EQ(read.state[0].second.values, weights);
+    EXPECT_THAT(read.notes, ElementsAre(HasSubstr("node \"conv\" (Conv): it pads by [")));
+    EXPECT_THAT(read.notes[0], HasSubstr("its kernel is 4 x 4 here, with zeros at an end"));
+  }
+}
+
+TEST_F(OnnxReader, ABiasMayBeOneNumber) {
+  fc_->add_input("b");
+  real(*fc_, "beta", 3.0f);
+  tensor("b", {});
+  using Sizes = std::vector<std::int64_t>;
+  const auto set_sizes = [&](const Sizes& sizes, int count) {
+    TensorProto& bias = *graph().mutable_initializer(2);
+    bias.clear_dims();
+    bias.clear_float_data();
+    for (const std::int64_t size : sizes) bias.add_dims(size);
+    for (int i = 0; i < count; ++i) bias.add_float_data(0.25f);
+  };
+  const auto bias_read = [&] { return find(load_onnx(folder_ / "m.onnx").state, "fc.bias")->values; };
+  for (const Sizes& sizes : {Sizes{}, Sizes{1}, Sizes{1, 1}, Sizes{2}, Sizes{1, 2}}) {
+    SCOPED_TRACE(testing::PrintToString(sizes));
+    set_sizes(sizes, sizes.empty() || sizes.back() == 1 ? 1 : 2);
+    ASSERT_EQ(problem(), "");
+    EXPECT_EQ(bias_read(), std::vector<double>(2, 0.75));
+  }
+  set_sizes({2, 1}, 2);
+  EXPECT_EQ(
+      problem(),
+      "node \"fc\" (Gemm): its input 2 is [2, 1]; a bias of one number, or one for each of 2 outputs, can be "
+      "read");
+  fc_->mutable_input()->RemoveLast();
+  fc_->set_output(0, "m");
+  node("Add", "add", {"b", "m"}, "y");
+  for (const Sizes& sizes : {Sizes{}, Sizes{1}, Sizes{1, 1}, Sizes{2}, Sizes{1, 2}}) {
+    SCOPED_TRACE(testing::PrintToString(sizes));
+    set_sizes(sizes, sizes.empty() || sizes.back() == 1 ? 1 : 2);
+    ASSERT_EQ(problem(), "");
+    EXPECT_EQ(bias_read(), std::vector<double>(2, 0.25));
+  }
+  set_sizes({1, 1, 1}, 1);
+  EXPECT_EQ(problem(),
+            "node \"add\" (Add): it adds a constant [1, 1, 1] to [1, 2]; one number, or one for each of 2 "
+            "channels, can be read");
+}
+
+TEST_F(OnnxReader, OneNumberBehindAConvIsABiasOfEachChannel) {
+  tensor("half", {});
+  node("Add", "add", {"c", "half"}, "cb");
+  flat_->set_input(0, "cb");
+  graph().mutable_node()->SwapElements(2, 3);
+  graph().mutable_node()->SwapElements(1, 2);
+  ASSERT_EQ(problem(), "");
+  EXPECT_EQ(find(load_onnx(folder_ / "m.onnx").state, "conv.bias")->values, std::vector<double>{0.5});
+}
+
+TEST_F(OnnxReader, ABiasOfAnotherCountNamesTheNode) {
+  tensor("b", {3});
+  conv_->add_input("b");
+  EXPECT_EQ(problem(), "node \"conv\" (Conv): its input 2 is [3], not one number for each of 1 channels");
+}
+
+TEST_F(OnnxReader, ABatchNormOfVectorsIsAPartOfTheGemmInFrontOfIt) {
+  for (const char* name : {"s", "b", "m", "v"}) tensor(name, {2});
+  graph().mutable_initializer(5)->set_float_data(0, 3.75f);  // the variance of the first
+  fc_->set_output(0, "g");
+  real(node("BatchNormalization", "bn", {"g", "s", "b", "m", "v"}, "y"), "epsilon", 0.25f);
+  ASSERT_EQ(problem(), "");
+  const OnnxModel read = load_onnx(folder_ / "m.onnx");
+  EXPECT_EQ(read.model.layers.size(), 3u);
+  // s / sqrt(v + eps) is 0.5 / 2 and 0.5 / sqrt(0.75).
+  const double second = static_cast<float>(0.5 * (0.5 / std::sqrt(0.75)));
+  EXPECT_EQ(find(read.state, "fc.weight")->values,
+            (std::vector<double>{0.125, 0.125, 0.125, 0.125, second, second, second, second}));
+  EXPECT_EQ(find(read.state, "fc.bias")->values,
+            (std::vector<double>{0.5 - 0.5 * 0.25, static_cast<float>(0.5 - 0.5 * (0.5 / std::sqrt(0.75)))}));
+  EXPECT_THAT(
+      read.notes,
+      ElementsAre("node \"bn\" (BatchNormalization): it normalises vectors, for which Convoy has no layer; "
+                  "so it is a part of the layer fc in front of it, as it is in evaluation, and training "
+                  "on does not normalise there"));
+  graph().mutable_initializer(5)->set_float_data(0, -1.0f);
+  EXPECT_EQ(problem(),
+            "node \"bn\" (BatchNormalization): its values make weights that are not finite of those of the "
+            "layer in front of it");
+  node("Relu", "relu", {"g"}, "r");
+  graph().mutable_node(3)->set_input(0, "r");
+  graph().mutable_node()->SwapElements(3, 4);
+  EXPECT_THAT(problem(),
+              HasSubstr("node \"bn\" (BatchNormalization): it normalises vectors, for which Convoy "
+                        "has no layer; directly behind a Gemm or MatMul it is read"));
+}
+
+TEST_F(OnnxReader, ProbabilitiesAtTheEndAreLeftOut) {
+  for (const char* type : {"Softmax", "LogSoftmax"}) {
+    SCOPED_TRACE(type);
+    graph().mutable_output(0)->set_name("p");
+    integer(node(type, "prob", {"y"}, "p"), "axis", -1);
+    ASSERT_EQ(problem(), "");
+    const OnnxModel read = load_onnx(folder_ / "m.onnx");
+    EXPECT_EQ(read.model.layers.size(), 3u);
+    EXPECT_THAT(read.notes, ElementsAre(fmt::format(
+                                "node \"prob\" ({}): it is left out, so the logits in front of it are the "
+                                "output; the loss and predict compute it themselves",
+                                type)));
+    graph().mutable_node(3)->mutable_attribute(0)->set_i(0);
+    EXPECT_EQ(problem(),
+              fmt::format("node \"prob\" ({}): its attribute axis is 0; only 1, that of the classes, "
+                          "can be read",
+                          type));
+    graph().mutable_node(3)->mutable_attribute(0)->set_i(1);
+    node("Identity", "same", {"p"}, "q");
+    graph().mutable_output(0)->set_name("q");
+    EXPECT_EQ(problem(), "");
+    graph().mutable_node(4)->set_op_type("Relu");
+    EXPECT_EQ(problem(),
+              fmt::format("node \"prob\" ({}): it is not the last node; only behind the logits can it "
+                          "be left out",
+                          type));
+    graph().mutable_node()->DeleteSubrange(3, 2);
+  }
 }
 
 TEST_F(OnnxReader, PoolsOfOtherKindsAreRefused) {
@@ -114,13 +254,24 @@ TEST_F(OnnxReader, PoolsOfOtherKindsAreRefused) {
   integer(pool, "ceil_mode", 1);
   ASSERT_EQ(problem(), "") << "it changes nothing";
   integers(pool, "strides", {2, 2});
-  EXPECT_EQ(problem(),
-            "node \"new\" (AveragePool): its attribute ceil_mode is 1, which changes its output; only 0 can "
-            "be read");
+  EXPECT_EQ(
+      problem(),
+      "node \"new\" (AveragePool): its attribute ceil_mode is 1, which changes what it makes of [1, 1, 2, "
+      "2]; only 0 can be read: make the pool without it and train the model so, or export it for images "
+      "of another size");
   pool.mutable_attribute(1)->set_i(0);
   integers(pool, "dilations", {2, 2});
   EXPECT_EQ(problem(),
             "node \"new\" (AveragePool): its attribute dilations is not 1; such pools cannot be read");
+  pool.mutable_attribute(0)->set_ints(0, 2);
+  pool.mutable_attribute()->RemoveLast();
+  text(pool, "auto_pad", "SAME_UPPER");
+  pool.mutable_attribute(2)->set_ints(0, 1);
+  EXPECT_EQ(
+      problem(),
+      "node \"new\" (AveragePool): it pads [1, 1, 2, 2] by [0, 0] in front and [1, 0] behind, and a pool can "
+      "be read with the same at both ends alone: make the pool so and train the model so, or export it "
+      "for images of another size");
 }
 
 TEST_F(OnnxReader, FactorsOfAGemmAreInItsWeights) {
@@ -212,14 +363,45 @@ TEST_F(OnnxReader, BranchesWithoutAnAddAreRefused) {
   EXPECT_THAT(problem(), HasSubstr("(Concat): this operator cannot be read"));
 }
 
-TEST_F(OnnxReader, ThreeConsumersAreRefused) {
+TEST_F(OnnxReader, ThreeBranchesAreAResidualInAnother) {
   node("Relu", "a", {"c"}, "a");
-  node("Relu", "b", {"c"}, "b");
-  node("Add", "ab", {"a", "b"}, "ab");
-  node("Add", "abc", {"ab", "c"}, "abc");
+  node("Dropout", "b", {"c"}, "b");
+  node("Add", "ab", {"c", "b"}, "cb");
+  node("GlobalAveragePool", "pool", {"cb"}, "p");
+  node("Add", "abc", {"a", "p"}, "abc");
   node("Flatten", "last", {"abc"}, "z");
   graph().mutable_output(0)->set_name("z");
-  EXPECT_THAT(problem(), HasSubstr("it is one of 3 nodes that take \"c\""));
+  EXPECT_EQ(
+      problem(),
+      "node \"abc\" (Add): it adds [1, 1, 2, 2] to [1, 1, 1, 1]; only two of the same shape can be read");
+  graph().mutable_node(6)->set_op_type("Relu");
+  ASSERT_EQ(problem(), "");
+  const Model model = load_onnx(folder_ / "m.onnx").model;
+  ASSERT_EQ(model.layers.size(), 3u);
+  const auto& outer = std::get<Residual>(model.layers[1].layer);
+  ASSERT_EQ(outer.body.size(), 1u);
+  EXPECT_EQ(outer.body[0].name, "a");
+  ASSERT_EQ(outer.shortcut.size(), 2u);
+  EXPECT_EQ(outer.shortcut[1].name, "pool");
+  const auto& inner = std::get<Residual>(outer.shortcut[0].layer);
+  ASSERT_EQ(inner.body.size(), 1u);
+  EXPECT_EQ(inner.body[0].name, "b");
+  EXPECT_THAT(inner.shortcut, IsEmpty());
+  graph().mutable_node(7)->set_input(1, "c");
+  graph().mutable_node(7)->set_input(0, "c");
+  EXPECT_EQ(problem(), "node \"abc\" (Add): it adds a value to itself");
+}
+
+TEST_F(OnnxReader, BranchesThatMeetElsewhereAreRefused) {
+  node("Relu", "a", {"c"}, "a");
+  node("Relu", "b", {"a"}, "b");
+  node("Relu", "d", {"a"}, "d");
+  node("Add", "cb", {"c", "b"}, "cb");
+  node("Add", "all", {"cb", "d"}, "all");
+  node("Flatten", "last", {"all"}, "z");
+  graph().mutable_output(0)->set_name("z");
+  EXPECT_EQ(problem(),
+            "node \"d\" (Relu): \"a\" is taken by 2 nodes, but Adds of two do not end their branches");
 }
 
 TEST_F(OnnxReader, WeightsThatAreComputedAreRefused) {
