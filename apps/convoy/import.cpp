@@ -64,6 +64,7 @@ int run_import(const ImportFlags& flags) {
   check_targets(files, flags);
   const OnnxModel read = load_onnx(flags.onnx);
   write(read, files, flags);
+  for (const std::string& note : read.notes) say_note(note);
   if (flags.json) {
     emit({{"event", "import"},
           {"file", flags.onnx.string()},
@@ -71,7 +72,8 @@ int run_import(const ImportFlags& flags) {
           {"checkpoint", files.checkpoint.string()},
           {"name", read.model.name},
           {"parameters", trainable_count(read.model)},
-          {"classes", class_count(read.model)}});
+          {"classes", class_count(read.model)},
+          {"notes", read.notes}});
     return 0;
   }
   put(summary(read.model, 1));

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "convoy/error.h"
+#include "engine/core/half.h"
 
 namespace convoy {
 
@@ -16,6 +17,7 @@ double element_at(const std::uint8_t* bytes, const NumberType& type) {
     bits = bits << 8 | bytes[type.big_endian ? i : type.bytes - 1 - i];
   }
   if (type.kind == NumberType::Kind::real) {
+    if (type.bytes == 2) return half_to_double(static_cast<std::uint16_t>(bits));
     return type.bytes == 4 ? std::bit_cast<float>(static_cast<std::uint32_t>(bits))
                            : std::bit_cast<double>(bits);
   }
@@ -47,7 +49,7 @@ std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const Nu
     const bool fits = value >= 0.0 && value <= 255.0 && (from_0_to_1 || value == std::floor(value));
     if (!fits) {
       input.fail(fmt::format("pixel {} at position {} is no whole number from 0 to 255{}", value, i,
-                             width >= 4 ? ", and not all are from 0 to 1" : ""));
+                             type.kind == NumberType::Kind::real ? ", and not all are from 0 to 1" : ""));
     }
     pixels[i] = static_cast<std::uint8_t>(from_0_to_1 ? std::lround(255.0 * value) : std::lround(value));
   }

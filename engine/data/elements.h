@@ -12,7 +12,7 @@ namespace convoy {
 struct NumberType {
   enum class Kind : std::uint8_t { whole, signed_whole, real, truth };
   Kind kind = Kind::whole;
-  std::int64_t bytes = 1;  // 1, 2, 4 or 8; of real ones 4 or 8
+  std::int64_t bytes = 1;  // 1, 2, 4 or 8; of real ones 2, 4 or 8
   bool big_endian = false;
 };
 

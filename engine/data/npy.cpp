@@ -134,7 +134,7 @@ std::optional<NumberType> type_of(const std::string& descr) {
   if (descr[1] == 'f') type.kind = Kind::real;
   if (descr[1] == 'b') type.kind = Kind::truth;
   const bool fits = descr[1] == 'u' || descr[1] == 'i' || (descr[1] == 'b' && bytes == 1) ||
-                    (descr[1] == 'f' && bytes >= 4);
+                    (descr[1] == 'f' && bytes >= 2);
   return known && fits ? std::optional(type) : std::nullopt;
 }
 
@@ -171,6 +171,21 @@ std::string header_text(const NpySource& source) {
   return text;
 }
 
+/// The elements of an array in Fortran's order, the first axis fastest.
+std::vector<std::uint8_t> in_order_of_c(const NpyArray& array) {
+  const auto width = static_cast<std::size_t>(array.type.bytes);
+  std::vector<std::uint8_t> ordered(array.elements.size());
+  std::vector<std::int64_t> index(array.shape.size(), 0);  // of the next element, in C's order
+  for (std::size_t at = 0; at < ordered.size(); at += width) {
+    std::int64_t place = 0;
+    for (std::size_t axis = index.size(); axis-- > 0;) place = place * array.shape[axis] + index[axis];
+    std::copy_n(array.elements.begin() + place * array.type.bytes, width,
+                ordered.begin() + static_cast<std::ptrdiff_t>(at));
+    for (std::size_t axis = index.size(); axis-- > 0 && ++index[axis] == array.shape[axis];) index[axis] = 0;
+  }
+  return ordered;
+}
+
 }  // namespace
 
 NpyArray read_npy(const NpySource& source) {
@@ -179,9 +194,6 @@ NpyArray read_npy(const NpySource& source) {
   if (!header) source.name.fail("NumPy's header is malformed; save the array again");
   const std::optional<NumberType> type = type_of(header->type);
   if (!type) source.name.fail(refusal_of(header->type));
-  if (*header->fortran && header->shape->size() > 1) {
-    source.name.fail("the array is in Fortran's order; save numpy.ascontiguousarray of it");
-  }
   std::int64_t bytes = type->bytes;
   for (const std::int64_t extent : *header->shape) {
     if (extent == 0) source.name.fail("the array is empty");
@@ -197,6 +209,7 @@ NpyArray read_npy(const NpySource& source) {
                                  array.elements.size()));
   }
   if (source.read({&beyond, 1}) != 0) source.name.fail("holds more data than its header announces");
+  if (*header->fortran && array.shape.size() > 1) array.elements = in_order_of_c(array);
   return array;
 }
 

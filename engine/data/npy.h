@@ -27,7 +27,7 @@ struct NpySource {
 
 /// Reads a whole array. Its header is a Python literal, of which only the three keys that NumPy writes are
 /// known; nothing in it is ever evaluated. Fails for anything else: other types than whole and real numbers
-/// and truth values, Fortran's order, no elements, more or fewer bytes than the shape says.
+/// and truth values, no elements, more or fewer bytes than the shape says.
 NpyArray read_npy(const NpySource& source);
 
 }  // namespace convoy

@@ -16,7 +16,7 @@ namespace {
 
 // Room for 100,000 tensors: a tensor takes some 150 bytes of a pickle.
 constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
-constexpr std::size_t kMaxString = std::size_t{64} << 10;
+constexpr std::size_t kMaxString = std::size_t{64} << 10;  // of what may be a name
 
 struct NamedGlobal {
   std::string_view module;
@@ -41,7 +41,10 @@ constexpr auto kGlobals = std::to_array<NamedGlobal>({
 
 PickleCursor::PickleCursor(std::string_view bytes) : bytes_(bytes) {
   if (bytes.size() > kMaxBytes)
-    fail(fmt::format("a pickle of {} bytes, more than {}", bytes.size(), kMaxBytes));
+    fail(fmt::format(
+        "a pickle of {} bytes, more than {}; if there are NumPy arrays in it, save tensors in their "
+        "place, by torch.from_numpy(array): their elements are beside the pickle",
+        bytes.size(), kMaxBytes));
 }
 
 void PickleCursor::fail(std::string_view what) const {
@@ -97,10 +100,10 @@ std::int64_t PickleCursor::take_long() {
   return take_signed(width);
 }
 
-std::string_view PickleCursor::take_string() {
-  const std::size_t length = take_unsigned(4);
-  if (length > kMaxString) fail(fmt::format("a string of {} bytes, more than {}", length, kMaxString));
-  return take(length);
+Value PickleCursor::take_string() {
+  const std::string_view text = take(take_unsigned(4));
+  if (text.size() > kMaxString) return LongText{text.size()};
+  return text;
 }
 
 Value PickleCursor::take_global() {

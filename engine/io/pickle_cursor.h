@@ -29,8 +29,8 @@ class PickleCursor {
   std::int64_t take_signed(std::size_t width);
   std::int64_t take_long();  // of LONG1: the number of bytes, then these bytes
   double take_double();      // of BINFLOAT, which alone is big-endian
-  std::string_view take_string();
-  Value take_global();  // a Global, or a Foreign
+  Value take_string();       // a std::string_view, or a LongText
+  Value take_global();       // a Global, or a Foreign
 
  private:
   std::string_view take(std::size_t count);

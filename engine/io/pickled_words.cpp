@@ -60,10 +60,14 @@ std::string words_of(const Value& value) {
   if (const auto* const number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* const number = std::get_if<double>(&value)) return fmt::format("{}", *number);
   if (const auto* const text = std::get_if<std::string_view>(&value)) return quote(*text);
+  if (const auto* const text = std::get_if<pickle::LongText>(&value)) {
+    return fmt::format("text of {} bytes", text->bytes);
+  }
   if (const auto* const foreign = std::get_if<Foreign>(&value)) {
     return quote(fmt::format("{}.{}", foreign->module, foreign->name));
   }
   if (const Foreign* const foreign = as_foreign_object(value)) {
+    if (is_numpy_array(*foreign)) return "a NumPy array";
     return "an object of " + quote(fmt::format("{}.{}", foreign->module, foreign->name));
   }
   return "...";

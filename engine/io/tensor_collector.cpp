@@ -19,6 +19,9 @@ namespace {
 std::string not_tensor(const Value& value, std::string_view advice) {
   const Foreign* const foreign = as_foreign_object(value);
   if (foreign == nullptr) return fmt::format("no tensor, as in a training checkpoint; {}", advice);
+  if (is_numpy_array(*foreign)) {
+    return "a NumPy array, not a tensor; save a tensor in its place: torch.from_numpy(array)";
+  }
   if (foreign->module == "torch._utils") {  // _rebuild_qtensor, _rebuild_sparse_tensor, _rebuild_tensor_v3
     return fmt::format("a tensor of a kind that is not read ({}); convert it with .float() or .dequantize()",
                        quote(foreign->name));
@@ -34,6 +37,11 @@ const Object* as_dict(const Value& value) { return as_object(value, Object::Kind
 const Foreign* as_foreign_object(const Value& value) {
   const Object* const call = as_object(value, Object::Kind::call);
   return call == nullptr ? nullptr : std::get_if<Foreign>(&call->elements.at(0));
+}
+
+bool is_numpy_array(const Foreign& foreign) {
+  const bool numpy = foreign.module == "numpy.core.multiarray" || foreign.module == "numpy._core.multiarray";
+  return numpy && foreign.name == "_reconstruct";
 }
 
 bool may_be_tensor(const Value& value) {

@@ -19,6 +19,9 @@ const pickle::Object* as_dict(const pickle::Value& value);
 /// The call of a foreign global, which would make an object of it, or null.
 const pickle::Foreign* as_foreign_object(const pickle::Value& value);
 
+/// Whether a call of it makes a NumPy array.
+bool is_numpy_array(const pickle::Foreign& foreign);
+
 /// Whether a value can be a tensor: the call of a global that a state dict can name.
 bool may_be_tensor(const pickle::Value& value);
 

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "convoy/error.h"
+#include "engine/core/half.h"
 #include "engine/io/quote.h"
 
 namespace convoy {
@@ -170,21 +171,6 @@ std::optional<std::span<const Value>> tensor_arguments(const Value& value) {
     throw NotRead("it is a lazily negated or conjugated tensor; save it .contiguous()");
   }
   return arguments;
-}
-
-double half_to_double(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double magnitude = 0.0;
-  if (exponent == 0) {
-    magnitude = std::ldexp(fraction, -24);
-  } else if (exponent == 0x1f) {  // infinity, or a NaN, which keeps its payload
-    magnitude =
-        std::bit_cast<double>(std::uint64_t{0x7ff} << 52 | static_cast<std::uint64_t>(fraction) << 42);
-  } else {
-    magnitude = std::ldexp(fraction + 1024, exponent - 25);
-  }
-  return std::copysign(magnitude, (bits & 0x8000) != 0 ? -1.0 : 1.0);
 }
 
 template <typename T>

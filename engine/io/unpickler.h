@@ -38,7 +38,15 @@ struct None {
   bool operator==(const None&) const = default;
 };
 
-using Value = std::variant<None, bool, std::int64_t, double, std::string_view, Global, Foreign, Object*>;
+/// Text of more than 64 KiB, which names nothing: the elements of a NumPy array are such.
+struct LongText {
+  std::size_t bytes = 0;
+
+  bool operator==(const LongText&) const = default;
+};
+
+using Value =
+    std::variant<None, bool, std::int64_t, double, std::string_view, LongText, Global, Foreign, Object*>;
 
 /// A value that has elements.
 struct Object {

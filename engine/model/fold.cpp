@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 #include <string>
+#include <utility>
+
+#include "engine/model/fold_norm.h"
 
 namespace convoy {
 namespace {
@@ -14,16 +16,6 @@ using Tensors = std::map<std::string, HostTensor>;
 
 bool all_finite_floats(const Values& values) {
   return std::ranges::all_of(values, [](double value) { return std::isfinite(static_cast<float>(value)); });
-}
-
-/// The factor gamma / sqrt(variance + eps) of each channel. Empty if a variance is negative or NaN.
-std::optional<Values> scales_of(const BatchNorm2d& norm, const Values& gamma, const Values& variance) {
-  Values scales;
-  for (std::size_t c = 0; c < gamma.size(); ++c) {
-    if (!(variance[c] >= 0.0)) return std::nullopt;
-    scales.push_back(gamma[c] / std::sqrt(variance[c] + norm.eps));
-  }
-  return scales;
 }
 
 class Folding {
@@ -59,18 +51,12 @@ class Folding {
   /// or bias would not be a finite float.
   bool fold(Conv2d& conv, const std::string& conv_name, const BatchNorm2d& norm,
             const std::string& norm_name) {
-    const auto scales = scales_of(norm, values(norm_name + ".weight"), values(norm_name + ".running_var"));
-    if (!scales) return false;
     HostTensor weight = tensors_.at(conv_name + ".weight");
-    HostTensor bias{{conv.out_channels}, values(norm_name + ".bias")};
-    const Values& mean = values(norm_name + ".running_mean");
-    const std::size_t taps = weight.values.size() / scales->size();
-    for (std::size_t i = 0; i < weight.values.size(); ++i) weight.values[i] *= (*scales)[i / taps];
-    for (std::size_t c = 0; c < scales->size(); ++c) {
-      const double offset = conv.bias ? values(conv_name + ".bias")[c] : 0.0;
-      bias.values[c] += (offset - mean[c]) * (*scales)[c];
-    }
-    if (!all_finite_floats(weight.values) || !all_finite_floats(bias.values)) return false;
+    HostTensor bias =
+        conv.bias ? tensors_.at(conv_name + ".bias") : zeros({conv.out_channels}, DType::float32);
+    const NormValues with{values(norm_name + ".weight"), values(norm_name + ".bias"),
+                          values(norm_name + ".running_mean"), values(norm_name + ".running_var"), norm.eps};
+    if (!fold_norm(with, weight, bias)) return false;
     tensors_.insert_or_assign(conv_name + ".weight", std::move(weight));
     tensors_.insert_or_assign(conv_name + ".bias", std::move(bias));
     conv.bias = true;
@@ -81,6 +67,21 @@ class Folding {
 };
 
 }  // namespace
+
+bool fold_norm(const NormValues& norm, HostTensor& weight, HostTensor& bias) {
+  const std::size_t channels = norm.gamma.size(), taps = weight.values.size() / channels;
+  Values weights = weight.values, offsets = norm.beta;
+  for (std::size_t c = 0; c < channels; ++c) {
+    if (!(norm.variance[c] >= 0.0)) return false;
+    const double scale = norm.gamma[c] / std::sqrt(norm.variance[c] + norm.eps);
+    for (std::size_t i = c * taps; i < (c + 1) * taps; ++i) weights[i] *= scale;
+    offsets[c] += (bias.values[c] - norm.mean[c]) * scale;
+  }
+  if (!all_finite_floats(weights) || !all_finite_floats(offsets)) return false;
+  weight.values = std::move(weights);
+  bias.values = std::move(offsets);
+  return true;
+}
 
 FoldedModel fold_batch_norm(const Model& model, const StateDict& state) {
   check_state(model, state, "the state");

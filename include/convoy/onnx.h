@@ -33,15 +33,20 @@ void save_onnx(const Model& model, const StateDict& state, const std::vector<std
 struct OnnxModel {
   Model model;      ///< with `preparation` if Convoy wrote the file
   StateDict state;  ///< in the model's `state_dict()` order; counters of batch norms are 0
+
+  /// What is another way here than in the file, one line for each node; the classes that the model tells are
+  /// the same all the same.
+  std::vector<std::string> notes;
 };
 
 /// Reads a network whose nodes are Conv, BatchNormalization, Relu, MaxPool, AveragePool, GlobalAveragePool
 /// (or ReduceMean over the plane), Flatten, Reshape and Squeeze that flatten, Gemm, MatMul, Add (of the two
-/// branches of a residual, or of a bias behind MatMul or Conv), Dropout, Identity and Constant, and what
-/// computes a shape for a Reshape; also the group norms that save_onnx writes. Opset 7 or newer, images [N,
-/// C, H, W] of a fixed size, weights of float16, bfloat16, float32 or float64, in the file or in files beside
-/// it. Layers are named after their weights, else their nodes. Throws Error that names the file, and the node
-/// with its operator or attribute that is not read, or the layer that `infer` refuses.
+/// branches of a residual, or of a bias behind MatMul or Conv), Dropout, Identity and Constant, a Softmax or
+/// LogSoftmax as the last, and what computes a shape for a Reshape; also the group norms that save_onnx
+/// writes. Opset 7 or newer, images [N, C, H, W] of a fixed size, weights of float16, bfloat16, float32 or
+/// float64, in the file or in files beside it. Layers are named after their weights, else their nodes. Throws
+/// Error that names the file, and the node with its operator or attribute that is not read, or the layer that
+/// `infer` refuses.
 OnnxModel load_onnx(const std::filesystem::path& file);
 
 }  // namespace convoy

@@ -164,6 +164,20 @@ TEST_F(OnnxCommandTest, ImportsWhatItExportedAndTrainsOn) {
   EXPECT_TRUE(fs::exists(folder_ / "on/model.ckpt"));
 }
 
+TEST_F(OnnxCommandTest, ImportNotesWhatItReadsInAnotherWay) {
+  fs::copy(IO_GOLDEN_FOLDER "/onnx/torchscript-mnist.onnx", folder_ / "m.onnx");
+  const std::string note =
+      "node \"/LogSoftmax\" (LogSoftmax): it is left out, so the logits in front of it are the output; the "
+      "loss and predict compute it themselves";
+  const Outcome outcome = imported();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "convoy: note: " + note + "\n");
+  const Outcome told = imported({"--overwrite", "--json"});
+  ASSERT_EQ(told.code, 0) << told.err;
+  EXPECT_EQ(json_lines(told.out).at(0)["notes"], nlohmann::json{note});
+  EXPECT_EQ(load_model(folder_ / "again/model.json").layers.size(), 9u);
+}
+
 TEST_F(OnnxCommandTest, ImportReplacesAModelOnlyIfTold) {
   ASSERT_EQ(exported().code, 0);
   ASSERT_EQ(imported().code, 0);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <numeric>
 
 #include "convoy/error.h"
 #include "tests/data/npz_files.h"
@@ -90,6 +91,13 @@ TEST_F(NpzTest, TakesTheTypesThatArraysHave) {
               ElementsAre(0, 255, 128, 64));
   EXPECT_THAT(pixels("'>f4'", std::string("\0\0\0\0\x43\x7f\0\0\x40\0\0\0\x3f\x80\0\0", 16)),
               ElementsAre(0, 255, 2, 1));
+  // numpy.array([0, 1, 0.5, 0.25], "<f2"), [0, 255, 2, 1] as ">f2", [0, 1, 0.5, 0.25] as "<f8", by tobytes().
+  EXPECT_THAT(pixels("'<f2'", std::string("\0\0\0\x3c\0\x38\0\x34", 8)), ElementsAre(0, 255, 128, 64));
+  EXPECT_THAT(pixels("'>f2'", std::string("\0\0\x5b\xf8\x40\0\x3c\0", 8)), ElementsAre(0, 255, 2, 1));
+  EXPECT_THAT(pixels("'<f8'", std::string("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xf0\x3f"
+                                          "\0\0\0\0\0\0\xe0\x3f\0\0\0\0\0\0\xd0\x3f",
+                                          32)),
+              ElementsAre(0, 255, 128, 64));
   EXPECT_THAT(pixels("'<i2'", std::string("\0\0\xff\0\1\0\2\0", 8)), ElementsAre(0, 255, 1, 2));
   EXPECT_THAT(pixels("'|b1'", std::string("\0\1\1\0", 4)), ElementsAre(0, 255, 255, 0));
   EXPECT_THAT(load_with({{"y_train", npy("'|b1'", "(2,)", std::string("\1\0", 2))}}).train.labels,
@@ -100,6 +108,23 @@ TEST_F(NpzTest, TakesTheTypesThatArraysHave) {
       ElementsAre(2, 1));
   EXPECT_THAT(pixels("\"<u2\"", std::string("\0\0\xff\0\1\0\2\0", 8)), ElementsAre(0, 255, 1, 2))
       << "either quotes";
+}
+
+TEST_F(NpzTest, ArraysInFortransOrderAreTurned) {
+  // numpy.arange(24).reshape(2, 3, 4).tobytes("F"), of one byte and of two.
+  const std::string first("\0\f\4\x10\b\x14\1\r\5\x11\t\x15\2\x0e\6\x12\n\x16\3\x0f\7\x13\v\x17", 24);
+  std::string wide;
+  for (const char c : first) wide += {c, '\0'};
+  std::vector<std::uint8_t> ordered(24);
+  std::iota(ordered.begin(), ordered.end(), std::uint8_t{0});
+  for (const auto& [type, elements] : {std::pair{kU1, first}, {std::string("'<u2'"), wide}}) {
+    const DatasetPair pair = load_with({{"x_train", npy(type, "(2, 3, 4)", elements, "True")},
+                                        {"x_test", npy(kU1, "(1, 3, 4)", std::string(12, 'e'))}});
+    EXPECT_EQ(pair.train.image, Shape({1, 3, 4}));
+    EXPECT_EQ(pair.train.pixels, ordered);
+  }
+  const auto labels = npy("'<u1'", "(2, 1)", std::string("\2\1", 2), "True");
+  EXPECT_THAT(load_with({{"y_train", labels}}).train.labels, ElementsAre(2, 1));
 }
 
 TEST_F(NpzTest, DividesAPairOfArrays) {
@@ -142,10 +167,13 @@ TEST_F(NpzTest, RefusesMalformedArrays) {
   EXPECT_THAT(refused("no array"), AllOf(HasSubstr("a.npz: x_train.npy: "), HasSubstr("not a NumPy array")));
   EXPECT_THAT(refused(npy("'|O'", "(2, 1, 2)", "abcd")), HasSubstr("holds Python objects"));
   EXPECT_THAT(refused(npy("[('a', '<f4')]", "(2, 1, 2)", "abcd")), HasSubstr("objects or records"));
-  EXPECT_THAT(refused(npy("'<f2'", "(2, 1, 2)", "abcdefgh")),
-              HasSubstr("of type <f2; make it uint8 or float32"));
+  EXPECT_THAT(refused(npy("'<f1'", "(2, 1, 2)", "abcd")), HasSubstr("of type <f1; make it uint8 or float32"));
+  EXPECT_THAT(refused(npy("'<c8'", "(2, 1, 2)", "abcd")), HasSubstr("of type <c8"));
+  EXPECT_THAT(
+      refused(npy("'<f2'", "(2, 1, 2)", std::string("\0\x40\0\x38\0\x34\0\0", 8))),
+      HasSubstr("pixel 0.5 at position 1 is no whole number from 0 to 255, and not all are from 0 to 1"));
   EXPECT_THAT(refused(npy("'<U3'", "(2, 1, 2)", "abcd")), HasSubstr("of type <U3"));
-  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abcd", "True")), HasSubstr("Fortran's order"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abc", "True")), HasSubstr("truncated"));
   EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abc")), HasSubstr("truncated: announces 4 bytes, has 3"));
   EXPECT_THAT(refused(npy(kU1, "(2, 1, 2)", "abcde")), HasSubstr("more data than its header announces"));
   EXPECT_THAT(refused(npy(kU1, "(2, 0, 2)", "")), HasSubstr("is empty"));

@@ -225,6 +225,15 @@ TEST(Contents, OfSeveralStateDictsSayWhatLoadingDoes) {
   EXPECT_THAT(error_of([&] { load_checkpoint(folder / "x"); }), HasSubstr(contents.refusal));
 }
 
+TEST(Contents, ArraysOfNumPyAndLongTextAreWords) {
+  const TemporaryFolder folder;
+  PickleAssembler pickle = dict().string("array").global("numpy._core.multiarray", "_reconstruct").raw(")Rs");
+  write_checkpoint(folder / "x", pickle.string("text").string(std::string(70'000, 'a')).raw("s").stop());
+  const FileContents contents = contents_of(folder / "x");
+  EXPECT_EQ(value_of(contents, "\"array\""), "a NumPy array");
+  EXPECT_EQ(value_of(contents, "\"text\""), "text of 70000 bytes");
+}
+
 TEST(Contents, OfAWholeModuleNameItsClass) {
   const TemporaryFolder folder;
   write_checkpoint(folder / "x",

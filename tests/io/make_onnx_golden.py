@@ -1,7 +1,8 @@
 """Writes the files of tests/io/golden/onnx: networks as PyTorch's two exporters write them, and as other tools do.
 
 usage: make_onnx_golden.py FOLDER CORPUS, with torch, onnx, onnxscript and onnxruntime. FOLDER/logits.json has what each
-network puts out for two images, of which byte i is (37 i + 11) mod 256, as (byte / 255); onnx_golden_test.cpp reads it. The
+network puts out for two images, of which byte i is (37 i + 11) mod 256, as (byte / 255), probabilities where it ends in a
+(log-)softmax; onnx_golden_test.cpp reads it. The
 small ones are also put into CORPUS, that of the fuzz target.
 """
 
@@ -86,14 +87,55 @@ class GroupNormNet(nn.Module):
         return self.head(self.body(x))
 
 
+class MnistExample(nn.Module):
+    """That of pytorch/examples, mnist/main.py, with fewer channels: it ends in probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 3, 3, 1)
+        self.conv2 = nn.Conv2d(3, 4, 3, 1)
+        self.dropout1 = nn.Dropout(0.25)
+        self.dropout2 = nn.Dropout(0.5)
+        self.fc1 = nn.Linear(4 * 4 * 4, 8)
+        self.fc2 = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        x = torch.flatten(self.dropout1(nn.functional.max_pool2d(x, 2)), 1)
+        x = self.fc2(self.dropout2(torch.relu(self.fc1(x))))
+        return nn.functional.log_softmax(x, dim=1)
+
+
+class ThreeBranches(nn.Module):
+    """A block of RepVGG (Ding et al., 2021) as it is trained, twice, and a batch norm of vectors."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2))
+            self.one = nn.Sequential(nn.Conv2d(2, 2, 1, bias=False), nn.BatchNorm2d(2))
+            self.identity = nn.BatchNorm2d(2)
+
+        def forward(self, x):
+            return torch.relu(self.dense(x) + self.one(x) + self.identity(x))
+
+    def __init__(self):
+        super().__init__()
+        self.stage1 = nn.Sequential(self.Block(), self.Block())
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(50, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+
+    def forward(self, x):
+        return self.head(self.stage1(x))
+
+
 def trained(module: nn.Module) -> nn.Module:
     """With statistics and affine parameters that are not the initial ones."""
     with torch.no_grad():
         for layer in module.modules():
-            if isinstance(layer, nn.BatchNorm2d):
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
                 layer.running_mean.normal_(0, 0.3)
                 layer.running_var.uniform_(0.5, 2)
-            if isinstance(layer, (nn.BatchNorm2d, nn.GroupNorm)):
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)):
                 layer.weight.uniform_(0.5, 1.5)
                 layer.bias.normal_(0, 0.3)
     return module.eval()
@@ -203,11 +245,28 @@ def made_by_hand() -> None:
     ], {"k": real(1, 1, 1, 1), "zero": np.array([0]), "one": np.array([1]), "minus": np.array([-1]), "w": real(3, 16)}, 1, 4)
 
 
+    # As Keras has padding of stride 2, which is uneven, numbers in place of lists, and probabilities.
+    made("made-uneven.onnx", [
+        node("Conv", ["x", "k"], ["c"], "conv", auto_pad="SAME_UPPER", strides=[2, 2]),
+        node("Add", ["c", "half"], ["cb"], "conv_bias"),
+        node("Conv", ["cb", "k2", "kb2"], ["c2"], "conv_2", pads=[1, 1, 1, 0], strides=[1, 2]),
+        node("Flatten", ["c2"], ["f"], "flatten"),
+        node("Gemm", ["f", "w1", "one"], ["g"], "dense", beta=0.5),
+        node("MatMul", ["g", "w2"], ["m"], "dense_2/MatMul"),
+        node("Add", ["m", "number"], ["a"], "dense_2/Add"),
+        node("Softmax", ["a"], ["p"], "softmax"),
+        node("Identity", ["p"], ["y"], "probabilities"),
+    ], {"k": real(2, 1, 3, 3), "half": np.array(0.5, np.float32), "k2": real(2, 2, 3, 2), "kb2": real(2),
+        "w1": real(16, 5), "one": real(1, 1), "w2": real(5, 3), "number": np.array(-0.25, np.float32)}, 1, 8)
+
+
 def main() -> None:
     torch.manual_seed(5)
     export("convnet", trained(ConvNet()), 1, 12)
     export("resnet", trained(ResNet()), 3, 8)
     export("groupnorm", trained(GroupNormNet()), 1, 11)
+    export("mnist", trained(MnistExample()), 1, 12)
+    export("branches", trained(ThreeBranches()), 2, 5)
     made_by_hand()
     (FOLDER / "logits.json").write_text(json.dumps(LOGITS, indent=1) + "\n")
     for file in FOLDER.glob("*.onnx"):

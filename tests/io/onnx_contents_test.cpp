@@ -117,7 +117,7 @@ TEST(OnnxContentsOfGoldenFiles, NameEveryTensor) {
       EXPECT_EQ(tensor.elements.finite, tensor.shape.count()) << tensor.name;
     }
   }
-  EXPECT_EQ(files, 18);
+  EXPECT_EQ(files, 29);
 }
 
 }  // namespace

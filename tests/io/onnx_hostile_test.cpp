@@ -90,6 +90,34 @@ TEST_F(OnnxHostile, ResidualsAreNestedAsDeepAsModelsMay) {
   EXPECT_THAT(problem(), HasSubstr("residuals are nested more than 8 deep"));
 }
 
+TEST_F(OnnxHostile, BranchesAreAsManyAsResidualsMayBeDeep) {
+  for (const int count : {8, 9, 4000}) {
+    SCOPED_TRACE(count);
+    graph().mutable_node()->DeleteSubrange(3, graph().node_size() - 3);
+    std::string sum = "c";
+    for (int i = 0; i < count; ++i) {
+      node("Relu", fmt::format("r{}", i), {"c"}, fmt::format("r{}", i));
+      node("Add", "", {fmt::format("r{}", i), sum}, fmt::format("s{}", i));
+      sum = fmt::format("s{}", i);
+    }
+    node("Flatten", "last", {sum}, "z");
+    graph().mutable_output(0)->set_name("z");
+    if (count == 8) {
+      EXPECT_EQ(problem(), "");
+    } else {
+      EXPECT_THAT(problem(), HasSubstr("residuals are nested more than 8 deep"));
+    }
+  }
+}
+
+TEST_F(OnnxHostile, OneNumberMakesNoBiasOfAMatrixWithoutElements) {
+  tensor("empty", {2147483647, 0});
+  tensor("b", {});
+  fc_->set_input(1, "empty");
+  fc_->add_input("b");
+  EXPECT_EQ(problem(), "node \"fc\" (Gemm): its input 1 is [2147483647, 0], not a matrix");
+}
+
 TEST_F(OnnxHostile, ASmallFileMakesNoLargeNetwork) {
   tensor("big", {1, 1, 9, 9});
   std::string value = "c";

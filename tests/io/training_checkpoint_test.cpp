@@ -12,6 +12,7 @@ namespace convoy {
 namespace {
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -59,6 +60,43 @@ TEST(TrainingCheckpoint, FindsTheOnlyStateDictOfATrainingCheckpoint) {
   EXPECT_EQ(state_from_pickle(add_state(deeper, "model").raw("s").stop(), six_floats, 1000).place,
             "\"state\" -> \"model\"");
   EXPECT_EQ(state_from_pickle(PickleAssembler::state().entry("w", {}).stop(), six_floats, 1000).place, "");
+}
+
+/// An entry with an array of NumPy's, as Python's pickler writes it in protocol 2, with that many bytes.
+PickleAssembler& add_array(PickleAssembler& to, const std::string& key, std::size_t bytes) {
+  to.string(key).global("numpy.core.multiarray", "_reconstruct").global("numpy", "ndarray");
+  to.raw("K\0"sv)
+      .raw("\x85")
+      .global("_codecs", "encode")
+      .string("b")
+      .string("latin1")
+      .raw("\x86R\x87R(K\x01");
+  to.integer(static_cast<std::int64_t>(bytes)).raw("\x85").global("numpy", "dtype").string("u1");
+  to.raw("\x89\x88\x87R\x89").global("_codecs", "encode").string(std::string(bytes, 'x'));
+  return to.string("latin1").raw("\x86Rtbs");
+}
+
+TEST(TrainingCheckpoint, ArraysOfNumPyLieBesideAStateOrAreNamed) {
+  for (const std::size_t bytes : {std::size_t{8}, std::size_t{1} << 16, std::size_t{300'000}}) {
+    SCOPED_TRACE(bytes);
+    PickleAssembler pickle = PickleAssembler::state();
+    add_state(pickle, "model");
+    const PickledState found =
+        state_from_pickle(add_array(pickle, "history", bytes).stop(), six_floats, 1000);
+    ASSERT_EQ(found.state.size(), 1U);
+    EXPECT_THAT(found.state[0].second.values, ElementsAre(0, 1, 2, 3, 4, 5));
+    PickleAssembler within = PickleAssembler::state().entry("w", {});
+    EXPECT_EQ(error_of_pickle(add_array(within, "mean", bytes).stop()),
+              "\"mean\" is a NumPy array, not a tensor; save a tensor in its place: torch.from_numpy(array)");
+  }
+  PickleAssembler large = PickleAssembler::state();
+  EXPECT_THAT(
+      error_of_pickle(add_array(large, "mean", std::size_t{16} << 20).stop()),
+      HasSubstr("more than 16777216; if there are NumPy arrays in it, save tensors in their place, by "
+                "torch.from_numpy(array)"));
+  const std::string name(65537, 'n');
+  EXPECT_THAT(error_of_pickle(PickleAssembler::state().entry(name, {}).stop()),
+              HasSubstr("entry 0 has no name"));
 }
 
 TEST(TrainingCheckpoint, SaysWhatToDoWithATrainingCheckpoint) {

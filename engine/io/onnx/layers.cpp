@@ -30,7 +30,14 @@ Pool pool_of(const NodeSite& site, Attributes& attributes) {
     fail(site.node, "its attribute dilations is not 1; such pools cannot be read");
   }
   const Window window{pool.kernel_size, pool.stride, {}, {1, 1}};
-  pool.padding = padding_of(site.node, attributes, site.input, window);
+  const Padding padding = padding_of(site.node, attributes, site.input, window);
+  if (padding.front != padding.behind) {
+    fail(site.node,
+         fmt::format("it pads {} {}, and a pool can be read with the same at both ends alone: make the pool "
+                     "so and train the model so, or export it for images of another size",
+                     site.input.str(), words_of(padding)));
+  }
+  pool.padding = padding.front;
   if (attributes.integer("ceil_mode", 0) != 0) {
     expect_no_rest(site.node, site.input, {pool.kernel_size, pool.stride, pool.padding, {1, 1}});
   }
@@ -176,11 +183,36 @@ Read relu(const NodeSite& site) {
   return ReadLayer{.layer = ReLU{}};
 }
 
+/// The probabilities behind the logits, which are the network's output here: the classes are the same, and
+/// training and predict compute the probabilities themselves.
+Read softmax(const NodeSite& site) {
+  site.expect_inputs(1, 1);
+  site.expect_rank(2);
+  Attributes attributes(site.node);
+  const std::int64_t axis = attributes.integer("axis", 1);
+  attributes.expect_no_more();
+  if (axis != 1 && axis != -1) {
+    fail(site.node, fmt::format("its attribute axis is {}; only 1, that of the classes, can be read", axis));
+  }
+  const std::string* value = &site.node.output(0);
+  while (*value != site.graph.output()) {
+    const auto& takers = site.graph.consumers(*value);
+    if (takers.size() != 1 || takers.front()->op_type() != "Identity") {
+      fail(site.node, "it is not the last node; only behind the logits can it be left out");
+    }
+    value = &takers.front()->output(0);
+  }
+  site.note(
+      "it is left out, so the logits in front of it are the output; the loss and predict compute it "
+      "themselves");
+  return std::nullopt;
+}
+
 struct Operator {
   std::string_view type;
   Read (*read)(const NodeSite&);
 };
-constexpr std::array<Operator, 14> kOperators = {{
+constexpr std::array<Operator, 16> kOperators = {{
     {"Conv", read_conv},
     {"BatchNormalization", read_batch_norm},
     {"Relu", relu},
@@ -195,9 +227,15 @@ constexpr std::array<Operator, 14> kOperators = {{
     {"MatMul", read_mat_mul},
     {"Dropout", dropout},
     {"Identity", nothing},
+    {"Softmax", softmax},
+    {"LogSoftmax", softmax},
 }};
 
 }  // namespace
+
+void NodeSite::note(const std::string& what) const {
+  if (notes != nullptr) notes->push_back(described(node) + ": " + what);
+}
 
 void NodeSite::expect_inputs(int least, int most) const {
   const int count = node.input_size();

@@ -26,13 +26,18 @@ struct ReadLayer {
   bool flattens = false;            // whether a Flatten is behind it, which the file has no node for
 };
 
-/// Where a node stands: the graph, what is known of shapes, and the shape of the activation that it takes,
-/// with a batch of 1.
+/// Where a node stands: the graph, what is known of shapes, the shape of the activation that it takes, with a
+/// batch of 1, and the layer that gives this activation.
 struct NodeSite {
   OnnxGraph& graph;
   OnnxShapes& shapes;
   const ::onnx::NodeProto& node;
   Shape input;
+  ReadLayer* before = nullptr;  // null at the beginning of a network or branch
+  std::vector<std::string>* notes = nullptr;
+
+  /// Notes what the user should know of how the node was read.
+  void note(const std::string& what) const;
 
   // These throw Error that names the node.
   void expect_inputs(int least, int most) const;
@@ -45,8 +50,8 @@ struct NodeSite {
 /// names the node, and what of it cannot be read.
 std::optional<ReadLayer> read_layer(const NodeSite& site);
 
-/// Puts the constant that an Add adds into `layer`, the one in front of it, as its bias. Throws Error unless
-/// that is a Linear or a Conv2d without one, and the constant has a value for each of its channels.
-void add_bias(const NodeSite& site, ReadLayer* layer);
+/// Puts the constant that an Add adds into the layer in front of it, as its bias. Throws Error unless that is
+/// a Linear or a Conv2d without one, and the constant is one number, or has one for each of its channels.
+void add_bias(const NodeSite& site);
 
 }  // namespace convoy

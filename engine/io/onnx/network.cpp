@@ -60,18 +60,16 @@ OnnxModel OnnxNetwork::read(const std::string& name) {
   const Shape& image = graph_.image();
   note(graph_.input(), {1, image[0], image[1], image[2]});
   Chain chain;
-  Edge edge{graph_.input()};
-  if (advance(chain, edge, 0)) {
-    Chain rest = follow(edge, 0);
-    if (rest.join != nullptr) fail(*rest.join, "it adds two values that do not come from the same one");
-    std::ranges::move(rest.layers, std::back_inserter(chain.layers));
-  }
+  chain.value = graph_.input();
+  extend(chain, 0);
+  if (chain.join != nullptr) fail(*chain.join, "it adds two values that do not come from the same one");
   std::map<std::string, HostTensor> tensors;
-  OnnxModel read{{.name = name, .input = image, .layers = layers_of(chain.layers, "", tensors)}, {}};
+  OnnxModel read{.model = {.name = name, .input = image, .layers = layers_of(chain.layers, "", tensors)}};
   for (const TensorSpec& spec : tensor_specs(read.model)) {
     const auto found = tensors.find(spec.name);
     if (found != tensors.end()) read.state.emplace_back(spec.name, std::move(found->second));
   }
+  read.notes = std::move(notes_);
   check_state(read.model, read.state, "the file");
   class_count(read.model);  // throws unless it puts out [N, classes]
   return read;
@@ -80,15 +78,6 @@ OnnxModel OnnxNetwork::read(const std::string& name) {
 void OnnxNetwork::note(const std::string& value, const Shape& shape) {
   shape_of_.insert_or_assign(value, shape);
   shapes_.note(value, shape);
-}
-
-const NodeProto* OnnxNetwork::next_of(const std::string& value) const {
-  const auto& consumers = graph_.consumers(value);
-  if (consumers.size() == 1) return consumers.front();
-  if (consumers.empty()) throw Error(fmt::format("no node takes {}, and it is not the output", quote(value)));
-  fail(*consumers.back(),
-       fmt::format("it is one of {} nodes that take {}; the two branches of a residual can be read",
-                   consumers.size(), quote(value)));
 }
 
 OnnxNetwork::Chain OnnxNetwork::follow(Edge edge, int depth) {
@@ -105,20 +94,26 @@ OnnxNetwork::Chain OnnxNetwork::follow(Edge edge, int depth) {
 }
 
 bool OnnxNetwork::advance(Chain& chain, Edge& edge, int depth) {
-  while (edge.value != graph_.output() && graph_.consumers(edge.value).size() == 2) {
+  while (edge.value != graph_.output() && graph_.consumers(edge.value).size() > 1) {
     edge.value = branch(chain, edge.value, depth);
   }
   chain.value = edge.value;
   if (edge.value == graph_.output()) return false;
-  edge.node = next_of(edge.value);
+  const auto& consumers = graph_.consumers(edge.value);
+  if (consumers.empty()) {
+    throw Error(fmt::format("no node takes {}, and it is not the output", quote(edge.value)));
+  }
+  edge.node = consumers.front();
   return true;
 }
 
 std::string OnnxNetwork::take(Chain& chain, const Edge& edge) {
   const NodeProto& node = *edge.node;
-  const NodeSite site{graph_, shapes_, node, shape_of_.at(edge.value)};
+  const NodeSite site{
+      graph_, shapes_, node, shape_of_.at(edge.value), chain.layers.empty() ? nullptr : &chain.layers.back(),
+      &notes_};
   if (node.op_type() == "Add") {
-    add_bias(site, chain.layers.empty() ? nullptr : &chain.layers.back());
+    add_bias(site);
     note(node.output(0), site.input);
     return node.output(0);
   }
@@ -146,19 +141,49 @@ Shape OnnxNetwork::append(Chain& chain, ReadLayer layer, const NodeSite& site) {
   return append(chain, ReadLayer{.layer = Flatten{}}, {site.graph, site.shapes, site.node, shape});
 }
 
+void OnnxNetwork::extend(Chain& chain, int depth) {
+  Edge edge{chain.value};
+  chain.join = nullptr;
+  if (!advance(chain, edge, depth)) return;
+  Chain rest = follow(edge, depth);
+  std::ranges::move(rest.layers, std::back_inserter(chain.layers));
+  chain.value = std::move(rest.value);
+  chain.join = rest.join;
+}
+
 std::string OnnxNetwork::branch(Chain& chain, const std::string& value, int depth) {
   const auto& consumers = graph_.consumers(value);
-  if (depth == kMaxDepth) {
-    fail(*consumers[0], fmt::format("residuals are nested more than {} deep", kMaxDepth));
+  // Of three branches two are a residual within another.
+  const std::size_t within = static_cast<std::size_t>(depth) + consumers.size() - 1;
+  if (within > kMaxDepth) {
+    fail(*consumers.back(), fmt::format("residuals are nested more than {} deep", kMaxDepth));
   }
-  Chain first = follow({value, consumers[0]}, depth + 1);
-  Chain second = follow({value, consumers[1]}, depth + 1);
-  if (first.join == nullptr || first.join != second.join || first.value == second.value ||
-      first.join->input_size() != 2) {
-    fail(*consumers[1],
-         fmt::format("{} is taken by two nodes, but an Add does not end both branches", quote(value)));
+  depth = static_cast<int>(within);
+  std::vector<Chain> open;
+  for (std::size_t i = 0; i < consumers.size(); ++i) {
+    Chain next = follow({value, consumers[i]}, depth);
+    const auto ends_as_next = [&](const Chain& other) {
+      return next.join != nullptr && other.join == next.join;
+    };
+    for (auto first = std::ranges::find_if(open, ends_as_next); first != open.end();
+         first = std::ranges::find_if(open, ends_as_next)) {
+      next = joined(*first, next);
+      open.erase(first);
+      if (open.empty() && i + 1 == consumers.size()) {
+        std::ranges::move(next.layers, std::back_inserter(chain.layers));
+        return next.value;
+      }
+      extend(next, depth);
+    }
+    open.push_back(std::move(next));
   }
+  fail(*consumers.back(), fmt::format("{} is taken by {} nodes, but Adds of two do not end their branches",
+                                      quote(value), consumers.size()));
+}
+
+OnnxNetwork::Chain OnnxNetwork::joined(Chain& first, Chain& second) {
   const NodeProto& join = *first.join;
+  if (join.input_size() != 2) fail(join, fmt::format("it has {} inputs, not two", join.input_size()));
   // What is added first is the body, as PyTorch's networks have it, unless it is the value itself.
   const bool swap = first.value != join.input(0);
   ReadLayer residual{
@@ -166,14 +191,17 @@ std::string OnnxNetwork::branch(Chain& chain, const std::string& value, int dept
   if (swap) std::swap(residual.body, residual.shortcut);
   if (residual.body.empty()) std::swap(residual.body, residual.shortcut);
   if (residual.body.empty()) fail(join, "it adds a value to itself");
-  if (shape_of_.at(first.value) != shape_of_.at(second.value)) {
-    fail(join, fmt::format("it adds {} to {}; only two of the same shape can be read",
-                           shape_of_.at(first.value).str(), shape_of_.at(second.value).str()));
+  const Shape shape = shape_of_.at(first.value);
+  if (shape != shape_of_.at(second.value)) {
+    fail(join, fmt::format("it adds {} to {}; only two of the same shape can be read", shape.str(),
+                           shape_of_.at(second.value).str()));
   }
   names_.give(residual, join);
-  note(join.output(0), shape_of_.at(first.value));
+  note(join.output(0), shape);
+  Chain chain;
   chain.layers.push_back(std::move(residual));
-  return join.output(0);
+  chain.value = join.output(0);
+  return chain;
 }
 
 }  // namespace convoy

@@ -1,4 +1,4 @@
-// The network that an ONNX graph is: a chain of layers, with residuals where a value is used twice.
+// The network that an ONNX graph is: a chain of layers, with residuals where a value is used more than once.
 #pragma once
 
 #include <map>
@@ -42,14 +42,19 @@ class OnnxNetwork {
   std::string take(Chain& chain, const Edge& edge);
   /// Names a layer and adds it to the chain; returns the shape that it gives. The site is of its node.
   Shape append(Chain& chain, ReadLayer layer, const NodeSite& site);
-  /// The residual that begins at a value with two consumers; returns the value that it gives.
+  /// Goes on from the chain's value, to where the chain then ends.
+  void extend(Chain& chain, int depth);
+  /// The residual of two branches that one Add ends. Takes their layers.
+  Chain joined(Chain& first, Chain& second);
+  /// The residual that begins at a value with several consumers, of three or more one within another; returns
+  /// the value that it gives.
   std::string branch(Chain& chain, const std::string& value, int depth);
-  const ::onnx::NodeProto* next_of(const std::string& value) const;
   void note(const std::string& value, const Shape& shape);
 
   OnnxGraph& graph_;
   OnnxShapes shapes_;
   std::map<std::string, Shape> shape_of_;
+  std::vector<std::string> notes_;
   LayerNames names_;
 };
 

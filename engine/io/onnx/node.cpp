@@ -13,11 +13,14 @@ namespace convoy {
 
 using ::onnx::AttributeProto;
 
-void fail(const ::onnx::NodeProto& node, const std::string& problem) {
+std::string described(const ::onnx::NodeProto& node) {
   constexpr std::size_t kMostOfOperator = 40;
   const std::string name = !node.name().empty() ? node.name() : node.output_size() > 0 ? node.output(0) : "";
-  throw Error(
-      fmt::format("node {} ({}): {}", quote(name), one_line(node.op_type(), kMostOfOperator), problem));
+  return fmt::format("node {} ({})", quote(name), one_line(node.op_type(), kMostOfOperator));
+}
+
+void fail(const ::onnx::NodeProto& node, const std::string& problem) {
+  throw Error(fmt::format("{}: {}", described(node), problem));
 }
 
 const AttributeProto* Attributes::find(std::string_view name, AttributeProto::AttributeType type) {

@@ -12,7 +12,10 @@
 
 namespace convoy {
 
-/// Throws Error `node "NAME" (OPERATOR): PROBLEM`. A node without a name has that of its output.
+/// `node "NAME" (OPERATOR)`. A node without a name has that of its output.
+std::string described(const ::onnx::NodeProto& node);
+
+/// Throws Error `node "NAME" (OPERATOR): PROBLEM`.
 [[noreturn]] void fail(const ::onnx::NodeProto& node, const std::string& problem);
 
 class Attributes {

@@ -15,10 +15,18 @@ namespace convoy {
 Extent extent_of(const ::onnx::NodeProto& node, Attributes& attributes, std::string_view name,
                  const Extent& otherwise);
 
-/// The padding of `pads` or `auto_pad`, for a window without one over [N, C, H, W]. Throws Error unless it is
-/// the same at both ends of an axis.
-Extent padding_of(const ::onnx::NodeProto& node, Attributes& attributes, const Shape& input,
-                  const Window& window);
+/// The padding in front of the input and behind it.
+struct Padding {
+  Extent front = {0, 0};
+  Extent behind = {0, 0};
+};
+
+/// The padding of `pads` or `auto_pad`, for a window without one over [N, C, H, W].
+Padding padding_of(const ::onnx::NodeProto& node, Attributes& attributes, const Shape& input,
+                   const Window& window);
+
+/// In words: "by [0, 0] in front and [1, 1] behind".
+std::string words_of(const Padding& padding);
 
 /// For ceil_mode: throws Error unless the window ends where the padded input does, so that rounding up and
 /// down is the same.
