@@ -16,6 +16,7 @@
 #include "engine/data/class_count.h"
 #include "engine/data/csv_rows.h"
 #include "engine/data/flat_images.h"
+#include "engine/data/host_memory.h"
 #include "engine/data/split.h"
 
 namespace convoy {
@@ -131,8 +132,7 @@ class Table {
         rows_.fail(
             fmt::format("the row ends with {} columns, the first one has {}", column, columns_.size()));
       }
-      if (pixels_.count() > kMaxContentBytes)
-        rows_.fail(fmt::format("more than {} pixels are refused", kMaxContentBytes));
+      require_memory(pixels_.count(), rows_.here(), memory_);
     }
     if (labels_.empty()) rows_.fail("there is no row with numbers");
   }
@@ -165,6 +165,7 @@ class Table {
 
   CsvRows rows_;
   const LoadOptions& options_;
+  const std::int64_t memory_ = host_memory_bytes();
   std::vector<Column> columns_;
   Shape image_;
   std::vector<std::uint8_t> labels_;
