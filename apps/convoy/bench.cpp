@@ -203,7 +203,9 @@ double step_gflop(const Model& model, std::int64_t batch) {
 int bench_in(const BenchFlags& flags, const std::shared_ptr<Communicator>& launched) {
   const std::int64_t batch = flags.timing.batch_size;
   const bool real = !flags.data.folder.empty();
-  const std::string dataset_name = flags.data.dataset.empty() ? "mnist" : flags.data.dataset;
+  const std::string dataset_name = !flags.data.dataset.empty() ? flags.data.dataset
+                                   : real                      ? recognised_dataset(flags.data, "mnist")
+                                                               : "mnist";
   const BackendChoice device = make_backend(flags.device, launched);
   const Communicator& group = device.backend->group();
   Dataset dataset;

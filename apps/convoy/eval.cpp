@@ -13,6 +13,7 @@
 #include "apps/convoy/run_folder.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
+#include "convoy/catalog.h"
 #include "convoy/error.h"
 #include "convoy/inference.h"
 
@@ -83,6 +84,13 @@ DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& traine
                         const std::optional<RunRecord>& record) {
   DataFlags data = flags.data;
   data.dataset = trained.dataset;
+  std::error_code code;
+  // Data of one's own lie where they did, if they still do. What has a name is looked for as always.
+  if (named_folder(data).empty() && record && record->dataset == data.dataset &&
+      std::ranges::find(own_data_names(), data.dataset) != own_data_names().end() &&
+      std::filesystem::exists(record->folder, code)) {
+    data.folder = record->folder;
+  }
   if (data.split > 0.0 || !record || record->dataset != data.dataset) return data;
   data.split = record->split;
   data.split_seed = record->split_seed;
@@ -98,6 +106,8 @@ LoadedData load_test_data(const EvalFlags& flags, const TrainedModel& trained) {
                               {.image = trained.model.input,
                                .classes = trained.preparation.classes,
                                .crop = trained.preparation.framing == Framing::crop});
+  if (named_folder(flags.trained.data).empty() && !data_flags.folder.empty())
+    data.location.how = "where it was trained";
   if (data.held_out_crc32 && record && record->held_out_crc32 &&
       *data.held_out_crc32 != *record->held_out_crc32) {
     say_note(fmt::format(

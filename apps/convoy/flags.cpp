@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -11,6 +13,7 @@
 
 #include "convoy/builtin.h"
 #include "convoy/catalog.h"
+#include "engine/core/lower_case.h"
 #include "engine/data/pictures/picture_file.h"
 
 namespace convoy {
@@ -18,9 +21,9 @@ namespace convoy {
 void add_data_flags(CLI::App& command, DataFlags& flags) {
   command.add_option(
       "--dataset", flags.dataset,
-      fmt::format("Data set: {}; or for data of one's own, which are recognised in --data: idx "
-                  "(four IDX files named as MNIST's), pictures (a folder for each class), csv (Kaggle's "
-                  "tables), npz (NumPy's arrays)",
+      fmt::format("Data set: {}; or for data of one's own: idx (four IDX files named as MNIST's), pictures "
+                  "(a folder for each class), csv (Kaggle's tables), npz (NumPy's arrays). train knows by "
+                  "itself which of them lies in --data",
                   fmt::join(dataset_names(), ", ")));
   command
       .add_option("--data", flags.folder,
@@ -176,19 +179,19 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
   flag("--no-plan-cache", "Keep no plans and take none",
        [](DeviceOptions& options) { options.plan_cache.clear(); });
   command.get_option("--no-plan-cache")->excludes(folder);
-  const auto take_memory = [&flags](std::int64_t bytes) {
+  const auto take_memory = [&flags](const std::string& text) {
+    const std::int64_t bytes = bytes_of("--data-memory", text);
     flags.options.data_memory = bytes;
     flags.given.push_back(fmt::format("--data-memory {}", bytes));
     flags.cuda_flags.push_back(flags.given.back());
   };
   command
-      .add_option_function<std::int64_t>(
+      .add_option_function<std::string>(
           "--data-memory", take_memory,
-          "At most that much of a data set's images lies on the GPU, as 512MB or 8GB (of 1024); of more, "
-          "they are "
-          "streamed there while it trains, to the same bits. Without it half of what is free")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::NonNegativeNumber)
+          "The most bytes of a data set's images that lie on the GPU, as 512MB or 1.5GB (1 KB is 1024 "
+          "bytes). "
+          "A data set with more is streamed there while it trains, to the same bits. Without it half of the "
+          "memory that is free")
       ->type_name("BYTES")
       ->group("CUDA");
   command.add_flag("--verbose", flags.verbose,
@@ -216,6 +219,25 @@ StepsOrEpochs steps_or_epochs(const std::string& flag, const std::string& text, 
         flag, fmt::format("'{}' is not a number of steps or epochs, as 500, 500steps or 2epochs", text));
   }
   return {std::stoll(text.substr(0, digits)), epochs};
+}
+
+std::int64_t bytes_of(const std::string& flag, const std::string& text) {
+  double number = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit = lower_case({end, text.data() + text.size()});
+  unit.erase(0, unit.find_first_not_of(' '));
+  if (unit.ends_with("ib")) unit.erase(unit.size() - 2, 1);  // KiB
+  constexpr std::array kUnits = {"b", "kb", "mb", "gb", "tb"};
+  const auto* const known = std::ranges::find(kUnits, unit.size() == 1 && unit != "b" ? unit + "b" : unit);
+  const double bytes =
+      unit.empty() ? number : std::ldexp(number, 10 * static_cast<int>(known - kUnits.begin()));
+  constexpr double kMost = 1LL << 60;
+  if (error != std::errc{} || (!unit.empty() && known == kUnits.end()) || !(bytes >= 0.0 && bytes <= kMost) ||
+      (unit.empty() && bytes != std::floor(bytes))) {
+    throw CLI::ValidationError(
+        flag, fmt::format("'{}' is not a number of bytes, as 1000000, 512MB or 1.5GB", text));
+  }
+  return static_cast<std::int64_t>(bytes);
 }
 
 CLI::Validator at_least(std::int64_t least) {

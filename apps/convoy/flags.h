@@ -77,6 +77,10 @@ struct StepsOrEpochs {
 /// Reads the value of `flag`. Throws CLI::ValidationError for anything else, and for more than `most_digits`.
 StepsOrEpochs steps_or_epochs(const std::string& flag, const std::string& text, std::size_t most_digits);
 
+/// The bytes that "4096", "512MB" and "1.5 GiB" say; 1 KB is 1024 bytes, as 1 KiB. Throws
+/// CLI::ValidationError for anything else, and for more than 2^60.
+std::int64_t bytes_of(const std::string& flag, const std::string& text);
+
 /// Accepts whole numbers from `least` upwards.
 CLI::Validator at_least(std::int64_t least);
 

@@ -38,6 +38,7 @@ RunRecord run_record_of(const Json& record, const std::string& where) {
   if (!record.is_object() || !record.contains("dataset") || !record["dataset"].is_string()) return {};
   RunRecord result;
   result.dataset = record["dataset"].get<std::string>();
+  if (record.contains("data") && record["data"].is_string()) result.folder = record["data"];
   if (record.contains("split") && record["split"].is_number()) result.split = record["split"].get<double>();
   if (record.contains("split_seed") && record["split_seed"].is_number_unsigned()) {
     result.split_seed = record["split_seed"].get<std::uint64_t>();

@@ -21,6 +21,7 @@
 #include "convoy/state.h"
 #include "engine/backend/checks.h"
 #include "engine/data/cifar.h"
+#include "engine/data/idx_sets.h"
 
 namespace convoy {
 namespace {
@@ -121,9 +122,18 @@ DataSearch data_search(const DataFlags& flags) {
   return search;
 }
 
+std::filesystem::path named_folder(const DataFlags& flags) {
+  const DataSearch search = data_search(flags);
+  return search.explicit_folder.empty() ? search.environment : search.explicit_folder;
+}
+
 std::string recognised_dataset(const DataFlags& flags, const std::string& otherwise) {
-  if (flags.folder.empty() || find_local(otherwise, data_search(flags))) return otherwise;
-  return recognise(flags.folder).value_or(otherwise);
+  const std::filesystem::path folder = named_folder(flags);
+  if (folder.empty()) return otherwise;
+  // A folder of data sets may have others beside the one that is taken without a name.
+  if (const auto found = find_local(otherwise, data_search(flags)); found && found->folder != folder)
+    return otherwise;
+  return recognise(folder).value_or(otherwise);
 }
 
 LoadedData load_data(const DataFlags& flags, bool with_bar, bool allow_stand_in, const WantedImages& wanted) {
@@ -152,7 +162,8 @@ ImageFormat image_format(const std::string& dataset) {
     const Dataset empty = read_cifar100({});
     return {empty.image, empty.classes, empty.normalization};
   }
-  if (is_known(own_data_names(), dataset) || is_known(dataset_names(), dataset)) return {{1, 28, 28}, 10, {}};
+  if (const IdxSet* const set = find_idx_set(dataset)) return {{1, 28, 28}, set->classes(), {}};
+  if (is_known(own_data_names(), dataset)) return {{1, 28, 28}, 10, {}};
   throw UsageError(fmt::format("unknown data set '{}': known are {}, {}", dataset,
                                fmt::join(dataset_names(), ", "), fmt::join(own_data_names(), ", ")));
 }
@@ -175,6 +186,7 @@ std::vector<std::string> class_names(const std::string& dataset, std::int64_t cl
                                                  : nullptr;
   std::vector<std::string> names;
   if (dataset == "cifar100") names = read_cifar100({}).class_names;
+  if (names.empty()) names = idx_class_names(dataset);
   names.resize(std::min(names.size(), static_cast<std::size_t>(classes)));
   for (std::int64_t i = std::ssize(names); i < classes; ++i) {
     const auto index = static_cast<std::size_t>(i);

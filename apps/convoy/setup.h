@@ -37,7 +37,11 @@ struct WantedImages {
   bool crop = false;                      // as the model's training images were
 };
 
-/// What lies in --data, if it is data of one's own that can be told apart; else `otherwise`.
+/// The folder that --data names, else CONVOY_DATA; empty if neither does.
+std::filesystem::path named_folder(const DataFlags& flags);
+
+/// What lies in that folder, if that can be told; else `otherwise`. Throws UsageError for several named data
+/// sets without MNIST.
 std::string recognised_dataset(const DataFlags& flags, const std::string& otherwise);
 
 /// Finds or downloads the data set, and loads it. Download and decoding are reported on standard error, with

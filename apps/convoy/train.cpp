@@ -41,7 +41,7 @@ TrainData load_in_turn(const TrainFlags& flags, const std::optional<Preparation>
   return data;
 }
 
-/// Without --dataset it is what lies in --data, if that can be told.
+/// Without --dataset it is what lies in --data or CONVOY_DATA, if that can be told.
 void take_dataset(const CLI::App& command, DataFlags& flags) {
   if (command.get_option("--dataset")->count() == 0) flags.dataset = recognised_dataset(flags, flags.dataset);
 }
@@ -50,7 +50,8 @@ void take_dataset(const CLI::App& command, DataFlags& flags) {
 ImageFormat format_of(const TrainFlags& flags) {
   const auto own = own_data_names();
   const auto built_in = builtin_model_names();
-  const bool load = !flags.data.folder.empty() && std::ranges::find(own, flags.data.dataset) != own.end() &&
+  const bool load = !named_folder(flags.data).empty() &&
+                    std::ranges::find(own, flags.data.dataset) != own.end() &&
                     std::ranges::find(built_in, flags.model) != built_in.end();
   if (!load) return image_format(flags.data.dataset);
   const Dataset train = load_data(flags.data, /*with_bar=*/true, /*allow_stand_in=*/false).pair.train;

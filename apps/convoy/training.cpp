@@ -222,6 +222,15 @@ Json train_and_test(const Run& run, Trainer& trainer, const Reports& reports) {
   return record["results"];
 }
 
+/// A model file may have more outputs than the data have classes.
+void note_idle_outputs(std::int64_t outputs, std::int64_t classes) {
+  if (outputs <= classes) return;
+  say_note(fmt::format(
+      "the model has {} outputs, the data {} classes: no image teaches the other {}, which predict lists by "
+      "their numbers",
+      outputs, classes, outputs - classes));
+}
+
 }  // namespace
 
 std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset) {
@@ -261,6 +270,7 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
     folder.emplace(folder_of(flags, data.location.dataset));
     if (!flags.overwrite) refuse_to_replace(folder->path(), record);
   }
+  if (!resumed && flags.seeds.seeds.empty()) note_idle_outputs(class_count(model), data.pair.train.classes);
   folder->require_space(room_for(flags, model, resumed.has_value()));
   Trainer trainer(*device.backend, model, first_state(flags, model, resumed), with_page_profile(training));
   const TrainingPosition from = go_on(trainer, resumed, flags.options, device.backend->group());

@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kEnding = ".npy";
-constexpr zip_uint64_t kMaxDeflateRatio = 1032;  // the most that deflate can reach (zlib's manual)
 
 class Npz : public Arrays {
  public:
@@ -69,8 +68,10 @@ class Npz : public Arrays {
     const ZipEntry entry(zip_fopen_index(archive_.get(), index, 0));
     if (!entry) input.fail(fmt::format("cannot be opened: {}", zip_strerror(archive_.get())));
     NpySource source;
-    source.most_bytes = static_cast<std::int64_t>(std::min<zip_uint64_t>(
-        stat.comp_size * kMaxDeflateRatio, static_cast<zip_uint64_t>(kMaxContentBytes) + 1));
+    const auto packed_bytes = static_cast<std::int64_t>(stat.comp_size);
+    const bool stored = stat.comp_method == ZIP_CM_STORE;
+    source.most_bytes = stored ? packed_bytes : most_unpacked(packed_bytes);
+    source.held_bytes = stored ? packed_bytes : 0;
     source.name = input;
     source.read = [&](std::span<std::uint8_t> out) {
       std::size_t done = 0;
@@ -121,6 +122,7 @@ class NpyFolder : public Arrays {
     ByteReader reader(folder_ / (name + ".npy"));
     return read_npy({.read = [&](std::span<std::uint8_t> out) { return reader.read(out); },
                      .most_bytes = reader.most_bytes(),
+                     .held_bytes = reader.held_bytes(),
                      .name = {where(name)}});
   }
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "convoy/error.h"
+#include "engine/data/host_memory.h"
 
 namespace convoy {
 namespace {
@@ -22,9 +23,17 @@ bool begins_like_gzip(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
+std::int64_t most_unpacked(std::int64_t packed_bytes) {
+  std::int64_t most = 0;
+  const bool overflows = __builtin_mul_overflow(packed_bytes, kMaxDeflateRatio, &most);
+  return overflows ? std::numeric_limits<std::int64_t>::max() : most;
+}
+
 std::vector<std::uint8_t> read_in_steps(std::int64_t bytes,
-                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read) {
+                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read,
+                                        std::int64_t held) {
   std::vector<std::uint8_t> content;
+  content.reserve(static_cast<std::size_t>(std::min(bytes, held)));
   std::int64_t done = 0;
   while (done < bytes) {
     const std::int64_t end = std::min(bytes, done + std::max(done, kFirstAllocation));
@@ -110,27 +119,20 @@ std::size_t ByteReader::inflate_into(std::span<std::uint8_t> out) {
 }
 
 std::vector<std::uint8_t> ByteReader::read_exactly(std::int64_t bytes) {
-  if (bytes > kMaxContentBytes) {
-    fail(fmt::format("announces {} bytes; more than {} are refused", bytes, kMaxContentBytes));
-  }
-  const std::int64_t least_file = stream_ ? bytes / kMaxDeflateRatio : bytes;  // the product could overflow
-  if (least_file > file_.bytes()) {
+  if (bytes > most_bytes()) {
     fail(fmt::format("truncated: announces {} bytes, a file of {} bytes cannot hold them", bytes,
                      file_.bytes()));
   }
-  std::vector<std::uint8_t> content =
-      read_in_steps(bytes, [this](std::span<std::uint8_t> out) { return read(out); });
+  require_memory(bytes, {file_.path().string()});
+  std::vector<std::uint8_t> content = read_in_steps(
+      bytes, [this](std::span<std::uint8_t> out) { return read(out); }, held_bytes());
   if (std::ssize(content) < bytes) {
     fail(fmt::format("truncated: announces {} bytes, has {}; get the file again", bytes, content.size()));
   }
   return content;
 }
 
-std::int64_t ByteReader::most_bytes() const {
-  std::int64_t most = 0;
-  if (!stream_) return file_.bytes();
-  return __builtin_mul_overflow(file_.bytes(), kMaxDeflateRatio, &most) ? kMaxContentBytes : most;
-}
+std::int64_t ByteReader::most_bytes() const { return stream_ ? most_unpacked(file_.bytes()) : file_.bytes(); }
 
 void ByteReader::expect_end() {
   std::uint8_t extra = 0;

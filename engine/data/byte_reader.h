@@ -16,13 +16,15 @@ struct z_stream_s;  // zlib's z_stream
 
 namespace convoy {
 
-/// The most bytes that a file may hold, decompressed. A file that announces more is refused.
-constexpr std::int64_t kMaxContentBytes = std::int64_t{4} << 30;
+/// More than that so many bytes that deflate has packed cannot become.
+std::int64_t most_unpacked(std::int64_t packed_bytes);
 
 /// Up to `bytes` bytes from `read`, which fills a buffer and returns fewer only at the end. Memory grows with
-/// what was read: 64 MiB at first, then doubled.
+/// what was read: 64 MiB at first, then doubled. Growing takes half as much again, which those that are
+/// known to be there, `held` of them, do not need.
 std::vector<std::uint8_t> read_in_steps(std::int64_t bytes,
-                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read);
+                                        const std::function<std::size_t(std::span<std::uint8_t>)>& read,
+                                        std::int64_t held = 0);
 
 class ByteReader {
  public:
@@ -35,13 +37,17 @@ class ByteReader {
   /// is not content.
   std::size_t read(std::span<std::uint8_t> out);
 
-  /// The next `bytes` bytes. Memory grows with the bytes that were read, so that a file cannot make the
-  /// program allocate memory for data that it only announces. Throws Error if the content ends early or if
-  /// `bytes` is more than kMaxContentBytes.
+  /// The next `bytes` bytes. Of a plain file no more are allocated than it has. Of packed content memory
+  /// grows with the bytes that were unpacked, so that a file cannot make the program allocate memory for data
+  /// that it only announces. Throws Error if the content ends early or if `bytes` are more than the machine's
+  /// memory.
   std::vector<std::uint8_t> read_exactly(std::int64_t bytes);
 
   /// More than that the content cannot have, however well it is packed.
   std::int64_t most_bytes() const;
+
+  /// So many it surely has: a plain file's size, and none of packed content.
+  std::int64_t held_bytes() const { return stream_ ? 0 : file_.bytes(); }
 
   /// Throws Error if more content follows. Decompresses at most one byte to find out.
   void expect_end();

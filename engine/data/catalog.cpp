@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 
 #include "convoy/error.h"
@@ -13,19 +14,21 @@
 #include "engine/data/csv.h"
 #include "engine/data/folders.h"
 #include "engine/data/idx.h"
+#include "engine/data/idx_sets.h"
 #include "engine/data/npz.h"
 #include "engine/data/pictures/picture_set.h"
 #include "engine/data/pictures/picture_tree.h"
+#include "engine/data/recognise.h"
 #include "engine/data/split.h"
-#include "engine/data/strangers.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kNames =
-    std::to_array<std::string_view>({"mnist", "fashion-mnist", "kmnist", "qmnist", "cifar10", "cifar100"});
+constexpr auto kNames = std::to_array<std::string_view>(
+    {"mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-balanced", "emnist-byclass", "emnist-bymerge",
+     "emnist-digits", "emnist-letters", "emnist-mnist", "cifar10", "cifar100"});
 constexpr std::string_view kAnyIdx = "idx", kPictures = "pictures", kCsv = "csv", kNpz = "npz";
 constexpr std::array kOwn = {kAnyIdx, kPictures, kCsv, kNpz};
 
@@ -33,37 +36,14 @@ bool is_own(const std::string& dataset) { return std::ranges::find(kOwn, dataset
 
 void check_known(const std::string& dataset) {
   if (is_own(dataset) || std::ranges::find(kNames, dataset) != kNames.end()) return;
+  if (dataset == "emnist") {
+    std::vector<std::string_view> splits;
+    std::ranges::copy_if(kNames, std::back_inserter(splits),
+                         [](std::string_view name) { return name.starts_with("emnist-"); });
+    throw UsageError(fmt::format("'emnist' has splits; name one: {}", fmt::join(splits, ", ")));
+  }
   throw UsageError(fmt::format("unknown data set '{}'; known are {}, and for data of one's own {}", dataset,
                                fmt::join(kNames, ", "), fmt::join(kOwn, ", ")));
-}
-
-std::string_view title(const std::string& dataset) {
-  if (dataset == "mnist") return "MNIST";
-  if (dataset == "fashion-mnist") return "Fashion-MNIST";
-  if (dataset == "kmnist") return "KMNIST";
-  if (dataset == "qmnist") return "QMNIST";
-  if (dataset == "cifar100") return "CIFAR-100";
-  return dataset == "cifar10" ? "CIFAR-10" : "IDX";
-}
-
-/// What torchvision makes below its root.
-std::vector<fs::path> torchvision_folders(const std::string& dataset) {
-  if (dataset == "mnist") return {"MNIST/raw", "raw"};
-  if (dataset == "fashion-mnist") return {"FashionMNIST/raw", "raw"};
-  if (dataset == "kmnist") return {"KMNIST/raw", "raw"};
-  if (dataset == "qmnist") return {"QMNIST/raw", "raw"};
-  return {"raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"};
-}
-
-/// The IDX files of a folder or, if it has none, of the first of torchvision's folders below that has them.
-FolderContent find_idx_below(const std::string& dataset, const fs::path& folder) {
-  FolderContent content = find_idx(folder);
-  if (content.problem.empty()) return content;
-  for (const fs::path& below : torchvision_folders(dataset)) {
-    FolderContent nested = find_idx(folder / below);
-    if (nested.problem.empty()) return nested;
-  }
-  return content;
 }
 
 /// Data of one's own that are no IDX files. Whether they are right shows when they are loaded.
@@ -89,13 +69,13 @@ FolderContent find_files(const std::string& dataset, const fs::path& folder) {
                           : dataset == "cifar100" ? find_cifar100(folder)
                                                   : find_idx_below(dataset, folder);
   if (!content.problem.empty()) {
-    if (const std::string strange = strange_content(folder, dataset); !strange.empty()) {
-      content.problem += "; " + strange;
-    }
+    if (const std::string other = instead_of(dataset, folder); !other.empty())
+      content.problem += "; " + other;
     return content;
   }
-  if (dataset.starts_with("cifar") || dataset == kAnyIdx) return content;
-  // The files of both have the same names.
+  const IdxSet* const set = find_idx_set(dataset);
+  if (set == nullptr || !set->begin.empty()) return content;
+  // The files of several sets have MNIST's names.
   const std::string known = known_idx(content);
   if (!known.empty() && known != dataset) {
     content.problem = fmt::format("{} holds {}, not {}", folder.string(), title(known), title(dataset));
@@ -114,8 +94,7 @@ class Search {
       return in_either(where_.explicit_folder, "from " + where_.explicit_name);
     if (!where_.environment.empty()) return in_either(where_.environment, "from " + where_.environment_name);
     if (is_own(dataset_)) {
-      tried_.push_back(
-          fmt::format("neither {} nor {} names a folder", where_.explicit_name, where_.environment_name));
+      tried_.emplace_back("no folder is given");
       return std::nullopt;
     }
     if (!where_.project_data.empty()) {
@@ -185,7 +164,8 @@ class Search {
   std::optional<DataLocation> packaged() {
     const fs::path& folder = where_.packaged_fashion_mnist;
     if (folder.empty()) return std::nullopt;
-    if (find_idx(folder).problem.empty()) return DataLocation{"fashion-mnist", folder, "packaged by Debian"};
+    if (find_idx(folder, "fashion-mnist").problem.empty())
+      return DataLocation{"fashion-mnist", folder, "packaged by Debian"};
     tried_.push_back(fmt::format("Debian's package dataset-fashion-mnist is not in {}", folder.string()));
     return std::nullopt;
   }
@@ -195,9 +175,18 @@ class Search {
   std::vector<std::string> tried_;
 };
 
-DatasetPair load_idx(const FolderContent& content, std::int64_t classes) {
-  return {read_idx_pair(content.train[0], content.train[1], classes),
-          read_idx_pair(content.test[0], content.test[1], classes)};
+DatasetPair load_idx(const std::string& dataset, const FolderContent& content) {
+  constexpr std::int64_t kAnyLabel = std::numeric_limits<std::uint8_t>::max() + 1;
+  const IdxSet* const set = find_idx_set(dataset);
+  const std::int64_t classes = set != nullptr ? set->classes() : kAnyLabel;
+  const std::int64_t first = set != nullptr ? set->first_label : 0;
+  DatasetPair pair = {read_idx_pair(content.train[0], content.train[1], classes, first),
+                      read_idx_pair(content.test[0], content.test[1], classes, first)};
+  for (Dataset* half : {&pair.train, &pair.test}) {
+    half->class_names = idx_class_names(dataset);
+    if (content.transposed) *half = transpose(std::move(*half));
+  }
+  return pair;
 }
 
 }  // namespace
@@ -206,10 +195,7 @@ std::span<const std::string_view> dataset_names() { return kNames; }
 std::span<const std::string_view> own_data_names() { return kOwn; }
 
 std::optional<std::string> recognise(const fs::path& data) {
-  if (find_idx(data).problem.empty() || find_cifar10(data).problem.empty() ||
-      find_cifar100(data).problem.empty()) {
-    return std::nullopt;
-  }
+  if (auto named = recognise_named(data)) return named;
   if (is_picture_tree(data)) return std::string(kPictures);
   if (is_npz_data(data)) return std::string(kNpz);
   if (is_csv_data(data)) return std::string(kCsv);
@@ -242,19 +228,14 @@ DatasetPair load_known(const std::string& dataset, const fs::path& folder, const
   if (!content.problem.empty()) throw Error(fmt::format("cannot load {}: {}", dataset, content.problem));
   require_split(folder, /*has_test=*/true, options);
 
-  constexpr std::int64_t kAnyLabel = std::numeric_limits<std::uint8_t>::max() + 1;
   DatasetPair pair =
       dataset == "cifar10"    ? DatasetPair{read_cifar10(content.train), read_cifar10(content.test)}
       : dataset == "cifar100" ? DatasetPair{read_cifar100(content.train), read_cifar100(content.test)}
-                              : load_idx(content, dataset == kAnyIdx ? kAnyLabel : 10);
+                              : load_idx(dataset, content);
   if (dataset == kAnyIdx) {
     count_classes(
         std::array{LabelledPart{&pair.train, content.train[1]}, LabelledPart{&pair.test, content.test[1]}},
         options.say);
-  }
-  if (content.transposed) {
-    pair.train = transpose(std::move(pair.train));
-    pair.test = transpose(std::move(pair.test));
   }
   pair.train.name = fmt::format("{} train", title(dataset));
   pair.test.name = fmt::format("{} test", title(dataset));

@@ -5,7 +5,8 @@
 #include <array>
 
 #include "convoy/error.h"
-#include "engine/data/byte_reader.h"
+#include "engine/core/file.h"
+#include "engine/data/host_memory.h"
 
 namespace convoy {
 namespace {
@@ -50,9 +51,7 @@ void append_records(const std::filesystem::path& path, const CifarFormat& format
                                                                : std::string("get the file again")));
   }
   const std::int64_t records = file.bytes() / format.record();
-  if ((dataset.count() + records) * format.record() > kMaxContentBytes) {
-    throw Error(fmt::format("{}: more than {} bytes are refused", path.string(), kMaxContentBytes));
-  }
+  require_memory((dataset.count() + records) * format.record(), {path.string()});
   dataset.pixels.reserve(dataset.pixels.size() + static_cast<std::size_t>(records * kPixels));
   std::vector<std::uint8_t> record(static_cast<std::size_t>(format.record()));
   const auto label_at = static_cast<std::size_t>(format.labels - 1);

@@ -16,6 +16,7 @@
 #include "engine/data/class_count.h"
 #include "engine/data/csv_rows.h"
 #include "engine/data/flat_images.h"
+#include "engine/data/host_memory.h"
 #include "engine/data/split.h"
 
 namespace convoy {
@@ -24,6 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kLabelNames = std::to_array<std::string_view>({"label", "class", "target", "y"});
+constexpr auto kIndexNames =
+    std::to_array<std::string_view>({"id", "index", "unnamed: 0"});  // the last: pandas
 constexpr std::size_t kMostColumns = 3 * 1024 * 1024;
 
 struct Number {
@@ -43,6 +46,11 @@ std::optional<Number> number_of(const std::string& text) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number.value);
   const bool whole_text = error == std::errc{} && end == digits.data() + digits.size();
   return whole_text ? std::optional(number) : std::nullopt;
+}
+
+bool is_square(std::int64_t pixels) {
+  const std::int64_t side = std::lround(std::sqrt(static_cast<double>(pixels)));
+  return side * side == pixels;
 }
 
 /// Collects pixels. Only the later ones show whether they are from 0 to 255 or from 0 to 1.
@@ -86,7 +94,7 @@ std::vector<Column> named_columns(const std::vector<std::string>& names) {
   std::vector<Column> columns;
   for (const std::string& name : names) {
     const std::string small = lower_case(without_blanks(name));
-    const bool index = small.empty() || small == "unnamed: 0";  // as pandas numbers its rows
+    const bool index = small.empty() || std::ranges::find(kIndexNames, small) != kIndexNames.end();
     const bool label = std::ranges::find(kLabelNames, small) != kLabelNames.end();
     columns.push_back(index ? Column::left_out : label ? Column::label : Column::pixel);
   }
@@ -106,6 +114,7 @@ class Table {
       if (first.size() == kMostColumns) rows_.fail(fmt::format("more than {} columns", kMostColumns));
       first.push_back(rows_.field());
     }
+    if (first.size() < 2) rows_.refuse_other_separator();
     if (first.size() < 2) rows_.fail("one column alone: fields are to be separated by commas");
     const bool named =
         !std::ranges::all_of(first, [](const std::string& text) { return number_of(text).has_value(); });
@@ -114,7 +123,14 @@ class Table {
     const auto labels = std::ranges::count(columns_, Column::label);
     if (labels > 1) rows_.fail("several columns are named as the label's; keep one");
     if (labels == 0) return false;
-    image_ = shape_of_row(std::ranges::count(columns_, Column::pixel), options_, rows_.here());
+    const std::int64_t pixels = std::ranges::count(columns_, Column::pixel);
+    if (options_.height == 0 && pixels > 2 && !is_square(pixels) && is_square(pixels - 1)) {
+      rows_.fail(
+          fmt::format("rows of {} pixels are one more than a square's: remove the column that is neither "
+                      "a label nor a pixel, or call it id in the first row",
+                      pixels));
+    }
+    image_ = shape_of_row(pixels, options_, rows_.here());
     if (!named) {
       for (std::size_t i = 0; i < first.size(); ++i) add(i, first[i]);
     }
@@ -131,8 +147,7 @@ class Table {
         rows_.fail(
             fmt::format("the row ends with {} columns, the first one has {}", column, columns_.size()));
       }
-      if (pixels_.count() > kMaxContentBytes)
-        rows_.fail(fmt::format("more than {} pixels are refused", kMaxContentBytes));
+      require_memory(pixels_.count(), rows_.here(), memory_);
     }
     if (labels_.empty()) rows_.fail("there is no row with numbers");
   }
@@ -165,6 +180,7 @@ class Table {
 
   CsvRows rows_;
   const LoadOptions& options_;
+  const std::int64_t memory_ = host_memory_bytes();
   std::vector<Column> columns_;
   Shape image_;
   std::vector<std::uint8_t> labels_;

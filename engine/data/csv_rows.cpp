@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 namespace convoy {
 namespace {
 
@@ -10,6 +13,12 @@ constexpr std::size_t kChunk = 64 << 10, kLongestField = 256;
 }  // namespace
 
 CsvRows::CsvRows(const std::filesystem::path& file) : file_(file.string()), reader_(file), chunk_(kChunk) {
+  peek();
+  const std::span begin(chunk_.data(), std::min<std::size_t>(end_, 2));
+  const bool marked =
+      end_ >= 2 && ((begin[0] == 0xff && begin[1] == 0xfe) || (begin[0] == 0xfe && begin[1] == 0xff));
+  if (marked || std::ranges::find(begin, 0) != begin.end())  // of two bytes a letter one is 0
+    InputName{file_}.fail("the table is in UTF-16; save it in UTF-8: iconv -f UTF-16 -t UTF-8");
   for (const int c : {0xef, 0xbb, 0xbf}) {  // the mark that Excel puts before UTF-8
     if (peek() == c) take();
   }
@@ -62,7 +71,15 @@ bool CsvRows::next_field() {
   return true;
 }
 
+void CsvRows::refuse_other_separator() const {
+  const std::size_t at = field_.find_first_of(";\t|");
+  if (at == std::string::npos) return;
+  const std::string name = field_[at] == '\t' ? "tabs" : fmt::format("'{}'", field_[at]);
+  fail(fmt::format("fields are separated by {}; separate them by commas", name));
+}
+
 void CsvRows::append(int c) {
+  if (field_.size() == kLongestField) refuse_other_separator();
   if (field_.size() == kLongestField) fail(fmt::format("more than {} characters", kLongestField));
   field_ += static_cast<char>(c);
 }

@@ -16,6 +16,7 @@ namespace convoy {
 /// LF, CR LF, or the file. Empty rows are left out.
 class CsvRows {
  public:
+  /// Throws Error if the file cannot be read, or is in UTF-16.
   explicit CsvRows(const std::filesystem::path& file);
 
   /// Goes to the next row; false at the end of the file.
@@ -31,6 +32,9 @@ class CsvRows {
   /// The current line and field in it, from 1.
   std::int64_t line() const { return line_; }
   std::int64_t column() const { return column_; }
+
+  /// Throws Error if the current field looks like several that something else than commas separates.
+  void refuse_other_separator() const;
 
   /// The file, the line and the column.
   InputName here() const;

@@ -57,7 +57,7 @@ std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const Nu
 }
 
 std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const NumberType& type,
-                                    std::int64_t columns, std::int64_t classes, const InputName& input) {
+                                    std::int64_t columns, const LabelRange& range, const InputName& input) {
   const auto step = static_cast<std::size_t>(type.bytes * columns);
   std::vector<std::uint8_t> labels(elements.size() / step);
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -65,11 +65,16 @@ std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, cons
     if (!(value >= 0.0) || value != std::floor(value)) {
       input.fail(fmt::format("label {} at position {} is no whole number from 0 upwards", value, i));
     }
-    if (value >= static_cast<double>(classes)) {
-      input.fail(fmt::format("label {} at position {} is not below the {} classes{}", value, i, classes,
-                             classes == 256 ? " that a data set may have" : ""));
+    const double label = value - static_cast<double>(range.first);
+    if (label < 0.0 || label >= static_cast<double>(range.classes)) {
+      const std::string wrong =
+          range.first == 0 ? fmt::format("not below the {} classes", range.classes)
+                           : fmt::format("none of {} to {}", range.first, range.first + range.classes - 1);
+      input.fail(fmt::format("label {} at position {} is {}{}", value, i, wrong,
+                             range.classes == 256 ? " that a data set may have"
+                                                  : "; for IDX files of other classes name --dataset idx"));
     }
-    labels[i] = static_cast<std::uint8_t>(value);
+    labels[i] = static_cast<std::uint8_t>(label);
   }
   return labels;
 }

@@ -32,8 +32,14 @@ double element_at(const std::uint8_t* bytes, const NumberType& type);
 std::vector<std::uint8_t> pixels_of(std::vector<std::uint8_t> elements, const NumberType& type,
                                     const InputName& input);
 
-/// The elements of the first of `columns` columns, as labels below `classes`.
+/// The labels that a file may have.
+struct LabelRange {
+  std::int64_t first = 0;
+  std::int64_t classes = 0;
+};
+
+/// The elements of the first of `columns` columns, as classes counted from 0.
 std::vector<std::uint8_t> labels_of(std::span<const std::uint8_t> elements, const NumberType& type,
-                                    std::int64_t columns, std::int64_t classes, const InputName& input);
+                                    std::int64_t columns, const LabelRange& range, const InputName& input);
 
 }  // namespace convoy

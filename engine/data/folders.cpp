@@ -1,6 +1,7 @@
 #include "engine/data/folders.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -9,9 +10,12 @@
 #include <set>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "convoy/error.h"
+#include "engine/core/lower_case.h"
 #include "engine/data/byte_reader.h"
+#include "engine/data/idx_sets.h"
 
 namespace convoy {
 namespace {
@@ -58,7 +62,7 @@ std::optional<fs::path> find_idx_file(const fs::path& folder, std::string_view s
   return std::nullopt;
 }
 
-/// The splits of EMNIST that lie in a folder, as their files' names begin: "emnist-letters-".
+/// The splits of EMNIST that lie in a folder: "emnist-letters".
 std::set<std::string> emnist_splits(const fs::path& folder) {
   constexpr std::string_view kBegin = "emnist-", kEnd = "-train-images";
   std::set<std::string> splits;
@@ -66,9 +70,54 @@ std::set<std::string> emnist_splits(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, code)) {
     const std::string name = entry.path().filename().string();
     const std::size_t end = name.find(kEnd);
-    if (name.starts_with(kBegin) && end != std::string::npos) splits.insert(name.substr(0, end + 1));
+    if (name.starts_with(kBegin) && end != std::string::npos) splits.insert(name.substr(0, end));
   }
   return splits;
+}
+
+/// How four files are called.
+struct Names {
+  std::string begin;
+  std::string_view test;
+  std::string_view label_ranks;
+  bool transposed = false;
+  std::set<std::string> splits;  // of EMNIST, where its are the names that are there
+  std::string dataset;           // whose names these are; empty: of several
+};
+
+Names names_of(const IdxSet& set) {
+  return {.begin = std::string(set.begin),
+          .test = set.test,
+          .label_ranks = set.label_ranks,
+          .transposed = set.transposed,
+          .splits = {},
+          .dataset = set.begin.empty() ? std::string() : std::string(set.name)};
+}
+
+/// The names that the files in a folder have; MNIST's if none are known.
+Names names_in(const fs::path& folder) {
+  const IdxSet &mnist = *find_idx_set("mnist"), &qmnist = *find_idx_set("qmnist");
+  if (find_idx_file(folder, "train-images", "34")) return names_of(mnist);
+  if (find_idx_file(folder, std::string(qmnist.begin) + "train-images", "34")) return names_of(qmnist);
+  auto splits = emnist_splits(folder);
+  if (splits.empty()) return names_of(mnist);
+  const IdxSet* const set = find_idx_set(*splits.begin());
+  Names names = names_of(set != nullptr ? *set : *find_idx_set("emnist-digits"));  // all of one pattern
+  names.begin = *splits.begin() + "-";
+  names.dataset = set != nullptr ? std::string(set->name) : "idx";
+  names.splits = std::move(splits);
+  return names;
+}
+
+/// Whether it is called so, as it or the folder above is where KMNIST is unpacked: KMNIST/raw.
+bool is_called_kmnist(const fs::path& folder) {
+  std::error_code code;
+  fs::path path = fs::absolute(folder, code).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  const auto is_kmnist = [](const fs::path& part) {
+    return lower_case(part.filename().string()) == "kmnist";
+  };
+  return is_kmnist(path) || is_kmnist(path.parent_path());
 }
 
 /// Notes the first file that is missing.
@@ -99,27 +148,17 @@ FolderContent find_binaries(const fs::path& folder) {
 
 }  // namespace
 
-FolderContent find_idx(const fs::path& folder) {
+FolderContent find_idx(const fs::path& folder, const std::string& dataset) {
   FolderContent content{.train = {}, .test = {}, .problem = unreadable(folder), .transposed = false};
-  std::string begin, test = "t10k", label_ranks = "1";
-  if (find_idx_file(folder, "qmnist-train-images", "3")) {
-    begin = "qmnist-";
-    test = "test";
-    label_ranks = "2";
+  const IdxSet* const asked = find_idx_set(dataset);
+  const Names names = asked != nullptr ? names_of(*asked) : names_in(folder);
+  if (names.splits.size() > 1) {
+    content.problem = fmt::format("{} holds {} splits of EMNIST: name one, as --dataset {}", folder.string(),
+                                  names.splits.size(), fmt::join(names.splits, ", --dataset "));
+    return content;
   }
-  if (const auto splits = emnist_splits(folder);
-      !splits.empty() && !find_idx_file(folder, "train-images", "34")) {
-    if (splits.size() > 1) {
-      content.problem = fmt::format(
-          "{} holds {} splits of EMNIST: move the four files of one, {}* say, into a "
-          "folder of their own",
-          folder.string(), splits.size(), *splits.begin());
-    }
-    begin = *splits.begin();
-    test = "test";
-    content.transposed = true;
-  }
-  const auto add = [&](DataFiles& files, std::string_view stem, std::string_view ranks) {
+  content.transposed = names.transposed;
+  const auto add = [&](DataFiles& files, const std::string& stem, std::string_view ranks) {
     const std::optional<fs::path> file = find_idx_file(folder, stem, ranks);
     if (file) {
       files.push_back(*file);
@@ -129,10 +168,10 @@ FolderContent find_idx(const fs::path& folder) {
           (folder / fmt::format("{}-idx{}-{}", stem, ranks[0], ranks == "2" ? "int" : "ubyte")).string());
     }
   };
-  add(content.train, begin + "train-images", "34");
-  add(content.train, begin + "train-labels", label_ranks);
-  add(content.test, begin + test + "-images", "34");
-  add(content.test, begin + test + "-labels", label_ranks);
+  add(content.train, names.begin + "train-images", "34");
+  add(content.train, names.begin + "train-labels", names.label_ranks);
+  add(content.test, fmt::format("{}{}-images", names.begin, names.test), "34");
+  add(content.test, fmt::format("{}{}-labels", names.begin, names.test), names.label_ranks);
   return content;
 }
 
@@ -147,6 +186,17 @@ std::string known_idx(const FolderContent& idx) {
     if (std::equal(labels.begin(), labels.end(), bytes.begin() + kIdxHeader)) return std::string(name);
   }
   return {};
+}
+
+std::string recognise_idx(const fs::path& folder) {
+  const Names names = names_in(folder);
+  if (names.splits.size() > 1) return "idx";
+  const FolderContent content = find_idx(folder, "idx");
+  if (!content.problem.empty()) return {};
+  if (!names.dataset.empty()) return names.dataset;
+  const std::string known = known_idx(content);
+  if (!known.empty()) return known;
+  return is_called_kmnist(folder) ? "kmnist" : "idx";
 }
 
 FolderContent find_cifar10(const fs::path& folder) {

@@ -17,13 +17,18 @@ struct FolderContent {
   bool transposed = false;  // the images have rows and columns exchanged, as EMNIST's do
 };
 
-/// Looks for the four IDX files, under the names that copies of MNIST have, under those of one of EMNIST's
-/// splits, or under QMNIST's.
-FolderContent find_idx(const std::filesystem::path& folder);
+/// Looks for the four IDX files of a data set, under the names that it has. For "idx" these are any set's:
+/// MNIST's first, then QMNIST's, then those of one of EMNIST's splits.
+FolderContent find_idx(const std::filesystem::path& folder, const std::string& dataset);
 
-/// Which data set's test labels these files have: "mnist", "fashion-mnist", or empty for any other and for
-/// files that cannot be read.
+/// Which data set's test labels these files, named as MNIST's, have: "mnist", "fashion-mnist", or empty for
+/// any other and for files that cannot be read.
 std::string known_idx(const FolderContent& idx);
+
+/// Which data set the IDX files of a folder are: by their names, by the labels that `known_idx` knows, or by
+/// KMNIST's name of the folder. "idx" for others and for several splits of EMNIST; empty if four are not
+/// there.
+std::string recognise_idx(const std::filesystem::path& folder);
 
 /// Looks for the six files of CIFAR-10's binary version, in `folder` and in its cifar-10-batches-bin.
 FolderContent find_cifar10(const std::filesystem::path& folder);

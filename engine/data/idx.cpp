@@ -92,7 +92,7 @@ std::optional<NumberType> idx_type(std::uint8_t byte) {
 }
 
 Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem::path& labels,
-                      std::int64_t classes) {
+                      std::int64_t classes, std::int64_t first_label) {
   ByteReader image_reader(images);
   ByteReader label_reader(labels);
   const Header image_header = read_header(image_reader, 3, 4);
@@ -108,8 +108,8 @@ Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem
   dataset.classes = classes;
   dataset.image = sizes.size() == 3 ? Shape({1, sizes[1], sizes[2]}) : Shape({sizes[1], sizes[2], sizes[3]});
   const std::int64_t columns = label_header.dimensions.size() == 2 ? label_header.dimensions[1] : 1;
-  dataset.labels = labels_of(read_elements(label_reader, label_header), label_header.type, columns, classes,
-                             {labels.string()});
+  dataset.labels = labels_of(read_elements(label_reader, label_header), label_header.type, columns,
+                             {first_label, classes}, {labels.string()});
   dataset.pixels = pixels_of(read_elements(image_reader, image_header), image_header.type, {images.string()});
   return dataset;
 }

@@ -21,8 +21,8 @@ std::optional<NumberType> idx_type(std::uint8_t byte);
 /// name. Throws Error that names the file for a wrong magic number, truncated data, more data than the header
 /// announces (also while decompressing), dimensions that are 0 or whose product overflows, counts that
 /// differ, a pixel out of range, and a label that is no whole number or not below `classes`, which is at most
-/// 256.
+/// 256. Labels are numbered from 0, also those that begin at `first_label` in the file.
 Dataset read_idx_pair(const std::filesystem::path& images, const std::filesystem::path& labels,
-                      std::int64_t classes);
+                      std::int64_t classes, std::int64_t first_label = 0);
 
 }  // namespace convoy

@@ -108,6 +108,12 @@ std::vector<RemoteFile> remote_files(const std::string& dataset) {
         "qmnist is not downloaded, for nobody publishes SHA-256 of its files; get qmnist-train-*.gz and "
         "qmnist-test-*.gz from https://github.com/facebookresearch/qmnist, and name their folder");
   }
+  if (dataset.starts_with("emnist-")) {
+    throw UsageError(fmt::format(
+        "{} is not downloaded, for nobody publishes SHA-256 of its files; get gzip.zip from "
+        "https://www.nist.gov/itl/products-and-services/emnist-dataset, unpack it, and name its folder",
+        dataset));
+  }
   throw UsageError(fmt::format("no mirrors are known for the data set '{}'", dataset));
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "engine/data/byte_reader.h"
+#include "engine/data/host_memory.h"
 
 namespace convoy {
 namespace {
@@ -199,10 +200,14 @@ NpyArray read_npy(const NpySource& source) {
     if (extent == 0) source.name.fail("the array is empty");
     if (__builtin_mul_overflow(bytes, extent, &bytes)) source.name.fail("the array's shape overflows");
   }
-  if (bytes > kMaxContentBytes || bytes > source.most_bytes) {
-    source.name.fail(fmt::format("announces {} bytes, which it cannot hold; get the file again", bytes));
+  if (bytes > source.most_bytes) {
+    source.name.fail(fmt::format("truncated: announces {} bytes, can hold {} at most; get the file again",
+                                 bytes, source.most_bytes));
   }
-  NpyArray array{.shape = *header->shape, .type = *type, .elements = read_in_steps(bytes, source.read)};
+  require_memory(bytes, source.name);
+  NpyArray array{.shape = *header->shape,
+                 .type = *type,
+                 .elements = read_in_steps(bytes, source.read, source.held_bytes)};
   std::uint8_t beyond = 0;
   if (std::ssize(array.elements) < bytes) {
     source.name.fail(fmt::format("truncated: announces {} bytes, has {}; get the file again", bytes,

@@ -22,6 +22,7 @@ struct NpySource {
   /// Fills the buffer and returns how many bytes; fewer only at the end.
   std::function<std::size_t(std::span<std::uint8_t>)> read;
   std::int64_t most_bytes = 0;  ///< it cannot hold more, however it is packed
+  std::int64_t held_bytes = 0;  ///< so many it surely has
   InputName name;
 };
 

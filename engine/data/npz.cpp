@@ -106,7 +106,8 @@ Dataset read_half(const Arrays& arrays, const HalfNames& names, const LoadOption
   Dataset dataset;
   dataset.name = names.images;
   constexpr std::int64_t kMostClasses = 256;
-  dataset.labels = labels_of(labels.elements, labels.type, 1, kMostClasses, {arrays.where(names.labels)});
+  dataset.labels =
+      labels_of(labels.elements, labels.type, 1, {0, kMostClasses}, {arrays.where(names.labels)});
   NpyArray images = arrays.read(names.images);
   if (images.shape.empty() || images.shape[0] != labels.shape[0]) {
     InputName{arrays.where(names.images)}.fail(fmt::format("shape {}, but {} has {} labels",

@@ -16,14 +16,18 @@
 
 namespace convoy {
 
-/// The data sets that have a name: "mnist", "fashion-mnist", "kmnist", "qmnist", "cifar10", "cifar100".
+/// The data sets that have a name: "mnist", "fashion-mnist", "kmnist", "qmnist", EMNIST's splits
+/// ("emnist-balanced", "emnist-byclass", "emnist-bymerge", "emnist-digits", "emnist-letters",
+/// "emnist-mnist"), "cifar10", "cifar100".
 std::span<const std::string_view> dataset_names();
 
 /// The kinds of data of one's own, see `load`: "idx", "pictures", "csv", "npz".
 std::span<const std::string_view> own_data_names();
 
-/// Which kind of data of one's own lies there; nothing if that is not known, as of IDX files, which may be a
-/// data set's.
+/// Which data set lies there, or which kind of data of one's own; nothing if that is not known. IDX files
+/// under MNIST's names are told apart by their first test labels, KMNIST's by the name of their folder;
+/// others are "idx". Throws UsageError if several named data sets lie below, where torchvision puts them,
+/// without MNIST.
 std::optional<std::string> recognise(const std::filesystem::path& data);
 
 /// Where to look for a data set. Empty folders are skipped.
@@ -83,13 +87,12 @@ struct LoadOptions {
 
 /// Loads the training and the test half. The folder of an IDX data set holds four files under MNIST's names
 /// (train-images-idx3-ubyte and so on, with or without .gz), itself or where torchvision puts them
-/// (MNIST/raw); QMNIST's files have its own names. CIFAR-10's holds data_batch_1.bin to test_batch.bin,
+/// (MNIST/raw); QMNIST's and EMNIST's files have their own names. EMNIST's images are transposed on loading,
+/// and its classes are called by their characters. CIFAR-10's holds data_batch_1.bin to test_batch.bin,
 /// directly or in cifar-10-batches-bin, CIFAR-100's train.bin and test.bin, directly or in cifar-100-binary.
 ///
 /// With `dataset` "idx" any folder with four such IDX files is loaded, and the number of classes is the
-/// largest label plus 1. Such files may also have the names of an EMNIST split
-/// (emnist-letters-train-images-idx3-ubyte); EMNIST's images are transposed on loading. `say` is called with
-/// one line if one of these classes has no image.
+/// largest label plus 1. `say` is called with one line if one of these classes has no image.
 ///
 /// With "pictures" a folder of pictures (see the README of engine/data): a folder for each class, whose name
 /// is the class's, in `train` and in `test` or `val`; or without these, and options.split divides it.

@@ -213,6 +213,45 @@ TEST_F(OwnDataTest, TablesAndArraysAreRecognised) {
   EXPECT_EQ(convoy({"eval", "--checkpoint", "run/model.ckpt", "--data", "arrays"}).code, 0);
 }
 
+TEST_F(OwnDataTest, IdxThatIsNoKnownSetIsTakenAsIdx) {
+  write_idx_data(folder_ / "digits");
+  write_file(folder_ / "tiny.json", model_json(1, 12));
+  const Outcome outcome = train({"--data", "digits", "--model", "tiny.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(record()["dataset"], "idx");
+  EXPECT_THAT(outcome.err, HasSubstr("note: the model has 12 outputs, the data 10 classes: no image teaches "
+                                     "the other 2, which predict lists by their numbers"));
+  const Outcome named = convoy({"train", "--dataset", "emnist", "--data", "digits"});
+  EXPECT_EQ(named.code, kUsage);
+  EXPECT_THAT(named.err, HasSubstr("'emnist' has splits; name one: emnist-balanced"));
+}
+
+TEST_F(OwnDataTest, WhatConvoyDataNamesIsRecognisedToo) {
+  write_tree("pets/train", 4);
+  write_tree("pets/test", 2);
+  write_file(folder_ / "tiny.json", model_json(3, 2));
+  here_.environment = {{"CONVOY_DATA", "pets"}};
+  const Outcome outcome = train({"--model", "tiny.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(record()["dataset"], "pictures");
+  EXPECT_THAT(outcome.err, testing::Not(HasSubstr("outputs")));
+
+  here_.environment.clear();
+  const Outcome again = convoy({"eval", "--checkpoint", "run/model.ckpt"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("data        pictures, pets (where it was trained)"));
+  fs::rename(folder_ / "pets", folder_ / "moved");
+  EXPECT_THAT(convoy({"eval", "--checkpoint", "run/model.ckpt"}).err,
+              HasSubstr("the data set pictures was not found: no folder is given; its folder may be named by "
+                        "--data or CONVOY_DATA"));
+}
+
+TEST_F(OwnDataTest, TheSizeOfDataMemoryIsExplained) {
+  const Outcome outcome = train({"--data-memory", "-5"});
+  EXPECT_EQ(outcome.code, kUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("'-5' is not a number of bytes, as 1000000, 512MB or 1.5GB"));
+}
+
 TEST_F(OwnDataTest, SummaryKnowsTheImages) {
   write_tree("pets", 2);
   const Outcome outcome = convoy({"train", "--summary", "--data", "pets", "--image-size", "3x32x32",
@@ -237,7 +276,8 @@ TEST_F(OwnDataTest, RefusesWhatDoesNotGoTogether) {
          "digits has a test half; leave out --split");
   expect({"--dataset", "mnist", "--data", "pets"}, kFailed,
          "is a picture: put those of each class into a folder");
-  expect({"--dataset", "pictures"}, kFailed, "neither --data nor CONVOY_DATA names a folder");
+  expect({"--dataset", "pictures"}, kFailed,
+         "no folder is given; its folder may be named by --data or CONVOY_DATA");
   for (const char* size : {"8", "0x8", "2x8x8", "8x8x8x8", "8x", "axb", "5000x8"}) {
     expect({"--data", "pets", "--image-size", size}, kUsage, "is no height x width of 1 to 1000");
   }

@@ -239,6 +239,7 @@ TEST(ClassNames, AreTheDataSets) {
   EXPECT_EQ(class_names("fashion-mnist", 10)[7], "Sneaker");
   EXPECT_EQ(class_names("cifar10", 10)[9], "truck");
   EXPECT_THAT(class_names("mnist", 3), ElementsAre("0", "1", "2"));
+  EXPECT_EQ(class_names("emnist-letters", 26)[25], "Z");
   EXPECT_EQ(class_names("cifar10", 11)[10], "10");  // a model may have more outputs than the data has classes
 }
 
@@ -260,6 +261,8 @@ TEST(ResolveModel, RefusesWhatIsNeitherModelNorFile) {
   EXPECT_THROW(resolve_model("convnet2", image_format("mnist")), UsageError);
   EXPECT_THROW(resolve_model("/no/such.json", image_format("mnist")), Error);
   EXPECT_THROW(image_format("emnist"), UsageError);
+  EXPECT_EQ(image_format("emnist-letters").classes, 26);
+  EXPECT_EQ(image_format("emnist-balanced").classes, 47);
   EXPECT_EQ(resolve_model("lenet5", image_format("cifar10")).input, (Shape{3, 32, 32}));
 }
 
@@ -269,6 +272,27 @@ TEST(FmaPeak, IsMeasured) {
   EXPECT_GT(peak->gflops, 0.0);
   EXPECT_GE(peak->threads, 1);
   EXPECT_THAT(peak->instructions, testing::EndsWith("-bit registers"));
+}
+
+TEST(Flags, BytesHaveUnitsOf1024) {
+  const auto bytes = [](const std::string& text) { return bytes_of("--data-memory", text); };
+  EXPECT_EQ(bytes("0"), 0);
+  EXPECT_EQ(bytes("512"), 512);
+  EXPECT_EQ(bytes("512B"), 512);
+  EXPECT_EQ(bytes("64kb"), 64 << 10);
+  EXPECT_EQ(bytes("512 MiB"), 512 << 20);
+  EXPECT_EQ(bytes("1.5GB"), 3LL << 29);
+  EXPECT_EQ(bytes("2T"), 2LL << 40);
+  for (const char* text : {"", "-5", "MB", "1.5", "1e30GB", "nan", "inf", "8 horses", "1GB!", "0x10"}) {
+    try {
+      bytes(text);
+      ADD_FAILURE() << text;
+    } catch (const CLI::ValidationError& error) {
+      EXPECT_EQ(
+          std::string(error.what()),
+          fmt::format("--data-memory: '{}' is not a number of bytes, as 1000000, 512MB or 1.5GB", text));
+    }
+  }
 }
 
 }  // namespace

@@ -36,7 +36,11 @@ class CatalogTest : public testing::Test {
 TEST_F(CatalogTest, NamesItsDataSets) {
   const auto names = dataset_names();
   EXPECT_THAT(std::vector(names.begin(), names.end()),
-              ElementsAre("mnist", "fashion-mnist", "kmnist", "qmnist", "cifar10", "cifar100"));
+              ElementsAre("mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-balanced", "emnist-byclass",
+                          "emnist-bymerge", "emnist-digits", "emnist-letters", "emnist-mnist", "cifar10",
+                          "cifar100"));
+  EXPECT_THAT(error_of([&] { locate("emnist", search_); }),
+              HasSubstr("'emnist' has splits; name one: emnist-balanced, emnist-byclass, "));
   EXPECT_THROW(locate("imagenet", search_), UsageError);
   EXPECT_THROW(find_local("imagenet", search_), UsageError);
   EXPECT_THROW(load("imagenet", folder_.path()), UsageError);
@@ -78,8 +82,9 @@ TEST_F(CatalogTest, EmnistIsKnownByItsFileNamesAndTurnedUpright) {
   EXPECT_EQ(turned.labels, plain.labels);
 
   rename("letters", "digits");
-  EXPECT_THAT(error_of([&] { load("idx", folder_ / "letters"); }),
-              AllOf(HasSubstr("holds 2 splits of EMNIST"), HasSubstr("emnist-digits-*")));
+  EXPECT_THAT(
+      error_of([&] { load("idx", folder_ / "letters"); }),
+      HasSubstr("holds 2 splits of EMNIST: name one, as --dataset emnist-digits, --dataset emnist-letters"));
 }
 
 TEST_F(CatalogTest, EnvironmentComesBeforeTheProject) {
@@ -179,7 +184,8 @@ TEST_F(CatalogTest, DownloadsWhatIsMissing) {
 
 TEST_F(CatalogTest, AnyIdxFolderMustBeNamed) {
   write_idx_dataset(folder_, "own", "");
-  EXPECT_THAT(error_of([&] { locate("idx", search_); }), HasSubstr("neither --data nor CONVOY_DATA"));
+  EXPECT_THAT(error_of([&] { locate("idx", search_); }),
+              HasSubstr("no folder is given; its folder may be named by --data or CONVOY_DATA"));
   search_.explicit_folder = folder_ / "own";
   EXPECT_EQ(locate("idx", search_).folder, folder_ / "own");
 }

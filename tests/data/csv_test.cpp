@@ -49,8 +49,9 @@ TEST_F(CsvTest, TakesTheFormsThatThereAre) {
   expect_same("\"label\",\"a\",\"b\",\"c\",\"d\"\n7,\"0\",255,3,4\n1,5,6,7,8\n");  // R
   expect_same("a,b,c,d,Class\n0,255,3,4,7\n5,6,7,8,1\n");                          // OpenML
   expect_same(",label,a,b,c,d\n0,7,0,255,3,4\n1,1,5,6,7,8\n");                     // pandas' index
-  expect_same("a, b, c, d, Label \n0, 255, 3, 4, 7\n5,6,7,8,1\n");                 // blanks
-  expect_same("7,0,255,3,4\r1,5,6,7,8\r");                                         // an old Macintosh
+  expect_same("ID,label,a,b,c,d\n0,7,0,255,3,4\n1,1,5,6,7,8\n");
+  expect_same("a, b, c, d, Label \n0, 255, 3, 4, 7\n5,6,7,8,1\n");  // blanks
+  expect_same("7,0,255,3,4\r1,5,6,7,8\r");                          // an old Macintosh
   expect_same("7.0, 0.0, 255.0,3.0,4\n1,5,6,7,8\n");
   expect_same(gzip("7,0,255,3,4\n1,5,6,7,8\n"));
 }
@@ -77,7 +78,8 @@ TEST_F(CsvTest, TheShapeIsASquareOrAsAsked) {
 TEST_F(CsvTest, SaysWhereItIsWrong) {
   EXPECT_THAT(refusal(""), HasSubstr("t.csv: line 1, column 0: there is no row"));
   EXPECT_THAT(refusal("label,a,b,c,d\n"), HasSubstr("there is no row with numbers"));
-  EXPECT_THAT(refusal("1;2;3\n"), HasSubstr("separated by commas"));
+  EXPECT_THAT(refusal("1\n"), HasSubstr("one column alone: fields are to be separated by commas"));
+  EXPECT_THAT(refusal("1;2;3\n"), HasSubstr("fields are separated by ';'; separate them by commas"));
   EXPECT_THAT(refusal("1,1,2,3,4\n1,1,2,3\n"),
               HasSubstr("line 2, column 4: the row ends with 4 columns, the first one has 5"));
   EXPECT_THAT(refusal("1,1,2,3,4\n1,1,2,3,4,5\n"),
@@ -95,6 +97,33 @@ TEST_F(CsvTest, SaysWhereItIsWrong) {
   EXPECT_THAT(refusal("1,\"2\"3\n"), HasSubstr("no comma behind the quotes"));
   EXPECT_THAT(refusal(std::string(300, 'x') + ",1\n"), HasSubstr("more than 256 characters"));
   EXPECT_THAT(refusal(gzip("1,1,2,3,4\n").substr(0, 20)), HasSubstr("truncated gzip data"));
+}
+
+TEST_F(CsvTest, NamesTheSeparatorTheEncodingAndTheColumnTooMany) {
+  std::string digits = "label";
+  for (int i = 0; i < 784; ++i) digits += ";pixel" + std::to_string(i);
+  EXPECT_THAT(refusal(digits + "\n"), HasSubstr("fields are separated by ';'; separate them by commas"));
+  EXPECT_THAT(refusal("1\t2\t3\n"), HasSubstr("t.csv: line 1, column 1: fields are separated by tabs"));
+  for (const std::string& wide : {std::string("\xff\xfe"
+                                              "1\0,\0"
+                                              "2\0",
+                                              8),
+                                  std::string("\xfe\xff\0"
+                                              "1\0,\0"
+                                              "2",
+                                              8),
+                                  std::string("1\0,\0"
+                                              "2\0",
+                                              6),
+                                  std::string("\0"
+                                              "1\0,\0"
+                                              "2",
+                                              6)}) {
+    EXPECT_THAT(refusal(wide), HasSubstr("t.csv: the table is in UTF-16; save it in UTF-8: iconv"));
+  }
+  EXPECT_THAT(refusal("number,label,a,b,c,d\n0,7,0,255,3,4\n"),
+              HasSubstr("rows of 5 pixels are one more than a square's: remove the column that is neither a "
+                        "label nor a pixel, or call it id in the first row"));
 }
 
 TEST_F(CsvTest, AFolderHasBothHalvesOrIsDivided) {

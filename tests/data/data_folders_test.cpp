@@ -1,4 +1,6 @@
 // Data folders as people have them: labels with gaps, folders below, files of other kinds.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -159,7 +161,100 @@ TEST_F(DataFolderTest, KmnistQmnistAndCifar100AreNamed) {
   const DatasetPair cifar = load("cifar100", locate("cifar100", search_).folder);
   EXPECT_THAT(cifar.train.labels, ElementsAre(2));
   EXPECT_EQ(cifar.test.class_names.at(4), "beaver");
-  EXPECT_EQ(recognise(folder_ / "c"), std::nullopt) << "it has a name";
+  EXPECT_EQ(recognise(folder_ / "c"), "cifar100");
+}
+
+/// Four files of one image each, under QMNIST's or a split of EMNIST's names.
+void write_named(const TemporaryFolder& folder, const std::string& begin, char label) {
+  const std::string wide = std::string("\0\0\x0c\2\0\0\0\1\0\0\0\1\0\0\0", 15) + label;
+  for (const char* half : {"train", "test"}) {
+    folder.write(begin + half + "-images-idx3-ubyte", idx({1, 1, 2}, "ab"));
+    if (begin.ends_with("qmnist-")) {
+      folder.write(begin + half + "-labels-idx2-int", wide);
+    } else {
+      folder.write(begin + half + "-labels-idx1-ubyte", idx({1}, std::string(1, label)));
+    }
+  }
+}
+
+TEST_F(DataFolderTest, IdxIsRecognisedByNamesAndByKnownLabels) {
+  const std::string fashion("\11\2\1\1\6\1\4\6\5\7\4\5\7\3\4\1", 16);
+  write_labels(folder_, "f", std::string("\0\1\2", 3));
+  EXPECT_EQ(recognise(folder_ / "f"), "idx") << "no data set's, though they have its names";
+  folder_.write("f/t10k-labels-idx1-ubyte", idx({16}, fashion));
+  EXPECT_EQ(recognise(folder_ / "f"), "fashion-mnist");
+
+  write_labels(folder_, "root/KMNIST/raw", std::string("\0\1\2", 3));
+  for (const char* folder : {"root", "root/KMNIST", "root/KMNIST/raw", "root/KMNIST/raw/"})
+    EXPECT_EQ(recognise(folder_ / folder), "kmnist") << folder;
+  search_.explicit_folder = folder_ / "root";
+  EXPECT_THAT(error_of([&] { locate("mnist", search_); }),
+              AllOf(HasSubstr("is missing"), HasSubstr("it holds KMNIST: name --dataset kmnist")));
+
+  write_named(folder_, "root/QMNIST/raw/qmnist-", '\1');
+  EXPECT_THAT(error_of([&] { recognise(folder_ / "root"); }),
+              HasSubstr("root holds kmnist and qmnist: name one with --dataset"));
+  EXPECT_EQ(recognise(folder_ / "root/QMNIST"), "qmnist");
+
+  write_named(folder_, "e/EMNIST/raw/emnist-letters-", '\1');
+  EXPECT_EQ(recognise(folder_ / "e"), "emnist-letters");
+  write_named(folder_, "e/EMNIST/raw/emnist-digits-", '\1');
+  EXPECT_EQ(recognise(folder_ / "e"), "idx") << "which says that one of them is to be named";
+  search_.explicit_folder = folder_ / "e";
+  for (const char* dataset : {"idx", "mnist"}) {
+    EXPECT_THAT(
+        error_of([&] { locate(dataset, search_); }),
+        HasSubstr("holds 2 splits of EMNIST: name one, as --dataset emnist-digits, --dataset emnist-l"));
+  }
+}
+
+TEST_F(DataFolderTest, TheFilesAreThoseOfTheSetThatIsAskedFor) {
+  write_named(folder_, "q/qmnist-", '\1');
+  for (const char* other : {"mnist", "kmnist", "emnist-digits"}) {
+    search_.explicit_folder = folder_ / "q";
+    EXPECT_THAT(error_of([&] { locate(other, search_); }),
+                AllOf(HasSubstr("is missing"), HasSubstr("it holds QMNIST: name --dataset qmnist")));
+  }
+  EXPECT_THAT(load("idx", folder_ / "q").train.labels, ElementsAre(1));
+  write_labels(folder_, "q", std::string("\0\1\2", 3));  // MNIST's names beside them
+  EXPECT_THAT(load("mnist", folder_ / "q").train.labels, ElementsAre(0, 1, 2));
+  EXPECT_THAT(load("qmnist", folder_ / "q").train.labels, ElementsAre(1));
+}
+
+TEST_F(DataFolderTest, EveryClassOfEmnistHasItsName) {
+  const std::string merged = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt";
+  const struct {
+    const char* split;
+    std::int64_t classes;
+    int label;
+    const char* name;
+  } cases[] = {{"digits", 10, 9, "9"},   {"mnist", 10, 0, "0"},     {"letters", 26, 1, "A"},
+               {"letters", 26, 26, "Z"}, {"balanced", 47, 46, "t"}, {"bymerge", 47, 38, "d"},
+               {"byclass", 62, 36, "a"}, {"byclass", 62, 61, "z"}};
+  for (const auto& [split, classes, label, name] : cases) {
+    const std::string dataset = std::string("emnist-") + split;
+    write_named(folder_, "raw/" + dataset + "-", static_cast<char>(label));
+    const DatasetPair pair = load(dataset, folder_.path());
+    EXPECT_EQ(pair.train.classes, classes) << dataset;
+    ASSERT_EQ(std::ssize(pair.test.class_names), classes) << dataset;
+    EXPECT_EQ(pair.test.class_names[pair.test.labels[0]], name) << dataset << " " << label;
+    EXPECT_TRUE(pair.train.transposed);
+    EXPECT_EQ(pair.train.image, Shape({1, 2, 1}));
+  }
+  EXPECT_EQ(fmt::format("{}", fmt::join(load("emnist-balanced", folder_.path()).train.class_names, "")),
+            merged);
+  write_named(folder_, "raw/emnist-letters-", '\0');
+  EXPECT_THAT(error_of([&] { load("emnist-letters", folder_.path()); }),
+              HasSubstr("label 0 at position 0 is none of 1 to 26; for IDX files of other classes"));
+  EXPECT_THAT(error_of([&] { remote_files("emnist-letters"); }), HasSubstr("https://www.nist.gov/"));
+}
+
+TEST_F(DataFolderTest, ALabelThatIsNoDigitsNamesIdx) {
+  write_labels(folder_, "own", "\1\2\12");
+  EXPECT_THAT(
+      error_of([&] { load("mnist", folder_ / "own"); }),
+      HasSubstr("train-labels-idx1-ubyte: label 10 at position 2 is not below the 10 classes; for IDX "
+                "files of other classes name --dataset idx"));
 }
 
 }  // namespace

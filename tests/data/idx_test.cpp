@@ -1,12 +1,16 @@
 #include "engine/data/idx.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <bit>
+#include <limits>
 
+#include "engine/data/byte_reader.h"
+#include "engine/data/host_memory.h"
 #include "tests/data/support.h"
 
 namespace convoy {
@@ -14,6 +18,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+namespace fs = std::filesystem;
 
 const std::string kImages = idx({2, 2, 3}, "abcdefghijkl");
 const std::string kLabels = idx({2}, std::string("\1\0", 2));
@@ -227,11 +232,44 @@ TEST_F(IdxTest, DoesNotAllocateWhatASmallFileAnnounces) {
   const std::int64_t before = peak_memory_kib();
   EXPECT_THAT(refusal(announced), HasSubstr("truncated: announces 1800000000 bytes"));
   EXPECT_THAT(refusal(gzip(announced)), HasSubstr("truncated: announces 1800000000 bytes"));
-  EXPECT_THAT(refusal(idx({2, 70000, 70000}, "")), HasSubstr("announces 9800000000 bytes; more than"));
+  EXPECT_THAT(refusal(idx({2, 70000, 70000}, "")),
+              HasSubstr("truncated: announces 9800000000 bytes, a file of 16 bytes"));
   // Large enough a file that the announced size is possible: memory still follows what is there.
   EXPECT_THAT(refusal(gzip(idx({2, 30000, 30000}, noise(4 << 20)))), HasSubstr("has 4194304"));
   // 64 MiB is the first allocation; ASan's shadow and quarantine add to it.
   EXPECT_LT(peak_memory_kib() - before, 512 << 10);
+}
+
+// What bounds a plain file is its size. Sparse files have one without content, and these are not read.
+TEST_F(IdxTest, GigabytesAreRefusedOnlyWhereTheMachineHasNoMemoryForThem) {
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  const auto sparse = [&](std::int64_t images, std::int64_t bytes) {
+    const auto count = static_cast<std::uint32_t>(images);
+    const fs::path file = folder_.write("sparse", idx({count, 1 << 15, 1 << 15}, ""));
+    const fs::path labels = folder_.write("labels", idx({count}, std::string(count, '\0')));
+    fs::resize_file(file, static_cast<std::uintmax_t>(bytes));
+    return error_of([&] { read_idx_pair(file, labels, 10); });
+  };
+  EXPECT_THAT(
+      sparse(5, 5 * kGiB - 1),
+      HasSubstr("truncated: announces 5368709120 bytes, a file of 5368709119 bytes cannot hold them"));
+  const std::int64_t memory = host_memory_bytes(), images = memory / kGiB + 1;
+  EXPECT_THAT(sparse(images, 16 + images * kGiB),
+              HasSubstr(fmt::format("sparse: needs {} bytes of memory, this machine has {}; leave some",
+                                    images * kGiB, memory)));
+}
+
+TEST(HostMemory, IsTheBound) {
+  EXPECT_GT(host_memory_bytes(), 1 << 20);
+  EXPECT_NO_THROW(require_memory(4, {"x"}, 4));
+  EXPECT_EQ(error_of([] { require_memory(5, {"x"}, 4); }),
+            "x: needs 5 bytes of memory, this machine has 4; leave some of the images out");
+}
+
+TEST(HostMemory, OfPackedContentTheRatioOfDeflateIsTheOther) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(most_unpacked(2), 2064);
+  EXPECT_EQ(most_unpacked(kMost / 1000), kMost);
 }
 
 }  // namespace

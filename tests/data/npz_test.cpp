@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
 #include <numeric>
 
 #include "convoy/error.h"
+#include "engine/data/npy.h"
 #include "tests/data/npz_files.h"
 #include "tests/data/support.h"
 
@@ -162,6 +165,29 @@ TEST_F(NpzTest, ValidationImagesAreLeftOutAndThatIsSaid) {
   EXPECT_THAT(said, ElementsAre(HasSubstr("A.NPZ: x_val.npy is left out")));
 }
 
+TEST(Npy, SaysWhyAnArrayOfGigabytesIsRefused) {
+  const auto refusal = [](const std::string& shape, std::int64_t most_bytes) {
+    std::string rest = npy(kU1, shape, "");
+    const NpySource source{.read =
+                               [&](std::span<std::uint8_t> out) {
+                                 const std::size_t got = std::min(out.size(), rest.size());
+                                 std::copy_n(rest.begin(), got, out.begin());
+                                 rest.erase(0, got);
+                                 return got;
+                               },
+                           .most_bytes = most_bytes,
+                           .name = {"a.npy"}};
+    return error_of([&] { read_npy(source); });
+  };
+  constexpr std::int64_t kFive = std::int64_t{5} << 30;
+  EXPECT_EQ(refusal("(5, 32768, 32768)", kFive - 1),
+            "a.npy: truncated: announces 5368709120 bytes, can hold 5368709119 at most; get the file again");
+  EXPECT_EQ(refusal("(5, 32768, 32768)", kFive),  // possible, and then not there
+            "a.npy: truncated: announces 5368709120 bytes, has 0; get the file again");
+  EXPECT_THAT(refusal("(1073741824, 1073741824)", std::numeric_limits<std::int64_t>::max()),
+              HasSubstr("a.npy: needs 1152921504606846976 bytes of memory, this machine has "));
+}
+
 TEST_F(NpzTest, RefusesMalformedArrays) {
   const auto refused = [&](const std::string& content) { return refusal({{"x_train", content}}); };
   EXPECT_THAT(refused("no array"), AllOf(HasSubstr("a.npz: x_train.npy: "), HasSubstr("not a NumPy array")));
@@ -179,7 +205,8 @@ TEST_F(NpzTest, RefusesMalformedArrays) {
   EXPECT_THAT(refused(npy(kU1, "(2, 0, 2)", "")), HasSubstr("is empty"));
   EXPECT_THAT(refused(npy(kU1, "(4000000000, 4000000000, 4000000000)", "abcd")),
               HasSubstr("shape overflows"));
-  EXPECT_THAT(refused(npy(kU1, "(2, 30000, 30000)", "abcd")), HasSubstr("which it cannot hold"));
+  EXPECT_THAT(refused(npy(kU1, "(2, 30000, 30000)", "abcd")),
+              HasSubstr("truncated: announces 1800000000 bytes, can hold"));
   for (const char* shape :
        {"(2, -1, 2)", "2", "(2 1)", "(99999999999999999999, 1)", "(2, 1, 2", "(1, 2), 'more': 3"}) {
     EXPECT_THAT(refused(npy(kU1, shape, "abcd")), HasSubstr("header is malformed")) << shape;

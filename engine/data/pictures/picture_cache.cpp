@@ -14,7 +14,6 @@
 #include "convoy/error.h"
 #include "engine/core/atomic_file.h"
 #include "engine/core/file.h"
-#include "engine/data/byte_reader.h"
 #include "engine/data/part_file.h"
 
 namespace convoy {
@@ -45,8 +44,7 @@ bool is_whole(const Header& header, const std::string& key, std::int64_t count, 
     if (extent < 1 || __builtin_mul_overflow(pixels, extent, &pixels)) return false;
   }
   const auto before = static_cast<std::int64_t>(kMagic.size() + sizeof header + key.size());
-  return pixels <= kMaxContentBytes && header.pixel_bytes == static_cast<std::uint64_t>(pixels) &&
-         file_bytes == before + pixels;
+  return header.pixel_bytes == static_cast<std::uint64_t>(pixels) && file_bytes - before == pixels;
 }
 
 bool read_into(InputFile& file, void* to, std::size_t bytes) {

@@ -13,6 +13,7 @@
 
 #include "convoy/error.h"
 #include "engine/core/file.h"
+#include "engine/core/lower_case.h"
 #include "engine/core/standard_input.h"
 #include "engine/data/pictures/exif.h"
 #include "engine/data/pictures/picture_claim.h"
@@ -222,11 +223,7 @@ Picture decode_picture(const PictureBytes& file) {
 }
 
 bool has_picture_name(const std::filesystem::path& file) {
-  std::string ending = file.extension().string();
-  for (char& c : ending) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return std::ranges::find(kEndings, ending) != kEndings.end();
+  return std::ranges::find(kEndings, lower_case(file.extension().string())) != kEndings.end();
 }
 
 float contrast(std::span<const float> values) {

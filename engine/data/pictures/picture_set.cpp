@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "convoy/error.h"
-#include "engine/data/byte_reader.h"
+#include "engine/data/host_memory.h"
 #include "engine/data/parallel_for.h"
 #include "engine/data/pictures/picture_cache.h"
 #include "engine/data/pictures/picture_file.h"
@@ -95,10 +95,11 @@ DecodedPictures decode(const fs::path& folder, const std::vector<ListedPicture>&
   const Target target = target_of(options, folder / pictures.front().name);
   DecodedPictures decoded{target.image, {}};
   const std::int64_t image = target.image.count();
-  if (std::ssize(pictures) > kMaxContentBytes / image) {
+  if (const std::int64_t memory = host_memory_bytes(); std::ssize(pictures) > memory / image) {
     throw Error(
-        fmt::format("{}: {} images of {} have more than {} bytes; make them smaller, as --image-size 64x64",
-                    folder.string(), pictures.size(), target.image.str(), kMaxContentBytes));
+        fmt::format("{}: {} images of {} have more bytes than the {} of this machine's memory; make them "
+                    "smaller, as --image-size 64x64",
+                    folder.string(), pictures.size(), target.image.str(), memory));
   }
   decoded.pixels.resize(pictures.size() * static_cast<std::size_t>(image));
   const auto total = std::ssize(pictures);
