@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -17,6 +17,7 @@
 #include "engine/data/byte_reader.h"
 #include "engine/data/csv_rows.h"
 #include "engine/data/idx.h"
+#include "engine/io/contents.h"
 
 namespace convoy {
 namespace {
@@ -32,32 +33,55 @@ std::string type_name(const NumberType& type) {
 }
 
 /// What elements are like, as they come.
-struct Elements {
-  double least = std::numeric_limits<double>::infinity();
-  double most = -std::numeric_limits<double>::infinity();
-  double sum = 0.0;
-  std::int64_t count = 0;
+class Elements {
+ public:
+  explicit Elements(const NumberType& type) : type_(type) {}
 
-  void add(std::span<const std::uint8_t> bytes, const NumberType& type) {
-    const auto width = static_cast<std::size_t>(type.bytes);
-    for (std::size_t at = 0; at + width <= bytes.size(); at += width) {
-      const double value = element_at(bytes.data() + at, type);
-      least = std::min(least, value);
-      most = std::max(most, value);
-      sum += value;
-      ++count;
+  void add(std::span<const std::uint8_t> bytes) {
+    const auto width = static_cast<std::size_t>(type_.bytes);
+    for (std::size_t at = 0; at + width <= bytes.size(); at += width)
+      add_value(element_at(bytes.data() + at, type_));
+  }
+
+  std::int64_t count() const { return summary_.finite + summary_.nan + summary_.infinite; }
+
+  /// Those of real numbers say how many are none; null where no element is finite.
+  Json facts() const {
+    if (count() == 0) return Json::object();
+    const std::int64_t finite = summary_.finite;
+    const auto number = [&](double value) { return finite > 0 ? Json(value) : Json(nullptr); };
+    Json facts = {{"min", number(summary_.min)},
+                  {"max", number(summary_.max)},
+                  {"mean", number(finite > 0 ? sum_ / static_cast<double>(finite) : 0.0)}};
+    if (type_.kind == NumberType::Kind::real) {
+      facts["nan"] = summary_.nan;
+      facts["infinite"] = summary_.infinite;
+    }
+    return facts;
+  }
+
+ private:
+  void add_value(double value) {
+    if (std::isnan(value)) {
+      ++summary_.nan;
+    } else if (std::isinf(value)) {
+      ++summary_.infinite;
+    } else {
+      summary_.min = summary_.finite == 0 ? value : std::min(summary_.min, value);
+      summary_.max = summary_.finite == 0 ? value : std::max(summary_.max, value);
+      sum_ += value;
+      ++summary_.finite;
     }
   }
 
-  Json facts() const {
-    if (count == 0) return Json::object();
-    return {{"min", least}, {"max", most}, {"mean", sum / static_cast<double>(count)}};
-  }
+  NumberType type_;
+  ElementSummary summary_;
+  double sum_ = 0.0;  // of the finite ones
 };
 
 Json facts_of(const NpyArray& array) {
-  Elements elements;
-  elements.add(array.elements, array.type);
+  Elements elements(array.type);
+  elements.add(array.elements);
   Json facts = {{"type", type_name(array.type)}, {"shape", array.shape}};
   facts.update(elements.facts());
   return facts;
@@ -67,7 +91,7 @@ Inspection inspect_archive(const fs::path& file) {
   Inspection inspection{.kind = "NumPy's arrays (.npz)"};
   inspection.facts = {{"bytes", fs::file_size(file)}};
   const auto arrays = open_arrays(file);
-  Table table({"array", "shape", "type", "min", "max", "mean"});
+  Table table({"array", "shape", "type", "min", "max", "mean", "NaN", "inf"});
   Json all = Json::array();
   const auto number = [](const Json& value) {
     return value.is_number() ? fmt::format("{:.6g}", value.get<double>()) : "-";
@@ -77,7 +101,8 @@ Inspection inspect_archive(const fs::path& file) {
     try {
       const Json facts = facts_of(arrays->read(name));
       table.add({printable(name), facts["shape"].dump(), facts["type"].get<std::string>(),
-                 number(facts["min"]), number(facts["max"]), number(facts["mean"])});
+                 number(facts["min"]), number(facts["max"]), number(facts["mean"]),
+                 number(facts.value("nan", Json())), number(facts.value("infinite", Json()))});
       told.update(facts);
     } catch (const Error& error) {
       // The error names the file, which whoever shows the problem does, too.
@@ -112,14 +137,14 @@ Inspection inspect_idx(const fs::path& file) {
     dimensions.push_back(std::int64_t{bytes[0]} << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
     if (__builtin_mul_overflow(count, dimensions.back(), &count)) reader.fail("the dimensions overflow");
   }
-  Elements elements;
+  Elements elements(*type);
   std::vector<std::uint8_t> block(static_cast<std::size_t>(width) << 16);
-  while (elements.count < count) {
+  while (elements.count() < count) {
     const auto wanted =
-        static_cast<std::size_t>(std::min<std::int64_t>(count - elements.count, 1 << 16) * width);
+        static_cast<std::size_t>(std::min<std::int64_t>(count - elements.count(), 1 << 16) * width);
     const std::size_t got = reader.read(std::span(block).first(wanted));
-    elements.add(std::span(block).first(got), *type);
-    if (got < wanted) reader.fail(fmt::format("truncated: {} elements of {}", elements.count, count));
+    elements.add(std::span(block).first(got));
+    if (got < wanted) reader.fail(fmt::format("truncated: {} elements of {}", elements.count(), count));
   }
   reader.expect_end();
   Inspection inspection{.kind = dimensions.size() <= 2   ? "an IDX file, of labels as its dimensions say"
@@ -143,26 +168,25 @@ Inspection inspect_arrays(const fs::path& file, bool is_archive) {
 }
 
 Inspection inspect_table(const fs::path& file) {
+  constexpr std::size_t kMostShown = 8;
   CsvRows rows(file);
-  std::vector<std::string> first;
+  std::vector<std::string> shown;  // of the first row
+  std::size_t width = 0;
   std::int64_t count = 0;
   for (; rows.next_row(); ++count) {
     std::size_t columns = 0;
     for (; rows.next_field(); ++columns) {
-      if (count == 0) first.push_back(rows.field());
+      if (columns == kMostColumns) rows.fail(fmt::format("more than {} columns", kMostColumns));
+      if (count == 0 && columns < kMostShown) shown.push_back(rows.field());
     }
-    if (columns != first.size()) {
-      rows.fail(fmt::format("the row ends with {} columns, the first one has {}", columns, first.size()));
+    if (count == 0) width = columns;
+    if (columns != width) {
+      rows.fail(fmt::format("the row ends with {} columns, the first one has {}", columns, width));
     }
   }
   Inspection inspection{.kind = "a table (CSV)"};
-  inspection.facts = {{"bytes", fs::file_size(file)}, {"rows", count}, {"columns", first.size()}};
-  if (!first.empty()) {
-    constexpr std::size_t kMostShown = 8;
-    const std::size_t shown = std::min(first.size(), kMostShown);
-    inspection.facts["first_row"] =
-        std::vector(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(shown));
-  }
+  inspection.facts = {{"bytes", fs::file_size(file)}, {"rows", count}, {"columns", width}};
+  if (!shown.empty()) inspection.facts["first_row"] = shown;
   return inspection;
 }
 

@@ -78,7 +78,8 @@ FolderContent find_files(const std::string& dataset, const fs::path& folder) {
   // The files of several sets have MNIST's names.
   const std::string known = known_idx(content);
   if (!known.empty() && known != dataset) {
-    content.problem = fmt::format("{} holds {}, not {}", folder.string(), title(known), title(dataset));
+    content.problem = fmt::format("{} holds {}, not {}: name --dataset {}", content.folder.string(),
+                                  title(known), title(dataset), known);
   }
   return content;
 }
@@ -157,7 +158,10 @@ class Search {
 
   std::optional<DataLocation> in_either(const fs::path& folder, const std::string& how) {
     const fs::path own = folder / dataset_;
-    if (find_files(dataset_, own).problem.empty()) return DataLocation{dataset_, own, how};
+    const FolderContent content = find_files(dataset_, own);
+    if (content.problem.empty()) return DataLocation{dataset_, own, how};
+    std::error_code code;
+    if (fs::is_directory(own, code)) tried_.push_back(content.problem);
     return in(folder, how);
   }
 
@@ -233,9 +237,10 @@ DatasetPair load_known(const std::string& dataset, const fs::path& folder, const
       : dataset == "cifar100" ? DatasetPair{read_cifar100(content.train), read_cifar100(content.test)}
                               : load_idx(dataset, content);
   if (dataset == kAnyIdx) {
+    const bool has_mnists_names = content.train[1].filename().string().starts_with("train-labels");
     count_classes(
         std::array{LabelledPart{&pair.train, content.train[1]}, LabelledPart{&pair.test, content.test[1]}},
-        options.say);
+        options.say, has_mnists_names ? "mnist" : "");
   }
   pair.train.name = fmt::format("{} train", title(dataset));
   pair.test.name = fmt::format("{} test", title(dataset));

@@ -39,7 +39,8 @@ std::string in_words(std::size_t first, std::size_t empty) {
 
 }  // namespace
 
-void count_classes(std::span<const LabelledPart> parts, const std::function<void(const std::string&)>& say) {
+void count_classes(std::span<const LabelledPart> parts, const std::function<void(const std::string&)>& say,
+                   std::string_view of_digits) {
   const Site largest = largest_label(parts);
   std::array<bool, 256> occurs{};
   for (const LabelledPart& part : parts) {
@@ -56,7 +57,9 @@ void count_classes(std::span<const LabelledPart> parts, const std::function<void
       fmt::format("{}: label {} at position {} makes {} classes, of which {}", largest.file->string(),
                   largest.label, largest.position, classes, in_words(first, empty));
   if (empty > 1 && 4 * empty > classes) {
-    throw Error(site + "; correct that label, or number the classes from 0 without gaps");
+    const bool are_digits = !of_digits.empty() && classes <= 10;
+    throw Error(fmt::format("{}; correct that label, or number the classes from 0 without gaps{}", site,
+                            are_digits ? fmt::format(", or name --dataset {}", of_digits) : ""));
   }
   if (say) say(fmt::format("{}{}", site, first == 0 ? "; labels are to be counted from 0" : ""));
 }

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 constexpr auto kLabelNames = std::to_array<std::string_view>({"label", "class", "target", "y"});
 constexpr auto kIndexNames =
     std::to_array<std::string_view>({"id", "index", "unnamed: 0"});  // the last: pandas
-constexpr std::size_t kMostColumns = 3 * 1024 * 1024;
 
 struct Number {
   double value = 0.0;

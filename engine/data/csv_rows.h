@@ -12,6 +12,9 @@
 
 namespace convoy {
 
+/// A table with more is refused: an image of 1024 x 1024 pixels in colour.
+constexpr std::size_t kMostColumns = 3 * 1024 * 1024;
+
 /// Reads fields one after another. A field is what lies between commas, or in double quotes; a row ends with
 /// LF, CR LF, or the file. Empty rows are left out.
 class CsvRows {

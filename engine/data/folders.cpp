@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "convoy/error.h"
+#include "convoy/fetch.h"
 #include "engine/core/lower_case.h"
 #include "engine/data/byte_reader.h"
 #include "engine/data/idx_sets.h"
@@ -109,7 +110,7 @@ Names names_in(const fs::path& folder) {
   return names;
 }
 
-/// Whether it is called so, as it or the folder above is where KMNIST is unpacked: KMNIST/raw.
+/// Whether it is called so, or is the `raw` of such a folder, where KMNIST is unpacked: KMNIST/raw.
 bool is_called_kmnist(const fs::path& folder) {
   std::error_code code;
   fs::path path = fs::absolute(folder, code).lexically_normal();
@@ -117,7 +118,35 @@ bool is_called_kmnist(const fs::path& folder) {
   const auto is_kmnist = [](const fs::path& part) {
     return lower_case(part.filename().string()) == "kmnist";
   };
-  return is_kmnist(path) || is_kmnist(path.parent_path());
+  return is_kmnist(path) || (lower_case(path.filename().string()) == "raw" && is_kmnist(path.parent_path()));
+}
+
+/// Whether the files are of the sizes that KMNIST's have as they are downloaded. All four are so by no
+/// chance.
+bool has_sizes_of_kmnist(const FolderContent& idx) {
+  const std::vector<RemoteFile> published = remote_files("kmnist");
+  const auto is_published = [&](const fs::path& file) {
+    std::error_code code;
+    const std::uintmax_t bytes = fs::file_size(file, code);
+    return !code && std::ranges::any_of(published, [&](const RemoteFile& remote) {
+      return remote.name == file.filename() && static_cast<std::uintmax_t>(remote.bytes) == bytes;
+    });
+  };
+  return std::ranges::all_of(idx.train, is_published) && std::ranges::all_of(idx.test, is_published);
+}
+
+/// The data set that has these first test labels; empty if none is known, or the file cannot be read.
+std::string known_by_labels(const FolderContent& idx) {
+  std::array<std::uint8_t, kIdxHeader + kKnownLabels> bytes;
+  try {
+    if (ByteReader(idx.test.at(1)).read(bytes) != bytes.size()) return {};
+  } catch (const Error&) {
+    return {};
+  }
+  for (const auto& [name, labels] : kKnown) {
+    if (std::equal(labels.begin(), labels.end(), bytes.begin() + kIdxHeader)) return std::string(name);
+  }
+  return {};
 }
 
 /// Notes the first file that is missing.
@@ -149,7 +178,8 @@ FolderContent find_binaries(const fs::path& folder) {
 }  // namespace
 
 FolderContent find_idx(const fs::path& folder, const std::string& dataset) {
-  FolderContent content{.train = {}, .test = {}, .problem = unreadable(folder), .transposed = false};
+  FolderContent content{
+      .train = {}, .test = {}, .problem = unreadable(folder), .transposed = false, .folder = folder};
   const IdxSet* const asked = find_idx_set(dataset);
   const Names names = asked != nullptr ? names_of(*asked) : names_in(folder);
   if (names.splits.size() > 1) {
@@ -176,16 +206,8 @@ FolderContent find_idx(const fs::path& folder, const std::string& dataset) {
 }
 
 std::string known_idx(const FolderContent& idx) {
-  std::array<std::uint8_t, kIdxHeader + kKnownLabels> bytes;
-  try {
-    if (ByteReader(idx.test.at(1)).read(bytes) != bytes.size()) return {};
-  } catch (const Error&) {
-    return {};
-  }
-  for (const auto& [name, labels] : kKnown) {
-    if (std::equal(labels.begin(), labels.end(), bytes.begin() + kIdxHeader)) return std::string(name);
-  }
-  return {};
+  if (std::string known = known_by_labels(idx); !known.empty()) return known;
+  return is_called_kmnist(idx.folder) || has_sizes_of_kmnist(idx) ? "kmnist" : "";
 }
 
 std::string recognise_idx(const fs::path& folder) {
@@ -195,8 +217,7 @@ std::string recognise_idx(const fs::path& folder) {
   if (!content.problem.empty()) return {};
   if (!names.dataset.empty()) return names.dataset;
   const std::string known = known_idx(content);
-  if (!known.empty()) return known;
-  return is_called_kmnist(folder) ? "kmnist" : "idx";
+  return known.empty() ? "idx" : known;
 }
 
 FolderContent find_cifar10(const fs::path& folder) {

@@ -50,14 +50,14 @@ FolderContent find_idx_below(const std::string& dataset, const fs::path& folder)
 
 std::optional<std::string> recognise_named(const fs::path& data) {
   if (std::string in_it = recognise_idx(data); !in_it.empty()) return in_it;
-  if (find_cifar10(data).problem.empty()) return "cifar10";
-  if (find_cifar100(data).problem.empty()) return "cifar100";
   std::vector<std::string> below;
   for (const fs::path& folder : folders_below(std::string(kIdx))) {
     if (std::string name = recognise_idx(data / folder); !name.empty()) below.push_back(std::move(name));
   }
-  if (below.empty()) return std::nullopt;
   if (std::ranges::find(below, "mnist") != below.end()) return "mnist";
+  if (find_cifar10(data).problem.empty()) below.emplace_back("cifar10");
+  if (find_cifar100(data).problem.empty()) below.emplace_back("cifar100");
+  if (below.empty()) return std::nullopt;
   if (below.size() > 1) {
     throw UsageError(
         fmt::format("{} holds {}: name one with --dataset", data.string(), fmt::join(below, " and ")));

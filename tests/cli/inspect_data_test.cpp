@@ -30,7 +30,7 @@ TEST_F(InspectDataTest, NumpysArrays) {
   EXPECT_EQ(event["contents"][1]["min"], -1.0);
   EXPECT_EQ(event["contents"][2]["type"], "bool");
   const Outcome text = inspect("data.npz");
-  EXPECT_THAT(text.out, testing::ContainsRegex("x_train +\\[2,2,2\\] +uint8 +1 +8 +4.5\n"));
+  EXPECT_THAT(text.out, testing::ContainsRegex("x_train +\\[2,2,2\\] +uint8 +1 +8 +4.5 +- +-\n"));
 
   write_file(folder_ / "one.npy", npy("'<f4'", "(1, 1)", std::string("\0\0\xc0\x3f", 4)));
   const auto one = event_of("one.npy");
@@ -40,15 +40,36 @@ TEST_F(InspectDataTest, NumpysArrays) {
   EXPECT_EQ(one["mean"], 1.5);
 }
 
+TEST_F(InspectDataTest, ElementsThatAreNoNumbersAreCounted) {
+  const std::string nan("\0\0\xc0\x7f", 4), infinity("\0\0\x80\xff", 4), one("\0\0\x80\x3f", 4),
+      two("\0\0\0\x40", 4);
+  write_file(folder_ / "some.npy", npy("'<f4'", "(4,)", nan + one + two + infinity));
+  const auto some = event_of("some.npy");
+  EXPECT_EQ(some["min"], 1.0);
+  EXPECT_EQ(some["max"], 2.0);
+  EXPECT_EQ(some["mean"], 1.5);
+  EXPECT_EQ(some["nan"], 1);
+  EXPECT_EQ(some["infinite"], 1);
+  write_npz(folder_ / "none.npz", {{"x", npy("'<f4'", "(2,)", nan + nan)}}, false);
+  const auto none = event_of("none.npz")["contents"][0];
+  for (const char* key : {"min", "max", "mean"}) EXPECT_TRUE(none[key].is_null()) << key;
+  EXPECT_EQ(none["nan"], 2);
+  EXPECT_EQ(none["infinite"], 0);
+  EXPECT_THAT(inspect("none.npz").out, testing::ContainsRegex("x +\\[2\\] +float32 +- +- +- +2 +0\n"));
+  write_file(folder_ / "some.idx", std::string("\0\0\x0d\1\0\0\0\2\x7f\xc0\0\0\x3f\x80\0\0", 16));
+  EXPECT_EQ(event_of("some.idx")["nan"], 1);
+  EXPECT_EQ(event_of("some.idx")["mean"], 1.0);
+}
+
 TEST_F(InspectDataTest, AnArrayThatIsNotReadHidesNoOther) {
-  write_npz(folder_ / "data.npz", {{"x", npy("'<f2'", "(1,)", "ab")}, {"y", npy("'|u1'", "(3,)", "abc")}},
-            false);
+  write_npz(folder_ / "data.npz",
+            {{"x", npy("'<c8'", "(1,)", "abcdefgh")}, {"y", npy("'|u1'", "(3,)", "abc")}}, false);
   const Outcome outcome = run({"inspect", "--json", "data.npz"}, {folder_.path()});
   EXPECT_EQ(outcome.code, kFailed);
   EXPECT_THAT(outcome.err,
-              HasSubstr("error: data.npz: x.npy: the array is of type <f2; make it uint8 or float32"));
+              HasSubstr("error: data.npz: x.npy: the array is of type <c8; make it uint8 or float32"));
   const auto event = json_lines(outcome.out).at(0);
-  EXPECT_THAT(event["contents"][0]["problem"].get<std::string>(), HasSubstr("<f2"));
+  EXPECT_THAT(event["contents"][0]["problem"].get<std::string>(), HasSubstr("<c8"));
   EXPECT_EQ(event["contents"][1]["shape"], nlohmann::json({3}));
 }
 
@@ -61,6 +82,16 @@ TEST_F(InspectDataTest, ATable) {
   EXPECT_EQ(event["first_row"], nlohmann::json({"label", "p0", "p1"}));
   write_file(folder_ / "t.csv", "label,p0,p1\n1,2\n");
   expect_refused({"inspect", "t.csv"}, kFailed, "t.csv: line 2, ");
+}
+
+TEST_F(InspectDataTest, OfATableTheFirstFieldsAreKeptAndTheColumnsBounded) {
+  constexpr std::size_t kMost = 3 * 1024 * 1024;
+  write_file(folder_ / "t.csv", std::string(kMost - 1, ','));
+  const auto event = event_of("t.csv");
+  EXPECT_EQ(event["columns"], kMost);
+  EXPECT_EQ(event["first_row"], nlohmann::json(std::vector<std::string>(8)));
+  write_file(folder_ / "t.csv", std::string(kMost, ','));
+  expect_refused({"inspect", "t.csv"}, kFailed, "t.csv: line 1, column 3145729: more than 3145728 columns");
 }
 
 TEST_F(InspectDataTest, EventsForTensorBoard) {

@@ -122,9 +122,9 @@ TEST_F(CatalogTest, KnowsMnistAndFashionMnistApart) {
     EXPECT_EQ(load("idx", folder_ / "given").test.count(), 16);
   };
   write("t10k-labels-idx1-ubyte", idx({16}, mnist));
-  expect("mnist", "fashion-mnist", "MNIST, not Fashion-MNIST");
+  expect("mnist", "fashion-mnist", "MNIST, not Fashion-MNIST: name --dataset mnist");
   write("t10k-labels-idx1-ubyte", idx({16}, fashion));
-  expect("fashion-mnist", "mnist", "Fashion-MNIST, not MNIST");
+  expect("fashion-mnist", "mnist", "Fashion-MNIST, not MNIST: name --dataset fashion-mnist");
 }
 
 TEST_F(CatalogTest, FashionMnistStandsInForMnistAndSaysSo) {

@@ -12,6 +12,7 @@ namespace {
 
 using testing::AllOf;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -66,6 +67,26 @@ TEST_F(DataFolderTest, ALabelFarBeyondTheOthersIsAnError) {
   folder_.write("test/t10k-labels-idx1-ubyte", idx({1}, "\20"));
   EXPECT_THAT(error_of([&] { load("idx", folder_ / "test"); }),
               HasSubstr("test/t10k-labels-idx1-ubyte: label 16 at position 0 makes 17 classes"));
+}
+
+TEST_F(DataFolderTest, GapsAmongDigitsNameMnistWhichTakesThem) {
+  const auto write = [&](const std::string& folder, std::string_view begin, const std::string& test,
+                         const std::string& labels) {
+    for (const std::string& half : {std::string("train"), test}) {
+      const std::string file = fmt::format("{}/{}{}", folder, begin, half);
+      folder_.write(file + "-images-idx3-ubyte", idx({2, 1, 1}, "xy"));
+      folder_.write(file + "-labels-idx1-ubyte", idx({2}, labels));
+    }
+    return folder_ / folder;
+  };
+  const std::string refusal = "correct that label, or number the classes from 0 without gaps";
+  const fs::path digits = write("digits", "", "t10k", "\3\5");
+  EXPECT_THAT(error_of([&] { load("idx", digits); }), EndsWith(refusal + ", or name --dataset mnist"));
+  EXPECT_THAT(load("mnist", digits).train.labels, ElementsAre(3, 5));
+  const fs::path letters = write("letters", "", "t10k", "\3\12");
+  EXPECT_THAT(error_of([&] { load("idx", letters); }), EndsWith(refusal));
+  const fs::path split = write("split", "emnist-digits-", "test", "\3\5");
+  EXPECT_THAT(error_of([&] { load("idx", split); }), EndsWith(refusal));
 }
 
 TEST_F(DataFolderTest, FindsWhatTorchvisionAndKagglePutBelow) {
@@ -206,6 +227,58 @@ TEST_F(DataFolderTest, IdxIsRecognisedByNamesAndByKnownLabels) {
         error_of([&] { locate(dataset, search_); }),
         HasSubstr("holds 2 splits of EMNIST: name one, as --dataset emnist-digits, --dataset emnist-l"));
   }
+}
+
+TEST_F(DataFolderTest, MnistBelowComesBeforeAllOthers) {
+  const std::string mnist("\7\2\1\0\4\1\4\11\5\11\0\6\11\0\1\5", 16);
+  write_cifar_dataset(folder_, "root/cifar-10-batches-bin");
+  EXPECT_EQ(recognise(folder_ / "root"), "cifar10");
+  write_labels(folder_, "root/MNIST/raw", std::string("\0\1\2", 3));
+  folder_.write("root/MNIST/raw/t10k-labels-idx1-ubyte", idx({16}, mnist));
+  EXPECT_EQ(recognise(folder_ / "root"), "mnist");
+  write_labels(folder_, "root/KMNIST/raw", std::string("\0\1\2", 3));
+  EXPECT_EQ(recognise(folder_ / "root"), "mnist");
+  fs::remove_all(folder_ / "root/MNIST");
+  EXPECT_THAT(error_of([&] { recognise(folder_ / "root"); }),
+              HasSubstr("root holds kmnist and cifar10: name one with --dataset"));
+}
+
+TEST_F(DataFolderTest, OnlyItsOwnAndItsRawFolderMakeFilesKmnists) {
+  const std::pair<const char*, const char*> cases[] = {{"kmnist/mine", "idx"},
+                                                       {"kmnist/raw", "kmnist"},
+                                                       {"kmnist/Raw", "kmnist"},
+                                                       {"a/kmnist", "kmnist"},
+                                                       {"kmnist/raw/mine", "idx"}};
+  for (const auto& [folder, dataset] : cases) {
+    write_labels(folder_, folder, std::string("\0\1\2", 3));
+    EXPECT_EQ(recognise(folder_ / folder), dataset) << folder;
+  }
+}
+
+TEST_F(DataFolderTest, KmnistIsNotTakenForMnist) {
+  write_labels(folder_, "KMNIST/raw", std::string("\0\1\2", 3));
+  for (const char* folder : {"KMNIST", "KMNIST/raw"}) {
+    search_.explicit_folder = folder_ / folder;
+    for (const char* other : {"mnist", "fashion-mnist"}) {
+      EXPECT_THAT(
+          error_of([&] { locate(other, search_); }),
+          HasSubstr("KMNIST/raw holds KMNIST, not " + std::string(*other == 'm' ? "MNIST" : "Fashion-MNIST") +
+                    ": name --dataset kmnist"));
+    }
+    EXPECT_EQ(load("kmnist", locate("kmnist", search_).folder).train.count(), 3);
+    EXPECT_EQ(load("idx", locate("idx", search_).folder).train.count(), 3);
+  }
+}
+
+TEST_F(DataFolderTest, DownloadedFilesOfKmnistAreKnownByTheirSizes) {
+  for (const RemoteFile& file : remote_files("kmnist"))
+    fs::resize_file(folder_.write("all/mnist/" + file.name, ""), static_cast<std::uintmax_t>(file.bytes));
+  EXPECT_EQ(recognise(folder_ / "all/mnist"), "kmnist");
+  search_.explicit_folder = folder_ / "all";
+  EXPECT_THAT(error_of([&] { locate("mnist", search_); }),
+              HasSubstr("all/mnist holds KMNIST, not MNIST: name --dataset kmnist"));
+  fs::resize_file(folder_ / "all/mnist/t10k-labels-idx1-ubyte.gz", 5119);
+  EXPECT_EQ(recognise(folder_ / "all/mnist"), "idx");
 }
 
 TEST_F(DataFolderTest, TheFilesAreThoseOfTheSetThatIsAskedFor) {

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <limits>
 
@@ -254,16 +256,37 @@ TEST_F(IdxTest, GigabytesAreRefusedOnlyWhereTheMachineHasNoMemoryForThem) {
       sparse(5, 5 * kGiB - 1),
       HasSubstr("truncated: announces 5368709120 bytes, a file of 5368709119 bytes cannot hold them"));
   const std::int64_t memory = host_memory_bytes(), images = memory / kGiB + 1;
-  EXPECT_THAT(sparse(images, 16 + images * kGiB),
-              HasSubstr(fmt::format("sparse: needs {} bytes of memory, this machine has {}; leave some",
-                                    images * kGiB, memory)));
+  EXPECT_THAT(
+      sparse(images, 16 + images * kGiB),
+      HasSubstr(fmt::format("sparse: needs {} bytes of memory, a data set may take {} here; leave some",
+                            images * kGiB, memory)));
 }
 
 TEST(HostMemory, IsTheBound) {
   EXPECT_GT(host_memory_bytes(), 1 << 20);
   EXPECT_NO_THROW(require_memory(4, {"x"}, 4));
   EXPECT_EQ(error_of([] { require_memory(5, {"x"}, 4); }),
-            "x: needs 5 bytes of memory, this machine has 4; leave some of the images out");
+            "x: needs 5 bytes of memory, a data set may take 4 here; leave some of the images out");
+}
+
+TEST(HostMemory, IsWhatTheControlGroupAllows) {
+  const TemporaryFolder folder;
+  const auto usable = [&](const std::string& first, const std::string& second) {
+    const std::array<fs::path, 3> limits = {folder.write("a", first), folder.write("b", second),
+                                            folder / "missing"};
+    return usable_memory(1000, limits);
+  };
+  EXPECT_EQ(usable("max\n", ""), 1000);
+  EXPECT_EQ(usable("600\n", "max\n"), 600);
+  EXPECT_EQ(usable("max\n", "500\n"), 500);
+  EXPECT_EQ(usable("9223372036854771712\n", "-1\n"), 1000);
+  EXPECT_EQ(usable("99999999999999999999\n", "0\n"), 1000);
+}
+
+// The rest is for what reading takes beside the data.
+TEST(HostMemory, IsNoMoreThanHalfOfTheMachines) {
+  const std::int64_t physical = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  EXPECT_LE(host_memory_bytes(), physical / 2);
 }
 
 TEST(HostMemory, OfPackedContentTheRatioOfDeflateIsTheOther) {

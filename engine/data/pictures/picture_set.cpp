@@ -96,10 +96,10 @@ DecodedPictures decode(const fs::path& folder, const std::vector<ListedPicture>&
   DecodedPictures decoded{target.image, {}};
   const std::int64_t image = target.image.count();
   if (const std::int64_t memory = host_memory_bytes(); std::ssize(pictures) > memory / image) {
-    throw Error(
-        fmt::format("{}: {} images of {} have more bytes than the {} of this machine's memory; make them "
-                    "smaller, as --image-size 64x64",
-                    folder.string(), pictures.size(), target.image.str(), memory));
+    throw Error(fmt::format(
+        "{}: {} images of {} have more bytes than the {} of memory that they may take here; make them "
+        "smaller, as --image-size 64x64",
+        folder.string(), pictures.size(), target.image.str(), memory));
   }
   decoded.pixels.resize(pictures.size() * static_cast<std::size_t>(image));
   const auto total = std::ssize(pictures);
