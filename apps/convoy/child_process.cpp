@@ -54,6 +54,10 @@ std::string this_program() {
   return program;
 }
 
+/// Another program may be a wrapper, and what that starts has to end with it. A terminal's signals do not
+/// reach such a group, but by this process.
+bool has_group(const Child& child) { return !child.program.empty(); }
+
 pid_t start(const Child& child, int output) {
   const std::string program = child.program.empty() ? this_program() : child.program;
   std::vector<std::string> words = {program};
@@ -65,24 +69,35 @@ pid_t start(const Child& child, int output) {
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, child.errors.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawnattr_t attributes;
+  check(posix_spawnattr_init(&attributes), "posix_spawn");
+  if (has_group(child)) {
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+  }
   pid_t process = 0;
-  const int error = posix_spawnp(&process, program.c_str(), &actions, nullptr, argv.data(), envp.data());
+  const int error = posix_spawnp(&process, program.c_str(), &actions, &attributes, argv.data(), envp.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   check(error, program.c_str());
   return process;
 }
 
-/// Reads lines until the other end is closed.
-class Lines {
+/// A process that was started.
+class Running {
  public:
-  Lines(int input, pid_t process, const Child& child) : input_(input), process_(process), child_(child) {
+  Running(int input, pid_t process, const Child& child) : input_(input), process_(process), child_(child) {
     if (child.limit.count() > 0) end_ = Clock::now() + child.limit;
   }
 
+  /// Reads lines until the other end is closed.
   void read_all() {
     std::array<char, 4096> buffer{};
     for (;;) {
-      if (!wait()) continue;
+      watch();
+      constexpr int kMilliseconds = 1000;  // for a signal that came before
+      struct pollfd input = {input_, POLLIN, 0};
+      if (poll(&input, 1, kMilliseconds) <= 0) continue;  // which, unlike a read, ends with a signal
       const ssize_t got = read(input_, buffer.data(), buffer.size());
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
@@ -90,24 +105,55 @@ class Lines {
     }
   }
 
+  /// Waits for its end, which may come long after that of its lines. Returns the exit code as run_child does.
+  int code() {
+    constexpr int kMilliseconds = 5;
+    for (;; poll(nullptr, 0, kMilliseconds)) {
+      if (const auto ended = ended_with(WNOHANG)) return *ended;
+      watch();
+    }
+  }
+
+  /// Ends it, of its own accord if it has no limit.
+  void stop() {
+    const bool limited = end_.has_value();
+    const auto end = Clock::now() + kToEnd;
+    tell(SIGTERM);
+    constexpr int kMilliseconds = 5;
+    for (; limited && Clock::now() < end; poll(nullptr, 0, kMilliseconds)) {
+      if (ended_with(WNOHANG)) return;
+    }
+    if (limited) tell(SIGKILL);
+    ended_with(0);
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kToEnd{2};  // that one with a limit has
 
-  // A poll, unlike a read, ends with a signal.
-  bool wait() {
+  void tell(int signal) const { kill(has_group(child_) ? -process_ : process_, signal); }
+
+  /// Passes on a signal. Throws Error at the limit.
+  void watch() {
     if (InterruptGuard::interrupted() && !told_) {
       told_ = true;
-      kill(process_, SIGTERM);
-      constexpr std::chrono::seconds kToEnd{2};
+      tell(SIGTERM);
       if (end_) end_ = std::min(*end_, Clock::now() + kToEnd);
     }
     if (end_ && Clock::now() >= *end_) {
-      kill(process_, SIGKILL);
+      tell(SIGKILL);
       throw Error(fmt::format("{} did not end within {} s", child_.program, child_.limit.count()));
     }
-    struct pollfd input = {input_, POLLIN, 0};
-    constexpr int kMilliseconds = 1000;  // for a signal that came before
-    return poll(&input, 1, kMilliseconds) > 0;
+  }
+
+  std::optional<int> ended_with(int flags) const {
+    int status = 0;
+    pid_t ended = 0;
+    while ((ended = waitpid(process_, &status, flags)) < 0) {
+      if (errno != EINTR) check(errno, "waitpid");
+    }
+    if (ended == 0) return std::nullopt;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
   void take(std::string_view text) {
@@ -128,14 +174,6 @@ class Lines {
   bool told_ = false;
 };
 
-int wait_for(pid_t process) {
-  int status = 0;
-  while (waitpid(process, &status, 0) < 0) {
-    if (errno != EINTR) check(errno, "waitpid");
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 }  // namespace
 
 int run_child(const Child& child) {
@@ -143,16 +181,15 @@ int run_child(const Child& child) {
   if (pipe2(ends.data(), O_CLOEXEC) != 0) check(errno, "pipe");
   const Descriptor input(ends[0]);
   Descriptor output(ends[1]);
-  const pid_t process = start(child, output.get());
+  Running running(input.get(), start(child, output.get()), child);
   output.close();
   try {
-    Lines(input.get(), process, child).read_all();
+    running.read_all();
+    return running.code();
   } catch (...) {
-    kill(process, SIGTERM);
-    wait_for(process);
+    running.stop();
     throw;
   }
-  return wait_for(process);
 }
 
 }  // namespace convoy

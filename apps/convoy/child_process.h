@@ -23,7 +23,8 @@ struct Child {
 
 /// Runs it to its end. Returns its exit code, or 128 and the signal that ended it. While an InterruptGuard
 /// lives a signal to this process is passed on as SIGTERM, so that the child may save; one with a limit has
-/// seconds for that. Throws Error if it cannot be started, prints what is no JSON, or is killed at its limit.
+/// seconds for that. Another program is the first of a process group, and what it starts is told and killed
+/// with it. Throws Error if it cannot be started, prints what is no JSON, or is killed at its limit.
 int run_child(const Child& child);
 
 }  // namespace convoy

@@ -83,7 +83,7 @@ int print_library_path() {
     const std::string folder = std::filesystem::path(library.file).parent_path().string();
     if (!folder.empty() && std::ranges::find(folders, folder) == folders.end()) folders.push_back(folder);
   }
-  put(fmt::format("{}\n", fmt::join(folders, ":")));
+  put_for_programs(fmt::format("{}\n", fmt::join(folders, ":")));
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "apps/convoy/setup.h"
 #include "apps/convoy/terminal.h"
 #include "convoy/catalog.h"
+#include "convoy/dataset.h"
 #include "convoy/error.h"
 #include "convoy/inference.h"
 
@@ -98,7 +99,18 @@ DataFlags data_flags_of(const CheckpointFlags& flags, const TrainedModel& traine
   return data;
 }
 
-/// The test images of the model's data. Says so if they are held out of other images than in its training.
+/// Whether they are the images of a training, as far as its record tells. Where they are prepared in another
+/// way there is nothing to compare.
+bool has_training_images(const Dataset& images, const RunRecord& record, const ImageFlags& flags) {
+  if (!record.data_crc32 || !record.preparation || record.train_samples <= 0 || flags.transpose) return true;
+  const Normalization& trained = record.preparation->normalization;
+  if (images.normalization.mean != trained.mean || images.normalization.std != trained.std) return true;
+  return images.count() >= record.train_samples &&
+         checksum(take(images, record.train_samples)) == *record.data_crc32;
+}
+
+/// The test images of the model's data, prepared as its own were. Says so if these are others than in its
+/// training.
 LoadedData load_test_data(const EvalFlags& flags, const TrainedModel& trained) {
   const auto record = record_of_run(flags.trained.checkpoint);
   const DataFlags data_flags = data_flags_of(flags.trained, trained, record);
@@ -106,13 +118,21 @@ LoadedData load_test_data(const EvalFlags& flags, const TrainedModel& trained) {
                               {.image = trained.model.input,
                                .classes = trained.preparation.classes,
                                .crop = trained.preparation.framing == Framing::crop});
-  if (named_folder(flags.trained.data).empty() && !data_flags.folder.empty())
-    data.location.how = "where it was trained";
+  const bool where_trained = named_folder(flags.trained.data).empty() && !data_flags.folder.empty();
+  if (where_trained) data.location.how = "where it was trained";
+  prepare(data.pair, flags.trained.images, &trained.preparation);
   if (data.held_out_crc32 && record && record->held_out_crc32 &&
       *data.held_out_crc32 != *record->held_out_crc32) {
     say_note(fmt::format(
         "the images held out of {} are not those of the training, which may have seen some of them: the data "
         "have changed or are others, or --split and --split-seed are",
+        data.location.folder.string()));
+    if (where_trained) data.location.how = "where its data were";
+  } else if (where_trained && !has_training_images(data.pair.train, *record, flags.trained.images)) {
+    data.location.how = "where its data were";
+    say_note(fmt::format(
+        "the training images in {} are not those of the training: their checksum is another; the data have "
+        "changed or are others",
         data.location.folder.string()));
   }
   return data;
@@ -121,8 +141,7 @@ LoadedData load_test_data(const EvalFlags& flags, const TrainedModel& trained) {
 int run_eval(const EvalFlags& flags) {
   const BackendChoice device = make_backend(flags.device);
   const TrainedModel trained = load_trained(flags.trained);
-  LoadedData data = load_test_data(flags, trained);
-  prepare(data.pair, flags.trained.images, &trained.preparation);
+  const LoadedData data = load_test_data(flags, trained);
   const Dataset& test = data.pair.test;
   const std::int64_t classes = class_count(trained.model);
 

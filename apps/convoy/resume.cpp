@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apps/convoy/averaging.h"
 #include "apps/convoy/recorded_flags.h"
 #include "apps/convoy/run_folder.h"
@@ -138,7 +140,14 @@ Json checksums_of(const TrainData& data) {
           {"held_out_crc32", data.held_out_crc32 ? Json(*data.held_out_crc32) : Json()}};
 }
 
-bool same_computer(const Json& before, const Json& now) { return computed_by(before) == computed_by(now); }
+bool same_computer(const Json& before, const Json& now) {
+  const Json& versions = now["versions"];
+  return before["processes"] == now["processes"] &&
+         before["device_description"] == now["device_description"] &&
+         std::ranges::all_of(before["versions"].items(), [&](const auto& part) {
+           return !versions.contains(part.key()) || versions[part.key()] == part.value();
+         });
+}
 
 void check_same_data(const fs::path& folder, const Json& before, const Json& now) {
   const auto differs = [&](const char* key) { return before.contains(key) && before[key] != now[key]; };

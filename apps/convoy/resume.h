@@ -58,7 +58,8 @@ Json checksums_of(const TrainData& data);
 /// Throws UsageError unless the images of a run.json are those of another, as far as it knows.
 void check_same_data(const std::filesystem::path& folder, const Json& before, const Json& now);
 
-/// Whether both were computed by as many processes, on such a device and by that build.
+/// Whether both were computed by as many processes, on such a device and by that build. Of the versions count
+/// those that both tell: an older Convoy told fewer.
 bool same_computer(const Json& before, const Json& now);
 
 /// Throws UsageError if the data or the number of epochs do not let the training go on, and notes what gives

@@ -229,6 +229,12 @@ void refuse_to_replace(const fs::path& folder, const Json& record) {
 
 fs::path checkpoint_of(const fs::path& folder) { return folder / "model.ckpt"; }
 
+std::vector<fs::path> files_of_run(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const char* name : kFiles) files.push_back(folder / name);
+  return files;
+}
+
 std::optional<fs::path> model_file_of_run(const fs::path& checkpoint) {
   const fs::path file = run_of(checkpoint) / "model.json";
   std::error_code ignored;

@@ -69,6 +69,9 @@ std::filesystem::path checkpoint_of(const std::filesystem::path& folder);
 /// lost if its run.json says the same as `record`, but for the device and the program.
 void refuse_to_replace(const std::filesystem::path& folder, const Json& record);
 
+/// All that a training writes into its folder, whether it is there or not.
+std::vector<std::filesystem::path> files_of_run(const std::filesystem::path& folder);
+
 /// The model.json beside a checkpoint, or beside the folder of a state, if there is one.
 std::optional<std::filesystem::path> model_file_of_run(const std::filesystem::path& checkpoint);
 

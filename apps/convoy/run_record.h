@@ -14,10 +14,12 @@ namespace convoy {
 /// What a run.json tells of the data.
 struct RunRecord {
   std::string dataset;  // empty if it names none
-  std::string folder;   // that it was loaded from; likewise
+  std::string folder;   // that it was loaded from, absolute but in an older Convoy's; likewise
   double split = 0.0;   // share of the data that was held out for the test; 0: none
   std::uint64_t split_seed = 1;
   std::optional<std::uint32_t> held_out_crc32;  // of the images that the split held out
+  std::optional<std::uint32_t> data_crc32;      // of the images that it was trained on
+  std::int64_t train_samples = 0;               // how many these are
   std::optional<Preparation> preparation;
 };
 

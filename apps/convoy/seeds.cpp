@@ -56,7 +56,7 @@ void look_into_folder(const SeedTrainings& trainings, const BackendChoice& devic
   const RunFolder mended(folder);
   const std::optional<Resumed> anew;
   const Json now = record_of({planned.flags, planned.kept, trainings.data, device, anew, {}});
-  if (!fs::exists(folder / "run.json", ignored)) return refuse_to_replace(folder, now);
+  if (!fs::exists(folder / "run.json", ignored)) return refuse_to_lose(planned.flags, folder, now);
   Json record = record_to_resume(folder);
   check_same_training(trainings, planned, record, now);
   if (!record.contains("results") || !fs::exists(checkpoint_of(folder), ignored)) {

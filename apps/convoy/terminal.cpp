@@ -51,6 +51,8 @@ std::string red(const std::string& text) { return coloured("31", text); }
 
 void put(const std::string& text) { put_data(for_terminal(text)); }
 
+void put_for_programs(const std::string& text) { isatty(STDOUT_FILENO) == 1 ? put(text) : put_data(text); }
+
 void emit(const Json& object) {
   // A path need not be UTF-8, but JSON must be.
   const std::string json = object.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -24,6 +24,9 @@ std::string red(const std::string& text);
 /// saved first: the stream remembers, and main reports it.
 void put(const std::string& text);
 
+/// Writes text that another program reads: as it is, but to a terminal as put does.
+void put_for_programs(const std::string& text);
+
 /// Writes one line of JSON to standard output and flushes it, so that a program can read it at once. Bytes
 /// that are not UTF-8 are replaced.
 void emit(const Json& object);

@@ -111,7 +111,7 @@ int run_train(CLI::App& command, TrainFlags& flags) {
   take_config(command, flags.config);
   if (flags.config.print) {
     take_options(command, flags);  // only to be refused
-    put(config_text(command));
+    put_for_programs(config_text(command));
     return 0;
   }
   if (flags.summary) {

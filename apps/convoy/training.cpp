@@ -19,6 +19,7 @@
 #include "apps/convoy/tensorboard/tensorboard_report.h"
 #include "apps/convoy/train_record.h"
 #include "apps/convoy/validation.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/builtin.h"
 #include "convoy/checkpoint.h"
 #include "convoy/error.h"
@@ -259,6 +260,18 @@ Json record_of(const Training& training) {
   return record;
 }
 
+void refuse_to_lose(const TrainFlags& flags, const std::filesystem::path& folder, const Json& record) {
+  if (flags.overwrite) return;
+  refuse_to_replace(folder, record);
+  const std::vector<NeededFile> read = {
+      {flags.model, "the model's file, and the training would replace it"},
+      {flags.init, "what --init names, and the training would replace it"},
+      {flags.config.file, "what --config names, and the training would replace it"}};
+  for (const std::filesystem::path& file : files_of_run(folder)) {
+    refuse_what_is_read(file, read, "name another folder with --out, or replace it with --overwrite");
+  }
+}
+
 Json run_training(const Training& training, std::optional<RunFolder>& folder,
                   std::unique_ptr<TrainReport> screen) {
   const auto& [flags, kept, data, device, resumed, start, launched] = training;
@@ -268,7 +281,7 @@ Json run_training(const Training& training, std::optional<RunFolder>& folder,
     check_resumed(*resumed, record, flags.allow_changes);
   } else {
     folder.emplace(folder_of(flags, data.location.dataset));
-    if (!flags.overwrite) refuse_to_replace(folder->path(), record);
+    refuse_to_lose(flags, folder->path(), record);
   }
   if (!resumed && flags.seeds.seeds.empty()) note_idle_outputs(class_count(model), data.pair.train.classes);
   folder->require_space(room_for(flags, model, resumed.has_value()));

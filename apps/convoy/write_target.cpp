@@ -26,13 +26,18 @@ std::vector<NeededFile> files_read_for(const CheckpointFlags& flags) {
   return files;
 }
 
-void refuse_to_harm(const fs::path& target, const std::vector<NeededFile>& read, const std::string& remedy) {
+void refuse_what_is_read(const fs::path& target, const std::vector<NeededFile>& read,
+                         const std::string& remedy) {
   std::error_code unknown;
   for (const auto& [file, what] : read) {
     if (fs::equivalent(target, file, unknown)) {
       throw UsageError(fmt::format("{} is {}; {}", target.string(), what, remedy));
     }
   }
+}
+
+void refuse_to_harm(const fs::path& target, const std::vector<NeededFile>& read, const std::string& remedy) {
+  refuse_what_is_read(target, read, remedy);
   if (const auto run = run_that_owns(target)) {
     throw UsageError(fmt::format("{} is for the training in {}; {}", target.string(), run->string(), remedy));
   }

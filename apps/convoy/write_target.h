@@ -18,8 +18,12 @@ struct NeededFile {
 /// The checkpoint, and the files of its model: that of --model, and the model.json beside the checkpoint.
 std::vector<NeededFile> files_read_for(const CheckpointFlags& flags);
 
-/// Throws UsageError if `target` is one of the files that are read, or one that a training writes into the
-/// folder of a run that is there. Links are followed. `remedy` ends the message.
+/// Throws UsageError if `target` is one of the files that are read. Links are followed. `remedy` ends the
+/// message.
+void refuse_what_is_read(const std::filesystem::path& target, const std::vector<NeededFile>& read,
+                         const std::string& remedy);
+
+/// The same, also if it is one that a training writes into the folder of a run that is there.
 void refuse_to_harm(const std::filesystem::path& target, const std::vector<NeededFile>& read,
                     const std::string& remedy = "name another file");
 

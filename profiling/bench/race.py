@@ -31,7 +31,7 @@ MOST_SEEDS = 1000  # as of convoy train --seeds
 
 def train_convoy(arguments: argparse.Namespace, flags: list[str], seed: int, folder: Path) -> dict[str, Any]:
     """One training; returns the event `done`."""
-    command = [arguments.convoy, "train", *flags, "--seed", str(seed), "--out", str(folder), "--json"]
+    command = [arguments.convoy, "train", *flags, "--seed", str(seed), "--out", str(folder), "--json", "--no-report"]
     command += ["--stop-at", str(arguments.to)] if arguments.to else []
     threads = {"OMP_NUM_THREADS": str(arguments.threads)} if arguments.threads else {}
     event = last_json(output_of(command, threads, TIMEOUT_S), arguments.convoy)

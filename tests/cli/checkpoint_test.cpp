@@ -59,6 +59,38 @@ TEST(Eval, ReproducesWhatTrainingSaid) {
   EXPECT_EQ(std::ranges::adjacent_find(losses), losses.end()) << "each has views of its own";
 }
 
+// Data of one's own are found from any working folder, and told from others at their place.
+TEST(Eval, TellsWhetherTheDataAreThoseOfTheTraining) {
+  const TemporaryFolder folder;
+  for (const char* name : {"own", "elsewhere/own"}) std::filesystem::create_directories(folder / name);
+  write_idx_data(folder / "own");
+  write_idx_data(folder / "elsewhere/own", {.train = 250, .test = 150});
+  const Outcome trained = run({"train", "--dataset", "idx", "--data", "own", "--validation", "100",
+                               "--limit-train", "400", "--epochs", "1", "--json", "--out", "run"},
+                              {folder.path()});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto evaluated = [&] {
+    return run({"eval", "--checkpoint", "../run/model.ckpt"}, {folder / "elsewhere"});
+  };
+  const std::string own = (folder / "own").string();
+  const Outcome same = evaluated();
+  ASSERT_EQ(same.code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("idx, " + own + " (where it was trained)\n"));
+  EXPECT_THAT(same.out, HasSubstr("on the 200 test images"));
+  EXPECT_EQ(same.err, "");
+
+  write_idx_data(folder / "own", {.train = 250, .test = 150});
+  const Outcome others = evaluated();
+  ASSERT_EQ(others.code, 0) << others.err;
+  EXPECT_THAT(others.out, HasSubstr("idx, " + own + " (where its data were)\n"));
+  EXPECT_EQ(others.err, "convoy: note: the training images in " + own +
+                            " are not those of the training: their checksum is another; the data have "
+                            "changed or are others\n");
+  const Outcome asked =
+      run({"eval", "--checkpoint", "../run/model.ckpt", "--data", "own"}, {folder / "elsewhere"});
+  EXPECT_EQ(asked.err, "") << "other data may be asked for";
+}
+
 TEST(Eval, PrintsTables) {
   const TemporaryFolder folder;
   write_idx_data(folder / "digits");

@@ -118,6 +118,18 @@ TEST_F(ConfigTest, AResumedTrainingNeedsNoFile) {
   EXPECT_THAT(bytes("run/config.toml"), HasSubstr("\nepochs = 3\n"));
 }
 
+// Names of files need not be UTF-8. A terminal gets no byte that it may obey.
+TEST_F(ConfigTest, EachByteOfANameIsPrintedAndReadBack) {
+  const std::string data = "caf\xe9 \u00e9";
+  const std::string text = printed({"--data", data});
+  EXPECT_THAT(text, HasSubstr("\ndata = \"" + (folder_ / data).string() + "\"\n"));
+  write_file(folder_ / "p.toml", text);
+  EXPECT_EQ(printed({"--config", "p.toml"}), text);
+  const Outcome shown = run_on_terminal({"train", "--data", data, "--print-config"}, {folder_.path()});
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("caf\\xe9 \u00e9"), Not(HasSubstr("\xe9 "))));
+}
+
 TEST_F(ConfigTest, WhatIsPrintedIsReadBack) {
   const std::vector<std::string> flags = {"--dataset",
                                           "idx",

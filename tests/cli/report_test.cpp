@@ -139,6 +139,17 @@ TEST_F(ReportTest, ChangesNothingOfTheTraining) {
   }
 }
 
+// Five steps are timed layer by layer for the page, with all that a step may do.
+TEST_F(ReportTest, ChangesNothingOfAStepThatDoesMore) {
+  std::vector<std::string> flags = {"--ema",        "0.9", "--clip-norm",    "1",      "--muon",
+                                    "--shift",      "1",   "--check-finite", "--flip", "random",
+                                    "--save-every", "6",   "--overwrite"};
+  ASSERT_EQ(train("with", flags).code, 0);
+  flags.push_back("--no-report");
+  ASSERT_EQ(train("without", flags).code, 0);
+  EXPECT_EQ(bytes("with/model.ckpt"), bytes("without/model.ckpt"));
+}
+
 // Weights and gradients are read back while averaged weights are kept beside them.
 TEST_F(ReportTest, TensorBoardLeavesAveragesAsTheyAre) {
   for (const std::vector<std::string>& averaging :

@@ -7,6 +7,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 using ResumeTest = TrainingThatStops;
 
@@ -204,6 +205,22 @@ TEST_F(ResumeTest, OtherDataAreRefused) {
   EXPECT_THAT(resume("run").err, HasSubstr("their checksum is another"));
   std::filesystem::remove_all(folder_ / "digits");
   EXPECT_EQ(resume("run").code, kFailed);
+}
+
+// An older Convoy tells fewer versions.
+TEST_F(ResumeTest, OnlyWhatBothVersionsTellIsCompared) {
+  ASSERT_EQ(stop("run", SIGINT, "Step [2/8]").code, 128 + SIGINT);
+  auto record = nlohmann::json::parse(bytes("run/run.json"));
+  ASSERT_TRUE(record["versions"].contains("compiler"));
+  record["versions"] = {{"convoy", record["versions"]["convoy"]}, {"cuLess", "1"}};
+  write_file(folder_ / "run/run.json", record.dump());
+  std::filesystem::copy(folder_ / "run", folder_ / "other", std::filesystem::copy_options::recursive);
+  const Outcome outcome = resume("run");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, Not(HasSubstr("its bits may differ")));
+  record["versions"]["convoy"] = "0.0";
+  write_file(folder_ / "other/run.json", record.dump());
+  EXPECT_THAT(resume("other").err, HasSubstr("its bits may differ"));
 }
 
 TEST_F(ResumeTest, GoesOnFromAnotherWorkingFolder) {

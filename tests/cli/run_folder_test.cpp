@@ -110,6 +110,43 @@ TEST_F(RunFolderTest, WhatHasNoStateIsNotReplacedUnasked) {
   EXPECT_TRUE(bytes("run/best.ckpt") == best);
 }
 
+// Without a run.json beside it, nothing there is of a training.
+TEST_F(RunFolderTest, WhatIsReadIsNotReplacedUnasked) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).code, 0);
+  std::filesystem::create_directory(folder_ / "m");
+  std::filesystem::copy(folder_ / "run/model.json", folder_ / "m/model.json");
+  write_file(folder_ / "m/config.toml", "# mine\nepochs = 1\n");
+  const std::string model = bytes("m/model.json"), config = bytes("m/config.toml");
+  const auto before = files_under(folder_.path());
+  const auto refused = [&](const std::vector<std::string>& flags) {
+    const Outcome outcome = train("m", flags);
+    EXPECT_EQ(outcome.code, kUsage) << outcome.out;
+    EXPECT_EQ(bytes("m/model.json"), model);
+    EXPECT_EQ(bytes("m/config.toml"), config);
+    EXPECT_EQ(files_under(folder_.path()), before);
+    return outcome.err;
+  };
+  const std::string remedy =
+      ", and the training would replace it; name another folder with --out, or replace it with --overwrite\n";
+  EXPECT_EQ(refused({"--model", "m/model.json"}), "convoy: error: m/model.json is the model's file" + remedy);
+  EXPECT_EQ(refused({"--config", "m/config.toml"}),
+            "convoy: error: m/config.toml is what --config names" + remedy);
+
+  EXPECT_EQ(train("m", {"--epochs", "1", "--model", "m/model.json", "--overwrite"}).code, 0);
+  EXPECT_TRUE(bytes("m/model.ckpt") == bytes("run/model.ckpt"));
+  EXPECT_EQ(train("tuned", {"--epochs", "1", "--init", "m/model.ckpt", "--model", "m/model.json"}).code, 0);
+}
+
+TEST_F(RunFolderTest, ManySeedsReplaceNothingThatIsReadEither) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).code, 0);
+  std::filesystem::create_directories(folder_ / "all/2");
+  std::filesystem::copy(folder_ / "run/model.json", folder_ / "all/2/model.json");
+  const Outcome outcome = train("all", {"--seeds", "1-2", "--model", "all/2/model.json"});
+  EXPECT_EQ(outcome.code, kUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("all/2/model.json is the model's file, and the training would replace"));
+  EXPECT_THAT(files_under(folder_ / "all"), ElementsAre("2", "2/model.json"));
+}
+
 // A profile is of one call.
 TEST_F(RunFolderTest, AProfiledTrainingGoesOnWithoutAProfile) {
   ASSERT_EQ(stop("run", SIGINT, "Epoch [2/8], Step [6/8]", {"--profile", "3"}).code, 128 + SIGINT);

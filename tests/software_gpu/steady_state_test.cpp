@@ -74,6 +74,20 @@ TEST_F(SteadyState, AugmentedStepsAreGraphLaunchesAndNothingElse) {
 // For the page about the run steps 4 to 8 are timed by layer: losses 3 and 4 are as without it.
 TEST_F(SteadyState, BehindTheStepsThatThePageShowsItIsTheSame) { expect_only_launches({}, 2); }
 
+TEST_F(SteadyState, ThePageChangesNoBit) {
+  std::vector<std::string> all = kVaried;
+  all.insert(all.end(),
+             {"--ema", "0.9", "--clip-norm", "1", "--muon", "--check-finite", "--save-every", "6"});
+  for (std::vector<std::string> flags : {std::vector<std::string>(), all}) {
+    SCOPED_TRACE(flags.size());
+    ASSERT_EQ(train(flags).code, 0);
+    const std::string with = read_file(folder_ / "out/model.ckpt");
+    flags.push_back("--no-report");
+    ASSERT_EQ(train(flags).code, 0);
+    EXPECT_EQ(read_file(folder_ / "out/model.ckpt"), with);
+  }
+}
+
 // The batch, 2 x (conv, its bias inside; batch norm + ReLU; pool) forward, fc, loss; and backward fc twice,
 // 2 x (pool, batch norm + ReLU, weights) and one input gradient; Adam. The stand-in has one node a plan of
 // batch norm, so what replaces it and the pool by two own kernels each way is as many here.

@@ -71,7 +71,7 @@ std::string times_section(const LoggedRun& log) {
     return section(
         "times", "Time per layer",
         "<p class=\"soft\">This training was not profiled: it is one of several <code>--seeds</code>, "
-        "which share the device, or its first epoch had too few steps. "
+        "which share the device, or ran too few steps of its first epoch. "
         "<code>convoy bench</code> measures each layer's passes without training.</p>\n");
   }
   double longest = 1e-9, sum = 0.0;
