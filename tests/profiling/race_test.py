@@ -94,7 +94,7 @@ class Race(unittest.TestCase):
         self.assertEqual([line.split()[0] for line in self.lines()], ["convoy"] + ["convoy", "python"] * 2)
         self.assertEqual(self.lines()[0], "convoy train --shift 2 --flip alternating --print-config")
         self.assertIn("train --shift 2 --flip alternating --seed 1 --out ", self.lines()[1])
-        self.assertTrue(self.lines()[1].endswith(" --json --stop-at 99.0"))
+        self.assertTrue(self.lines()[1].endswith(" --json --no-report --stop-at 99.0"))
         # 99 and 100 %: a standard deviation of sqrt(1/2), over sqrt(2), times 12.706.
         self.assertRegex(out, r"\nConvoy +99\.50 \+- 6\.35 +1\.50 \+- 6\.35 +1000\n")
         self.assertRegex(out, r"\nPyTorch 9\.9, channels_last\+fused +99\.50 \+- 6\.35 +4\.50 \+- 19\.06 +1000\n")
