@@ -163,6 +163,7 @@ Inspection inspect_arrays(const fs::path& file, bool is_archive) {
   inspection.facts.update(
       facts_of(read_npy({.read = [&](std::span<std::uint8_t> out) { return reader.read(out); },
                          .most_bytes = reader.most_bytes(),
+                         .held_bytes = reader.held_bytes(),
                          .name = {file.string()}})));
   return inspection;
 }

@@ -17,6 +17,7 @@
 #include "apps/convoy/seed_report.h"
 #include "apps/convoy/setup.h"
 #include "apps/convoy/training.h"
+#include "apps/convoy/write_target.h"
 #include "convoy/error.h"
 
 namespace convoy {

@@ -54,4 +54,12 @@ TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparati
   return data;
 }
 
+void note_idle_outputs(std::int64_t outputs, std::int64_t classes) {
+  if (outputs <= classes) return;
+  say_note(fmt::format(
+      "the model has {} outputs, the data {} classes: no image teaches the other {}, which predict lists by "
+      "their numbers",
+      outputs, classes, outputs - classes));
+}
+
 }  // namespace convoy

@@ -18,4 +18,7 @@ struct TrainData : LoadedData {
 /// UsageError for limits that leave too little.
 TrainData load_train_data(const TrainFlags& flags, const std::optional<Preparation>& earlier);
 
+/// Notes it if a model has more outputs than the data have classes, as a model file may.
+void note_idle_outputs(std::int64_t outputs, std::int64_t classes);
+
 }  // namespace convoy

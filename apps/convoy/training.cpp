@@ -223,15 +223,6 @@ Json train_and_test(const Run& run, Trainer& trainer, const Reports& reports) {
   return record["results"];
 }
 
-/// A model file may have more outputs than the data have classes.
-void note_idle_outputs(std::int64_t outputs, std::int64_t classes) {
-  if (outputs <= classes) return;
-  say_note(fmt::format(
-      "the model has {} outputs, the data {} classes: no image teaches the other {}, which predict lists by "
-      "their numbers",
-      outputs, classes, outputs - classes));
-}
-
 }  // namespace
 
 std::filesystem::path folder_of(const TrainFlags& flags, const std::string& dataset) {
@@ -258,18 +249,6 @@ Json record_of(const Training& training) {
   record["config"] = kept.config;
   record.update(checksums_of(data));
   return record;
-}
-
-void refuse_to_lose(const TrainFlags& flags, const std::filesystem::path& folder, const Json& record) {
-  if (flags.overwrite) return;
-  refuse_to_replace(folder, record);
-  const std::vector<NeededFile> read = {
-      {flags.model, "the model's file, and the training would replace it"},
-      {flags.init, "what --init names, and the training would replace it"},
-      {flags.config.file, "what --config names, and the training would replace it"}};
-  for (const std::filesystem::path& file : files_of_run(folder)) {
-    refuse_what_is_read(file, read, "name another folder with --out, or replace it with --overwrite");
-  }
 }
 
 Json run_training(const Training& training, std::optional<RunFolder>& folder,

@@ -43,10 +43,6 @@ std::filesystem::path folder_of(const TrainFlags& flags, const std::string& data
 /// The run.json of a training that begins, or goes on.
 Json record_of(const Training& training);
 
-/// Throws UsageError, without --overwrite, if a training in that folder would replace another's work (see
-/// refuse_to_replace) or what --model, --init or --config reads.
-void refuse_to_lose(const TrainFlags& flags, const std::filesystem::path& folder, const Json& record);
-
 /// Trains, tests, and keeps all of it in the folder; `folder` is that of a training that goes on, and else
 /// made here. Tells `screen`, and returns the results as run.json has them. In a group this is rank 0's part.
 /// Throws Interrupted after a signal, and see guarded_fit.

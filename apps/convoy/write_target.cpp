@@ -43,6 +43,18 @@ void refuse_to_harm(const fs::path& target, const std::vector<NeededFile>& read,
   }
 }
 
+void refuse_to_lose(const TrainFlags& flags, const fs::path& folder, const Json& record) {
+  if (flags.overwrite) return;
+  refuse_to_replace(folder, record);
+  const std::vector<NeededFile> read = {
+      {flags.model, "the model's file, and the training would replace it"},
+      {flags.init, "what --init names, and the training would replace it"},
+      {flags.config.file, "what --config names, and the training would replace it"}};
+  for (const fs::path& file : files_of_run(folder)) {
+    refuse_what_is_read(file, read, "name another folder with --out, or replace it with --overwrite");
+  }
+}
+
 bool is_same_target(const fs::path& one, const fs::path& other) { return whole(one) == whole(other); }
 
 }  // namespace convoy

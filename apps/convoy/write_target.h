@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apps/convoy/setup.h"
+#include "apps/convoy/train_flags.h"
 
 namespace convoy {
 
@@ -26,6 +27,10 @@ void refuse_what_is_read(const std::filesystem::path& target, const std::vector<
 /// The same, also if it is one that a training writes into the folder of a run that is there.
 void refuse_to_harm(const std::filesystem::path& target, const std::vector<NeededFile>& read,
                     const std::string& remedy = "name another file");
+
+/// Throws UsageError, without --overwrite, if a training in that folder would replace another's work (see
+/// refuse_to_replace) or what --model, --init or --config reads.
+void refuse_to_lose(const TrainFlags& flags, const std::filesystem::path& folder, const Json& record);
 
 /// Whether both paths name the same file, which need not be there yet.
 bool is_same_target(const std::filesystem::path& one, const std::filesystem::path& other);

@@ -28,10 +28,21 @@ Dataset coloured(std::size_t count, std::int64_t side, std::int64_t classes) {
   return data;
 }
 
-std::vector<std::string> numbered_names(int classes) {
+std::vector<std::string> numbered_names(std::int64_t classes) {
   std::vector<std::string> names;
   for (int c = 0; c < classes; ++c) names.push_back(fmt::format("<kind {}>", c));
   return names;
+}
+
+/// The page of a run without a log, its classes named by numbers.
+std::string page_of(const Json& record, const Dataset& test, const std::vector<double>& logits) {
+  const LoggedRun log;
+  return report_page({.name = "run",
+                      .record = record,
+                      .log = log,
+                      .test = &test,
+                      .logits = &logits,
+                      .class_names = numbered_names(test.classes)});
 }
 
 TEST(ReportPage, OfAHundredClassesTheMatrixIsAPicture) {
@@ -40,13 +51,7 @@ TEST(ReportPage, OfAHundredClassesTheMatrixIsAPicture) {
   std::vector<double> logits(300 * 100, 0.0);
   for (std::size_t i = 0; i < 300; ++i) logits[i * 100 + 7] = 1.0;
   const Json record = Json::object();
-  const LoggedRun log;
-  const std::string page = report_page({.name = "run",
-                                        .record = record,
-                                        .log = log,
-                                        .test = &test,
-                                        .logits = &logits,
-                                        .class_names = numbered_names(100)});
+  const std::string page = page_of(record, test, logits);
   EXPECT_THAT(page, AllOf(HasSubstr("297 of 300 test images"), HasSubstr("<img class=\"heat\""),
                           HasSubstr("alt=\"Confusion matrix of 100 classes\" width=\"400\" height=\"400\""),
                           HasSubstr("The most frequent confusions"), HasSubstr("&#60;kind 99&#62;"),
@@ -59,13 +64,7 @@ TEST(ReportPage, WithoutAMistakeThereIsNoTableOfThem) {
   std::vector<double> logits(60 * 30, 0.0);
   for (std::size_t i = 0; i < 60; ++i) logits[i * 30 + test.labels[i]] = 1.0;
   const Json record = {{"model", "m"}, {"epochs", 1}};
-  const LoggedRun log;
-  const std::string page = report_page({.name = "run",
-                                        .record = record,
-                                        .log = log,
-                                        .test = &test,
-                                        .logits = &logits,
-                                        .class_names = numbered_names(30)});
+  const std::string page = page_of(record, test, logits);
   EXPECT_THAT(page,
               AllOf(HasSubstr("No image was taken for another class."),
                     Not(HasSubstr("The most frequent confusions")), HasSubstr(", 1 epoch in batches of ")));
